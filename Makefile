@@ -1,0 +1,63 @@
+# make         set up .venv and run the benchmarks that `run:` in params.yaml lists
+# make env     set up .venv; again only when pyproject.toml or constraints.txt changes
+# make test    set it up and run the tests            (make test ARGS="-k smoke")
+# make lint    ruff, snakefmt, import-linter, snakemake --lint
+# make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
+# make pull    fetch versioned results with DVC and tell Snakemake that they are up to date
+#
+# In an activated environment (. .venv/bin/activate) the plain commands do as well: snakemake --cores 8, dvc repro.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := run
+.PHONY: run env test lint lock pull
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ARGS ?=
+BIN := .venv/bin
+STAMP := .venv/set-up
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+run: env
+	snakemake --cores all --resources gpu=1 $(ARGS)
+
+env: $(STAMP)
+
+# pip, not uv: where pip is configured with a CPU build of torch, that is what it takes.
+$(STAMP): pyproject.toml constraints.txt
+	@if ! [ -x $(BIN)/python ]; then \
+	    [ -n "$(PYTHON)" ] && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	        { echo "error: Python 3.11 or newer is needed, name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+	    echo "Making .venv with $$("$(PYTHON)" --version)"; \
+	    "$(PYTHON)" -m venv --clear .venv; \
+	fi
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check "pip>=25.1"
+	@echo "Installing the packages of constraints.txt into .venv (minutes the first time; big downloads are named)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-color -e . --group dev -c constraints.txt 2>&1 \
+	    | tee .venv/install.log | sed -u -n -E 's/^ *Downloading ([^ ]+) \(([0-9]{2,}\.[0-9]+ MB)\)/  \1 (\2)/p' \
+	    || { tail -n 15 .venv/install.log; echo "error: see .venv/install.log" >&2; exit 1; }
+	@touch $@
+
+test: env
+	pytest $(ARGS)
+
+lint: env
+	ruff check
+	ruff format --check
+	snakefmt --check Snakefile workflow
+	lint-imports
+	snakemake --lint --config run=smoke
+
+# --universal: one lock for every platform and Python; no local index may get into it.
+lock: env
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check "uv>=0.13,<0.14"
+	@env -u UV_FIND_LINKS -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_INDEX_URL -u UV_DEFAULT_INDEX \
+	    $(BIN)/uv pip compile --quiet --no-config --universal pyproject.toml --all-extras --group dev \
+	    --no-header --no-annotate $(ARGS) -o constraints.txt > /dev/null
+	@git --no-pager diff --stat -- constraints.txt
+
+# Git and DVC scramble modification times: seal what is fresh, refuse what is not.
+pull: env
+	dvc pull
+	@dvc status -q || { echo "error: the results do not belong to this code and these parameters: dvc repro" >&2; exit 1; }
+	snakemake --cores 1 --touch --forceall --quiet all

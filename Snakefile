@@ -1,0 +1,72 @@
+# The benchmark from raw volumes to figures: https://snakemake.readthedocs.io
+#
+#   snakemake --cores 8 --resources gpu=1                    every benchmark that `run:` in params.yaml lists
+#   snakemake --config run=smoke -- tables                   one benchmark, up to its tables
+#   snakemake --workflow-profile profiles/slurm              on a cluster
+#
+# workflow/rules has one file a chapter, in the order data flows; each rule runs the stage module of its name.
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+include: "workflow/rules/common.smk"
+
+
+read_params("params.yaml")
+
+
+configfile: "params.yaml"
+
+
+config = checked(config)
+require_raw_data()
+
+
+wildcard_constraints:
+    benchmark=one_of(config["benchmarks"]),
+    split="train|validation|test",
+    method="[a-z0-9-]+",
+    setting="[A-Za-z0-9.+_-]+",
+
+
+rule all:
+    input:
+        milestone(tables),
+        milestone(figures),
+
+
+# Milestones: `snakemake -- maps` goes so far. dvc.yaml versions what each of them leaves behind.
+
+
+rule data:
+    input:
+        milestone(stores),
+
+
+rule checkpoints:
+    input:
+        milestone(networks),
+
+
+rule maps:
+    input:
+        milestone(anomaly_maps),
+
+
+rule tables:
+    input:
+        milestone(tables),
+
+
+rule figures:
+    input:
+        milestone(figures),
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/detection.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/figures.smk"

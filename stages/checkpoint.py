@@ -1,0 +1,94 @@
+"""Checkpoints: safetensors files with one JSON header, written atomically, verified when read; nothing unpickles.
+
+The raw weights bear their own names; averaged (EMA) weights stand beside them under `ema.`. The header says what
+trained them: stage, parameters, data hash, step, version. Its `tensors_sha256` ties it to the weights, so that a file
+that was edited or damaged is refused.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from stages.data.store import replacing
+from stages.errors import InputError
+
+EMA = "ema."
+
+
+def save(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
+    """Write `tensors` and `header` (anything JSON holds) to `path`, whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+    # One key only: with more, safetensors writes them in an order that changes from run to run.
+    metadata = {"header": json.dumps(header | {"tensors_sha256": _digest(tensors)}, sort_keys=True)}
+    with replacing(Path(path)) as partial:
+        save_file(tensors, partial, metadata)
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Tensors (on the CPU) and header of a checkpoint.
+
+    Raises:
+        InputError: missing, truncated, not of this project, or changed since it was written.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        header = json.loads(metadata["header"])
+        digest = header["tensors_sha256"]
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; train it, or bring it in with `dvc pull`") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a whole safetensors file ({error}); delete it and train again") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} has no header of this project; bring a foreign checkpoint in with "
+            "`python -m stages.networks.import_checkpoint`"
+        ) from error
+    if digest != _digest(tensors):
+        raise InputError(f"{path} was changed after it was written: its weights do not match its header; train again")
+    return tensors, header
+
+
+def load_into(network: nn.Module, path: Path, weights: str = "raw") -> dict:
+    """Load a checkpoint's weights ("raw" or "ema") into `network`; return the header.
+
+    Raises:
+        InputError: as `load`, and where names or shapes are not the network's.
+    """
+    tensors, header = load(path)
+    if weights == "ema":
+        tensors = {name.removeprefix(EMA): tensor for name, tensor in tensors.items() if name.startswith(EMA)}
+    else:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA)}
+    check_names(tensors, network, path)
+    network.load_state_dict(tensors)
+    return header
+
+
+def check_names(tensors: dict[str, Tensor], network: nn.Module, path: Path) -> None:
+    """Raise InputError where names or shapes of `tensors` differ from the parameters of `network`."""
+    expected = network.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise InputError(f"{path} lacks {name}: it holds another network than params.yaml describes")
+        if tensors[name].shape != tensor.shape:
+            raise InputError(
+                f"{path}: {name} has shape {tuple(tensors[name].shape)} where params.yaml's network has "
+                f"{tuple(tensor.shape)}; correct the network's keys or train again"
+            )
+    if unknown := sorted(tensors.keys() - expected.keys()):
+        raise InputError(f"{path} holds {unknown[0]}, which params.yaml's network has not; correct the network's keys")
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

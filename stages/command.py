@@ -1,0 +1,61 @@
+"""How every stage is called: arguments in, files out, one clear sentence when an input is bad."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+
+from tqdm import tqdm
+
+from stages.errors import InputError
+
+TERMINAL = 3
+"""The file descriptor on which a rule whose output goes to a log hands its stage the terminal, for progress bars."""
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser whose help is the stage's docstring, with the `--parameters` that every stage takes."""
+    result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument(
+        "--parameters",
+        type=_json_object,
+        required=True,
+        metavar="JSON",
+        help="the part of params.yaml that this stage uses, as `python -m stages.parameters BENCHMARK RULE` prints it",
+    )
+    return result
+
+
+def _json_object(text: str) -> dict:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}")
+    return value
+
+
+def progress(label: str, total: int, done: int = 0, unit: str = "it") -> tqdm:
+    """A progress bar, on the terminal where there is one, and silent otherwise (in logs)."""
+    bar = {"desc": label, "total": total, "initial": done, "unit": unit, "mininterval": 0.5, "dynamic_ncols": True}
+    try:
+        if os.isatty(TERMINAL):
+            return tqdm(file=os.fdopen(os.dup(TERMINAL), "w"), **bar)
+    except OSError:
+        pass
+    return tqdm(disable=None, **bar)
+
+
+def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
+    """Parse the command line and call `main`; exit with status 1 and one sentence on an InputError."""
+    try:
+        main(arguments.parse_args())
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,56 @@
+"""Encode slices to noise by reversed DDIM (Wolleb et al. 2022, Eq. 6), once for a whole grid of L.
+
+Writes for each split and each L of `levels` the noisy images x_L: OUTPUT/<split>/L<L>.npy, (N, C, H, W) float32, rows
+in the order of the split's manifest. A killed job goes on from its last batch.
+"""
+
+import os
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import numpy as np
+
+from stages import command
+from stages.data.store import content_hash, open_store
+from stages.detection.ddim import CLASSES, Ddim
+from stages.detection.resumable import ResumableArrays
+from stages.training.device import leased
+
+
+def arguments() -> ArgumentParser:
+    """The stage's command line."""
+    parser = command.parser(__doc__)
+    parser.add_argument("--encode-class", choices=CLASSES, required=True, help="the class that the network is told")
+    parser.add_argument("--data", type=Path, required=True, help="folder with a slice store for each split")
+    parser.add_argument("--splits", nargs="+", required=True, help="the splits to encode")
+    parser.add_argument("--ddpm", type=Path, required=True, help="checkpoint of the diffusion model")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the noisy images")
+    parser.add_argument("--state", type=Path, required=True, help="folder for what a killed job resumes from")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+    return parser
+
+
+def main(options: Namespace) -> None:
+    """Encode every split of `options.splits`."""
+    detection, levels = options.parameters["detection"], options.parameters["levels"]
+    with leased(options.threads, detection["precision"]) as fabric:
+        method = Ddim(options.parameters, fabric, options.ddpm)
+        for split in options.splits:
+            store = open_store(options.data / split)
+            ids = store.manifest["slice_id"].tolist()
+            arrays = ResumableArrays(
+                options.state / split,
+                {f"L{level}": (store.images.shape, np.float32) for level in levels},
+                method.identity | {"class": options.encode_class, "data_sha256": content_hash(store.folder)},
+            )
+            with command.progress(f"encode {split}", len(store), arrays.done, "slice") as bar:
+                while arrays.done < len(store):
+                    rows = slice(arrays.done, arrays.done + detection["batch"])
+                    encoded = method.encode(store.images[rows], ids[rows], options.encode_class, levels)
+                    arrays.write(**{f"L{level}": x.float().cpu().numpy() for level, x in encoded.items()})
+                    bar.update(arrays.done - bar.n)
+            arrays.finish(options.output / split)
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

@@ -1,0 +1,45 @@
+"""Which setting of a method is reported: fixed by params.yaml, or chosen on the validation subjects. Never on test."""
+
+import pandas as pd
+
+from stages.errors import InputError
+from stages.parameters import setting_name, settings
+
+VALIDATION = "validation"
+FIXED = "params.yaml"
+
+
+def choose_setting(method: str, parameters: dict, scores: pd.DataFrame) -> tuple[str, str]:
+    """The setting of one method that is reported, and what chose it.
+
+    Args:
+        method: its name in params.yaml.
+        parameters: its part of params.yaml: `grid`, and `setting`, which is a setting of the grid ({L: 500, s: 100})
+            or the word `validation`: the highest Dice at the average Otsu threshold on the validation subjects, then
+            the higher AUROC, then the earlier in the grid.
+        scores: a row a method, setting and split, with dice_average_otsu and auroc. Of its rows, only those of this
+            method on the validation split are looked at.
+
+    Returns:
+        The setting's name and `validation` or `params.yaml`.
+
+    Raises:
+        InputError: the fixed setting is not in the grid, or there are no validation subjects to choose on.
+    """
+    names = [setting_name(setting) for setting in settings(parameters)]
+    wanted = parameters["setting"]
+    if wanted != VALIDATION:
+        # The order of keys is the grid's: {s: 100, L: 500} is the same setting.
+        for name, setting in zip(names, settings(parameters), strict=True):
+            if setting == wanted:
+                return name, FIXED
+        raise InputError(f"methods.{method}.setting {wanted} is not in methods.{method}.grid: add it or choose another")
+    rows = scores[(scores["method"] == method) & (scores["split"] == VALIDATION)].set_index("setting")
+    if len(rows) == 0:
+        raise InputError(
+            f"methods.{method}.setting is chosen on validation subjects but there are none: raise "
+            "data.split.validation or name a setting"
+        )
+    # max keeps the first of equals, so ties that AUROC does not settle go to the earlier in the grid.
+    best = max(names, key=lambda name: (rows.at[name, "dice_average_otsu"], rows.at[name, "auroc"]))
+    return best, VALIDATION

@@ -1,0 +1,65 @@
+"""Scores of an anomaly map against a lesion mask: pure functions of arrays.
+
+Two thresholds stand side by side. The authors' code (gitlab.com/cian.unibas.ch/diffusion-anomaly) binarises each map at
+its own Otsu threshold; the paper (Wolleb et al., MICCAI 2022, Section 3) speaks of the average Otsu threshold on the
+test set. Neither sees a mask. As in the authors' code, only slices with more than 20 lesion pixels at 256 x 256 enter
+the headline, here scaled with the area.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from skimage.filters import threshold_otsu
+
+PUBLISHED_SIZE = 256
+
+
+def dice(prediction: ArrayLike, mask: ArrayLike) -> float:
+    """Dice overlap 2 |P & M| / (|P| + |M|) of two masks of one shape; nan where both are empty."""
+    prediction, mask = np.asarray(prediction, bool), np.asarray(mask, bool)
+    if prediction.shape != mask.shape:
+        raise ValueError(f"a prediction of shape {prediction.shape} cannot overlap a mask of shape {mask.shape}")
+    total = np.count_nonzero(prediction) + np.count_nonzero(mask)
+    return 2 * np.count_nonzero(prediction & mask) / total if total else float("nan")
+
+
+def otsu(anomaly_map: ArrayLike) -> float:
+    """Otsu's threshold of one map (H, W) with 256 bins, in the map's units; a pixel is positive where map > threshold.
+
+    A constant map has no two classes: its threshold is its value, so that no pixel is positive.
+    """
+    return float(threshold_otsu(np.asarray(anomaly_map, np.float64)))
+
+
+def average_otsu(thresholds: ArrayLike, scored: ArrayLike) -> float:
+    """The average of the slices' own Otsu thresholds (N,) over the scored slices (N,) alone; nan if none is scored."""
+    thresholds, scored = np.asarray(thresholds, np.float64), np.asarray(scored, bool)
+    return float(thresholds[scored].mean()) if scored.any() else float("nan")
+
+
+def auroc(anomaly_map: ArrayLike, mask: ArrayLike) -> float:
+    """Area under the ROC curve over all pixels of a slice, exact; nan where the mask has one class only.
+
+    The Mann-Whitney statistic: the share of (lesion, other) pixel pairs in the right order, ties counting half.
+    Sorting one class and looking up the other takes 0.03 ms at 64 x 64 and 0.6 ms at 256 x 256, against 1.9 and 12 ms
+    for scikit-learn's curve; the counts are integers, so the result is exact up to the last division.
+    """
+    values, mask = np.asarray(anomaly_map, np.float64), np.asarray(mask, bool)
+    if values.shape != mask.shape:
+        raise ValueError(f"a map of shape {values.shape} cannot be judged by a mask of shape {mask.shape}")
+    lesion, other = np.sort(values[mask]), np.sort(values[~mask])
+    if not lesion.size or not other.size:
+        return float("nan")
+    below = np.searchsorted(other, lesion, side="left").sum()
+    below_or_equal = np.searchsorted(other, lesion, side="right").sum()
+    return float((below + below_or_equal) / (2 * lesion.size * other.size))
+
+
+def lesion_threshold(lesion_pixels_at_256: float, size: int) -> float:
+    """The lesion area in pixels that a scored slice must exceed at size x size: scaled with the area, at least 1."""
+    return max(1.0, lesion_pixels_at_256 * (size / PUBLISHED_SIZE) ** 2)
+
+
+def is_scored(label: ArrayLike, lesion_pixels: ArrayLike, lesion_pixels_at_256: float, size: int) -> NDArray[np.bool_]:
+    """Which slices (N,) enter the headline: diseased (label 1), with more lesion pixels than `lesion_threshold`."""
+    large = np.asarray(lesion_pixels) > lesion_threshold(lesion_pixels_at_256, size)
+    return (np.asarray(label) == 1) & large

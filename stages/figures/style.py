@@ -1,0 +1,71 @@
+"""How every figure looks, and how it is saved: PNG, SVG and PDF, the same bytes on every run."""
+
+import re
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from stages.data.store import replacing
+
+FORMATS = ("png", "svg", "pdf")
+# Okabe and Ito's colours, in an order whose grey values differ too: told apart by the colour-blind and in print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Even steps of lightness, so a map reads the same in grey.
+MAP_COLOURS = "inferno"
+# Lines over those maps and over grey images.
+OUTLINE = "#56E0FF"
+
+_SETTINGS = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "legend.fontsize": 6,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,  # text stays text
+    "svg.fonttype": "none",
+    "svg.hashsalt": "diffusion-anomaly-benchmark",
+}
+# What would differ from run to run.
+_METADATA = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def use() -> None:
+    """Make the house's style the current one."""
+    plt.rcdefaults()
+    plt.rcParams.update(_SETTINGS)
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write `<folder>/<name>.{png,svg,pdf}`, each whole or not at all, and close the figure."""
+    for kind in FORMATS:
+        with replacing(folder / f"{name}.{kind}") as partial:
+            figure.savefig(partial, format=kind, metadata=_METADATA[kind])
+    plt.close(figure)
+
+
+def sequence_title(channel: str) -> str:
+    """A channel's name as it is printed: T1, T1ce, T2, FLAIR; other names as they are."""
+    return {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}.get(channel, channel)
+
+
+def setting_title(setting: str) -> str:
+    """A setting's name as it is printed: `L500_s100` is `L = 500, s = 100`; `default`, the only one, is nothing."""
+    if setting == "default":
+        return ""
+    return ", ".join(re.sub(r"^([A-Za-z]+)(?=[-.\d])", r"\1 = ", part) for part in setting.split("_"))

@@ -1,0 +1,71 @@
+"""Which files of this project a stage runs: what its rule declares as `input: code=`.
+
+Snakemake sees a rule's shell command, not the Python below it. Deriving the files from the import statements keeps the
+declaration complete: an edited module reruns every stage that imports it, directly or not, and no other.
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "stages"
+
+
+def files(module: str, root: Path = ROOT) -> list[str]:
+    """The source files that `python -m <module>` runs out of this project, relative to `root`, sorted.
+
+    Imports are followed wherever they stand, inside functions too. A package's `__init__.py` counts only where it holds
+    more than a docstring and `__version__`: a release retrains nothing.
+    """
+    found, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_imports(name, root))
+    paths = [_path(name, root) for name in found]
+    return sorted(str(path.relative_to(root)) for path in paths if path.name != "__init__.py" or _runs(path))
+
+
+@cache
+def _imports(module: str, root: Path) -> tuple[str, ...]:
+    """The modules of this project that a module's own statements import, with the packages that hold them."""
+    path = _path(module, root)
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    named = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            named += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            parent = ".".join([*base, *([node.module] if node.module else [])])
+            named += [parent, *(f"{parent}.{alias.name}" for alias in node.names)]
+    return tuple(name for full in [module, *named] for name in _with_packages(full, root))
+
+
+def _with_packages(module: str, root: Path) -> Iterator[str]:
+    """`stages`, `stages.data`, `stages.data.store` for `stages.data.store`; nothing for a module of another project."""
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1 if parts[0] == PACKAGE else 1):
+        name = ".".join(parts[:count])
+        if _path(name, root).is_file():  # the last part of `from stages.data.store import open_store` is no module
+            yield name
+
+
+def _path(module: str, root: Path) -> Path:
+    folder = root.joinpath(*module.split("."))
+    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+
+
+def _runs(path: Path) -> bool:
+    """Whether a file does more than carry a docstring and names such as `__version__`, which change nothing."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        carries_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        names_version = isinstance(node, ast.Assign) and all(
+            ast.unparse(name).startswith("__") for name in node.targets
+        )
+        if not carries_text and not names_version:
+            return True
+    return False

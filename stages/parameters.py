@@ -1,0 +1,229 @@
+"""Prints a benchmark's parameters as JSON: params.yaml's `paper` values with the benchmark's own over them.
+
+With the name of a rule, prints just the part that this rule hands to its stage (`--parameters`).
+This is the one module that reads and merges params.yaml; `load` refuses what is wrong before any job starts.
+"""
+
+import argparse
+import json
+import sys
+from itertools import product
+from pathlib import Path
+
+import yaml
+
+from stages.checks import cross_problems, schema_problems
+from stages.errors import InputError
+
+FILE = "params.yaml"
+
+# The keys of the merged parameters that each rule's stage uses: changing one reruns these rules and what follows them.
+STAGE_KEYS = {
+    "generate_brain_phantom": ["seed", "phantom"],
+    "extract_brats": [
+        "seed",
+        "data.channels",
+        "data.percentiles",
+        "data.slices",
+        "data.pad",
+        "data.size",
+        "data.split",
+        "data.published_slices",
+        "data.on_bad_case",
+    ],
+    "train_ddpm": ["seed", "data.size", "data.channels", "diffusion", "ddpm"],
+    "train_classifier": ["seed", "data.size", "data.channels", "diffusion", "classifier"],
+    "encode_ddim": ["seed", "data.size", "data.channels", "diffusion", "detection", "ddpm"],
+    "decode_ddim": ["seed", "data.size", "data.channels", "diffusion", "detection", "ddpm", "classifier"],
+    "score": ["data.size", "evaluation.lesion_pixels_at_256"],
+    "tabulate": ["seed", "evaluation", "methods"],
+    "plot_examples": ["data.size", "data.channels", "evaluation.lesion_pixels_at_256", "methods", "figures"],
+    "plot_sensitivity": ["methods"],
+}
+
+
+def load(source: Path | str | dict) -> dict:
+    """The whole configuration, checked: every benchmark, merged, against the schema and against itself.
+
+    `source` is a path to a params.yaml, or its content as Snakemake holds it (`config`, where `--config run=NAME` may
+    have put a text or a comma-separated list in place of the list). Returns the content with `run` as a list.
+    Raises InputError with one sentence that names the file and the key as the user wrote it.
+    """
+    config = source if isinstance(source, dict) else read(Path(source))
+    file = FILE if isinstance(source, dict) else Path(source).name
+    for path, sentence in schema_problems(config, "file"):
+        raise InputError(f"{file}: {dotted(path)} {sentence}")
+    for path, sentence in schema_problems(config["paper"], "parameters"):
+        raise InputError(f"{file}: {dotted(('paper', *path))} {sentence}")
+    run = config["run"]
+    names = [name.strip() for name in run.split(",")] if isinstance(run, str) else run
+    for name in names:
+        if name not in config["benchmarks"]:
+            raise InputError(f"{file}: run names '{name}', but benchmarks has only {', '.join(config['benchmarks'])}")
+    for name in config["benchmarks"]:
+        benchmark(config, name, file)
+    return {**config, "run": list(dict.fromkeys(names))}
+
+
+def benchmark(config: dict, name: str, file: str = FILE) -> dict:
+    """The parameters of benchmark `name`: `paper` with `benchmarks.<name>` merged over it, checked (InputError)."""
+    if name not in config["benchmarks"]:
+        raise InputError(f"{file}: benchmarks has no '{name}', only {', '.join(config['benchmarks'])}")
+    overrides = config["benchmarks"][name] or {}
+    parameters = deep_merge(config["paper"], overrides)
+    for check, argument in ((schema_problems, "parameters"), (cross_problems, name)):
+        for path, sentence in check(parameters, argument):
+            owner = (
+                ("benchmarks", name) if _written(overrides, path) or not _written(config["paper"], path) else ("paper",)
+            )
+            context = f" (in benchmark {name})" if owner == ("paper",) else ""
+            raise InputError(f"{file}: {dotted((*owner, *path))} {sentence}{context}")
+    for method, values in parameters["methods"].items():
+        named = {}
+        for setting in settings(values):
+            if named.setdefault(setting_name(setting), setting) != setting:
+                key = dotted(("benchmarks", name, "methods", method, "grid"))
+                raise InputError(f"{file}: {key} has two settings that would both be named {setting_name(setting)}")
+    return parameters
+
+
+def deep_merge(base: dict, overrides: dict) -> dict:
+    """`base` with `overrides` over it: sections merge, lists and scalars replace, null removes (RFC 7396)."""
+    result = dict(base)
+    for key, value in overrides.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict):
+            below = result.get(key)
+            result[key] = deep_merge(below if isinstance(below, dict) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def settings(method: dict) -> list[dict]:
+    """The settings of a method's grid: the union of its blocks' products, in order, each once.
+
+    A block is what scikit-learn's ParameterGrid takes: {"L": [250, 500], "s": [0, 100]} makes four settings.
+    """
+    found = []
+    for block in method["grid"]:
+        for values in product(*block.values()):
+            setting = dict(zip(block, values, strict=True))
+            if setting not in found:
+                found.append(setting)
+    return found
+
+
+def setting_name(setting: dict) -> str:
+    """The name of a setting's folder: {"L": 500, "s": 100} is L500_s100, {} is default."""
+    return "_".join(f"{key}{value:g}" for key, value in setting.items()) or "default"
+
+
+def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
+    """The noise levels L, ascending, at which any method that encodes under `encode_class` (None: any) needs x_L."""
+    return sorted(
+        {
+            setting["L"]
+            for method in parameters["methods"].values()
+            if "encode_class" in method and encode_class in (None, method["encode_class"])
+            for setting in settings(method)
+        }
+    )
+
+
+def stage_section(parameters: dict, stage: str) -> dict:
+    """The part of a benchmark's parameters that rule `stage` hands to its stage, nested as in params.yaml.
+
+    encode_ddim also gets `levels`, those of every method; its rule narrows them to one class.
+    """
+    if stage not in STAGE_KEYS:
+        raise InputError(f"there is no rule '{stage}' with parameters, only {', '.join(STAGE_KEYS)}")
+    section = {}
+    for key in STAGE_KEYS[stage]:
+        *parents, last = key.split(".")
+        source, target = parameters, section
+        for parent in parents:
+            source, target = source[parent], target.setdefault(parent, {})
+        if last in source:  # optional keys, such as phantom, may be absent
+            target[last] = source[last]
+    if stage == "encode_ddim":
+        section["levels"] = levels(parameters)
+    return section
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """A path as a user reads it: ("methods", "diffusion", "grid", 0, "L") is methods.diffusion.grid[0].L."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "the file"
+
+
+def _written(section: object, path: tuple[str | int, ...]) -> bool:
+    """Whether `section` itself holds what `path` leads to."""
+    for part in path:
+        try:
+            section = section[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def read(path: Path) -> dict:
+    """A YAML file's content; keys that appear twice, which YAML lets the last win silently, are refused."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there: run this from the folder that holds it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path.name}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    if node is not None:
+        _refuse_repeated_keys(node, path.name, ())
+    return content
+
+
+def _refuse_repeated_keys(node: yaml.Node, file: str, path: tuple[str | int, ...]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                first = seen[key.value]
+                raise InputError(f"{file}: {dotted((*path, key.value))} stands twice, on lines {first} and {line}")
+            seen[key.value] = line
+            _refuse_repeated_keys(value, file, (*path, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _refuse_repeated_keys(value, file, (*path, index))
+
+
+def main(options: argparse.Namespace) -> None:
+    """Print the parameters of a benchmark, or of one of its rules."""
+    parameters = benchmark(load(options.params), options.benchmark)
+    if options.rule:
+        parameters = stage_section(parameters, options.rule)
+    print(json.dumps(parameters, indent=2))
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.parameters",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("benchmark", metavar="BENCHMARK", help="a name below `benchmarks:` of params.yaml")
+    parser.add_argument("rule", metavar="RULE", nargs="?", help=f"one of {', '.join(STAGE_KEYS)}")
+    parser.add_argument("--params", type=Path, default=Path(FILE), metavar="FILE", help="default: %(default)s")
+    return parser
+
+
+if __name__ == "__main__":
+    try:
+        main(arguments().parse_args())
+    except InputError as error:
+        sys.exit(f"error: {error}")

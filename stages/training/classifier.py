@@ -1,0 +1,74 @@
+"""Train the noise-aware classifier C(c | x_t, t) whose gradient guides the decoder (Wolleb et al. 2022, Section 2.1).
+
+Writes a safetensors checkpoint with raw and averaged weights, metrics.csv (with the accuracy over all noise levels)
+and sheet.png (a row a slice: the image, then the size of the gradient of log C(h | x_t) at rising noise levels). A
+killed run goes on from its state.
+"""
+
+from argparse import ArgumentParser, Namespace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stages import command
+from stages.data.store import HEALTHY, open_store
+from stages.diffusion.guidance import gradient
+from stages.diffusion.schedule import NoiseSchedule
+from stages.networks import build
+from stages.networks.unet import EncoderClassifier, log_probability
+from stages.training.cli import add_arguments, run_of
+from stages.training.device import leased
+from stages.training.loop import train
+
+
+class ClassificationObjective:
+    """Cross-entropy of the class at random noise levels."""
+
+    def __init__(self, network: EncoderClassifier, schedule: NoiseSchedule, training: dict, intensity: list[float]):
+        self.network = network
+        self.schedule = schedule
+        self.max_level = training["max_level"]
+        self.intensity = intensity
+
+    def loss(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Mean cross-entropy of a batch, and its accuracy."""
+        level = torch.randint(0, self.max_level + 1, (len(images),), generator=generator, device=images.device)
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        logits = network(self.schedule.add_noise(images, level, noise), (level - 1).clamp(min=0))
+        accuracy = (logits.argmax(dim=1) == labels).float().mean()
+        return {"loss": functional.cross_entropy(logits, labels), "accuracy": accuracy}
+
+    def sheet(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """The images, and |grad log C(h | x_t)| at three noise levels, each scaled to its own maximum."""
+        low, high = self.intensity
+        columns = [(images - low) / (high - low)]
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        for level in (max(1, self.max_level // 8), max(1, self.max_level // 2), self.max_level):
+            levels = torch.full((len(images),), level, device=images.device)
+            x_t = self.schedule.add_noise(images, levels, noise)
+            slope = gradient(lambda x, t: log_probability(network, x, t, HEALTHY), x_t, levels - 1).abs()
+            columns.append(slope / slope.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12))
+        return columns
+
+
+def arguments() -> ArgumentParser:
+    """The stage's command line."""
+    return add_arguments(command.parser(__doc__), "classifier")
+
+
+def main(options: Namespace) -> None:
+    """Train the classifier that `options.parameters` describes."""
+    parameters = options.parameters
+    section, diffusion = parameters["classifier"], parameters["diffusion"]
+    store = open_store(options.data)
+    with leased(options.threads, section["training"]["precision"]) as fabric:
+        fabric.seed_everything(parameters["seed"], verbose=False)
+        network = build.network("classifier", parameters)
+        schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], fabric.device)
+        objective = ClassificationObjective(network, schedule, section["training"], diffusion["intensity"])
+        train(objective, store, run_of(options, "train_classifier"), section["training"], fabric)
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

@@ -1,0 +1,65 @@
+"""Which device a stage runs on: a CUDA card of its own where there is one, otherwise the CPU with its threads."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from lightning_fabric import Fabric
+
+WAIT_SECONDS = 5
+
+
+@contextmanager
+def leased(threads: int, precision: str) -> Iterator[Fabric]:
+    """Yield a Fabric on one device and say in one line which it is.
+
+    Jobs on one machine that Snakemake runs side by side (`--resources gpu=2`) each get a card of their own: a card
+    belongs to the process that holds its lock file, and the system lets go of the lock when that process ends, however
+    it ends. Schedulers that set CUDA_VISIBLE_DEVICES are respected.
+
+    Args:
+        threads: CPU threads, where the CPU computes.
+        precision: Fabric's name for the arithmetic, such as "32-true" or "bf16-mixed".
+    """
+    torch.set_num_threads(threads)
+    # Adam's moments and faint gradients decay into subnormal numbers, on which a CPU computes many times slower. Set
+    # before the first parallel operation, since the pool's threads inherit it.
+    torch.set_flush_denormal(True)
+    if not torch.cuda.is_available():
+        print(f"device: CPU, {threads} threads, {precision} (no CUDA device)", flush=True)
+        yield Fabric(accelerator="cpu", devices=1, precision=precision)
+        return
+    with _card() as index:
+        torch.cuda.set_device(index)
+        properties = torch.cuda.get_device_properties(index)
+        memory = properties.total_memory / 2**30
+        print(f"device: cuda:{index}, {properties.name}, {memory:.0f} GiB, {precision}", flush=True)
+        yield Fabric(accelerator="cuda", devices=[index], precision=precision)
+
+
+@contextmanager
+def _card() -> Iterator[int]:
+    """Index of a CUDA card that no other job of this user holds; waits for one."""
+    folder = Path(tempfile.gettempdir()) / f"diffusion-anomaly-benchmark-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    waiting = False
+    while True:
+        for index in range(torch.cuda.device_count()):
+            lock = FileLock(folder / f"{torch.cuda.get_device_properties(index).uuid}.lock")
+            try:
+                lock.acquire(timeout=0 if not waiting else WAIT_SECONDS)
+            except Timeout:
+                continue
+            try:
+                yield index
+            finally:
+                lock.release()
+            return
+        if not waiting:
+            print("device: every CUDA card is taken by another job, waiting", file=sys.stderr, flush=True)
+        waiting = True

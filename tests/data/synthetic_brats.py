@@ -1,0 +1,68 @@
+"""Tiny case folders in the layout of BraTS, which a test can also compute by hand."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+SEQUENCES = ("t1", "t1ce", "t2", "flair")
+SHAPE = (24, 20, 10)  # X, Y, Z: no two alike, so that no axis can stand in for another
+NAMES = (
+    *(f"Brats18_2013_{i}_1" for i in range(3)),
+    *(f"Brats18_CBICA_A{i}_1" for i in range(6)),
+    *(f"Brats18_TCIA0{i}_10{i}_1" for i in range(3)),
+)
+
+
+def volumes_of(name: str) -> dict[str, np.ndarray]:
+    """Int16 volumes of a synthetic case, from its name: an off-centre brain in slices 3 to 9, lesions in 4 to 6."""
+    generator = np.random.default_rng(list(name.encode()))
+    brain = np.zeros(SHAPE, bool)
+    brain[3:20, 5:18, 3:] = True
+    volumes = {key: np.where(brain, generator.integers(1, 900, SHAPE), 0).astype(np.int16) for key in SEQUENCES}
+    mask = np.zeros(SHAPE, np.int16)
+    mask[4:9, 12:17, 4:7] = generator.choice([0, 1, 2, 4], (5, 5, 3))
+    return {**volumes, "seg": mask}
+
+
+def write_case(raw: Path, name: str, suffix: str = ".nii.gz", **replaced: np.ndarray) -> Path:
+    """Write a case folder below `raw`; `replaced` are sequences to write instead."""
+    folder = raw / name
+    folder.mkdir(parents=True)
+    for key, volume in {**volumes_of(name), **replaced}.items():
+        nib.save(nib.Nifti1Image(volume, np.diag([-1, -1, 1, 1])), folder / f"{name}_{key}{suffix}")
+    return folder
+
+
+def naive_case(name, first, last, pad, size):
+    """The recipe in plain loops over pixels: images (n, C, size, size) float64, masks (n, size, size), positions."""
+    volumes = volumes_of(name)
+    width, height, _ = SHAPE
+    left, top, block = (pad - width) // 2, (pad - height) // 2, pad // size
+    ranges = {}
+    for key in SEQUENCES:
+        voxels = np.sort(volumes[key][volumes[key] > 0].astype(float))
+        ranks = [(len(voxels) - 1) * q / 100 for q in (1, 99)]
+        ranges[key] = [np.interp(rank, np.arange(len(voxels)), voxels) for rank in ranks]
+    images, masks, positions = [], [], []
+    for z in range(first, last + 1):
+        if not any(volumes[key][:, :, z].any() for key in SEQUENCES):
+            continue
+        image, area = np.zeros((len(SEQUENCES), size, size)), np.zeros((size, size))
+        for x in range(width):
+            for y in range(height):
+                row, column = (y + top) // block, (x + left) // block
+                area[row, column] += (volumes["seg"][x, y, z] > 0) / block**2
+                for channel, key in enumerate(SEQUENCES):
+                    low, high = ranges[key]
+                    value = (min(max(volumes[key][x, y, z], low), high) - low) / (high - low)
+                    image[channel, row, column] += value / block**2
+        images.append(image)
+        masks.append(area > 0.5 - 1e-9)
+        positions.append(z)
+    return np.array(images), np.array(masks), positions
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """All files below a folder."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

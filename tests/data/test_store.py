@@ -1,0 +1,204 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.data.store import COLUMNS, StoreWriter, content_hash, create_array, open_array, open_store, replacing
+from stages.errors import InputError
+
+
+def batch(n, start=0):
+    generator = np.random.default_rng(start)
+    rows = [
+        {
+            "slice_id": f"case_z{start + i:03d}",
+            "subject_id": "NA",  # a name, not a missing value
+            "position": start + i,
+            "label": i % 2,
+            "lesion_pixels": 3 * (i % 2),
+            "source": 'HGG/a "case", with comma',
+            "affine": "[[1.0, 0.0], [0.0, 1.0]]",
+        }
+        for i in range(n)
+    ]
+    return generator.random((n, 2, 8, 8)), generator.integers(0, 2, (n, 8, 8)), rows
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with StoreWriter(tmp_path / "train", 2, 8) as writer:
+        for start in range(0, 120, 12):  # past 9 and 99: the header's N grows by digits
+            writer.append(*batch(12, start))
+    return tmp_path / "train"
+
+
+def test_what_is_written_is_read(folder):
+    store = open_store(folder)
+    batches = [batch(12, start) for start in range(0, 120, 12)]
+    assert len(store) == 120
+    assert isinstance(store.images, np.memmap)
+    assert not store.images.flags.writeable
+    assert store.images.dtype == np.float16
+    assert store.masks.dtype == np.uint8
+    np.testing.assert_array_equal(store.images, np.concatenate([images for images, _, _ in batches]).astype("float16"))
+    np.testing.assert_array_equal(store.masks, np.concatenate([masks for _, masks, _ in batches]))
+    assert list(store.manifest.columns) == list(COLUMNS)
+    assert store.manifest.to_dict("records") == [row for _, _, rows in batches for row in rows]
+
+
+def test_arrays_are_plain_npy_files(folder):
+    np.testing.assert_array_equal(np.load(folder / "images.npy"), open_store(folder).images)
+    assert sorted(path.name for path in folder.iterdir()) == ["images.npy", "manifest.csv", "masks.npy"]
+
+
+def test_store_without_masks(tmp_path, folder):
+    images, _, rows = batch(3)
+    with StoreWriter(folder, 2, 8, masks=False) as writer:  # over a store that has some
+        writer.append(images, None, rows)
+    assert open_store(folder).masks is None
+    assert len(open_store(folder)) == 3
+
+
+def fail_in_the_middle(folder):
+    with StoreWriter(folder, 2, 8) as writer:
+        writer.append(*batch(3))
+        raise RuntimeError
+
+
+def test_an_exception_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError):
+        fail_in_the_middle(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_exception_leaves_an_earlier_store(folder):
+    before = content_hash(folder)
+    with pytest.raises(RuntimeError):
+        fail_in_the_middle(folder)
+    assert content_hash(folder) == before
+    assert not list(folder.glob("*.partial"))
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, np.nan])
+def test_writer_refuses_values_outside_0_1(tmp_path, value):
+    images, masks, rows = batch(2)
+    images[1, 0, 3, 3] = value
+    with pytest.raises(ValueError, match="must lie in"), StoreWriter(tmp_path / "new", 2, 8) as writer:
+        writer.append(images, masks, rows)
+
+
+def test_writer_refuses_shapes_that_differ(tmp_path):
+    images, masks, rows = batch(2)
+    for bad in [
+        (images[:, :1], masks, rows),
+        (images, masks[:1], rows),
+        (images, None, rows),
+        (images, masks, rows[1:]),
+    ]:
+        with pytest.raises(ValueError, match=r"expected|masks must"), StoreWriter(tmp_path / "new", 2, 8) as writer:
+            writer.append(*bad)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def rewrite_manifest(change):
+    def damage(folder):
+        frame = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+        change(frame).to_csv(folder / "manifest.csv", index=False)
+
+    return damage
+
+
+DAMAGE = {
+    "images missing": (lambda f: (f / "images.npy").unlink(), r"images\.npy is missing"),
+    "manifest missing": (lambda f: (f / "manifest.csv").unlink(), r"manifest\.csv is missing"),
+    "images truncated": (lambda f: truncate(f / "images.npy"), r"images\.npy is truncated"),
+    "masks truncated": (lambda f: truncate(f / "masks.npy"), r"masks\.npy is truncated"),
+    "header cut": (lambda f: (f / "masks.npy").write_bytes((f / "masks.npy").read_bytes()[:40]), r"masks\.npy is not"),
+    "not npy": (lambda f: (f / "images.npy").write_text("hello, I am not an array"), r"images\.npy is not an \.npy"),
+    "empty file": (lambda f: (f / "images.npy").write_bytes(b""), r"images\.npy is not an \.npy"),
+    "objects": (lambda f: np.save(f / "images.npy", np.array([{}]), allow_pickle=True), "never unpickled"),
+    "float32": (lambda f: np.save(f / "images.npy", np.zeros((120, 2, 8, 8), "f4")), "float32 where float16"),
+    "3 axes": (lambda f: np.save(f / "images.npy", np.zeros((120, 8, 8), "f2")), r"has shape \(120, 8, 8\)"),
+    "other masks": (lambda f: np.save(f / "masks.npy", np.zeros((119, 8, 8), "u1")), r"masks\.npy has shape"),
+    "no slices": (lambda f: np.save(f / "images.npy", np.zeros((0, 2, 8, 8), "f2")), "holds no slice"),
+    "rows": (rewrite_manifest(lambda m: m.iloc[1:]), r"119 rows for the 120 slices"),
+    "column": (rewrite_manifest(lambda m: m.drop(columns="label")), "lacks the column 'label'"),
+    "text": (rewrite_manifest(lambda m: m.assign(label="sick")), "'label' must hold integers"),
+    "label": (rewrite_manifest(lambda m: m.assign(label=2)), "'label' must hold 0"),
+    "twice": (rewrite_manifest(lambda m: m.assign(slice_id="a")), "'slice_id' must not repeat"),
+    "empty manifest": (lambda f: (f / "manifest.csv").write_text(""), r"manifest\.csv is not a readable CSV"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_damaged_stores_are_refused_in_one_sentence(folder, case):
+    damage, message = DAMAGE[case]
+    damage(folder)
+    with pytest.raises(InputError, match=message) as caught:
+        open_store(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_store(tmp_path):
+    with pytest.raises(InputError, match="there is no slice store"):
+        open_store(tmp_path / "train")
+
+
+def test_content_hash_sees_every_file(folder):
+    hashes = {content_hash(folder)}
+    for name in ("images.npy", "masks.npy", "manifest.csv"):
+        content = bytearray((folder / name).read_bytes())
+        content[-2] ^= 1
+        (folder / name).write_bytes(content)
+        hashes.add(content_hash(folder))
+    (folder / "masks.npy").unlink()
+    assert len(hashes | {content_hash(folder)}) == 5
+
+
+def test_create_array(tmp_path):
+    path = tmp_path / "maps" / "maps.npy"
+    with create_array(path, (3, 4), np.float16) as array:
+        array[:] = 0.5
+        assert not path.exists()
+    np.testing.assert_array_equal(open_array(path, (None, 4), np.float16), np.full((3, 4), 0.5))
+    with pytest.raises(RuntimeError), create_array(path, (3, 4), np.float16):
+        raise RuntimeError
+    assert [file.name for file in path.parent.iterdir()] == ["maps.npy"]
+    assert open_array(path)[0, 0] == 0.5
+
+
+def test_open_array_names_the_expected_shape(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 4)))
+    with pytest.raises(InputError, match=r"a\.npy has shape \(3, 4\) where \(any, 5\) is expected"):
+        open_array(tmp_path / "a.npy", (None, 5))
+    with (tmp_path / "a.npy").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(InputError, match="too long"):
+        open_array(tmp_path / "a.npy")
+
+
+def test_open_array_keeps_fortran_order_and_empty_arrays(tmp_path):
+    array = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    np.save(tmp_path / "f.npy", array)
+    np.testing.assert_array_equal(open_array(tmp_path / "f.npy"), array)
+    np.save(tmp_path / "e.npy", array[:0])
+    assert open_array(tmp_path / "e.npy").shape == (0, 3)
+
+
+def test_replacing_is_all_or_nothing(tmp_path):
+    path = tmp_path / "folder" / "table.csv"
+    with replacing(path) as partial:
+        partial.write_text("old")
+
+    def fail():
+        with replacing(path) as partial:
+            partial.write_text("new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert [file.name for file in path.parent.iterdir()] == ["table.csv"]

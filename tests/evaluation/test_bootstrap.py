@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from stages.evaluation import bootstrap
+
+
+def test_every_resample_draws_as_many_subjects_as_there_are():
+    draws = bootstrap.resample_subjects(7, 500, seed=0)
+    assert draws.shape == (500, 7)
+    assert (draws.sum(1) == 7).all()
+    assert draws.mean(0) == pytest.approx(1, abs=0.15)
+    assert (draws == bootstrap.resample_subjects(7, 500, seed=0)).all()
+    assert (draws != bootstrap.resample_subjects(7, 500, seed=1)).any()
+
+
+def test_one_subject_has_no_width_however_many_slices():
+    draws = bootstrap.resample_subjects(1, 100, seed=0)
+    values = np.random.default_rng(0).uniform(size=50)
+    assert bootstrap.interval(values, np.zeros(50, int), draws) == pytest.approx((values.mean(), values.mean()))
+
+
+def test_subjects_are_drawn_not_slices():
+    # Two subjects, 0 and 1 throughout: the mean is 0, 1/2 or 1, with 1/4, 1/2, 1/4; of slices it would stay near 1/2.
+    draws = bootstrap.resample_subjects(2, 2000, seed=0)
+    values, subjects = np.repeat([0.0, 1.0], 100), np.repeat([0, 1], 100)
+    assert bootstrap.interval(values, subjects, draws) == (0, 1)
+
+
+def test_it_is_the_plain_loop():
+    rng = np.random.default_rng(1)
+    subjects, values = rng.integers(0, 5, 40), rng.uniform(size=40)
+    values[rng.random(40) < 0.3] = np.nan
+    draws = bootstrap.resample_subjects(5, 300, seed=2)
+    means = []
+    for draw in draws:
+        resample = np.concatenate([values[subjects == s] for s in np.repeat(np.arange(5), draw)])
+        means.append(np.nanmean(resample))
+    assert bootstrap.interval(values, subjects, draws) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+
+
+def test_subjects_of_equal_size_agree_with_the_normal_interval():
+    rng = np.random.default_rng(3)
+    per_subject = rng.normal(size=100)
+    values, subjects = np.repeat(per_subject, 4), np.repeat(np.arange(100), 4)
+    low, high = bootstrap.interval(values, subjects, bootstrap.resample_subjects(100, 4000, seed=0))
+    half = 1.96 * per_subject.std() / 10
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
+
+
+def test_a_subject_without_slices_that_count_changes_nothing_but_the_draws():
+    draws = np.array([[2, 0], [0, 2], [1, 1]])
+    assert bootstrap.interval([0.3, np.nan], [0, 1], draws) == pytest.approx((0.3, 0.3))
+    assert np.isnan(bootstrap.interval([np.nan, np.nan], [0, 1], draws)).all()

@@ -1,0 +1,59 @@
+"""The files that a rule declares as its code are those that its stage runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages import imports
+
+ROOT = Path(__file__).resolve().parents[1]
+RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+STAGES = sorted(set(re.findall(r"python -m (stages\.[a-z_.]+)", RULES)))
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    files = {
+        "stages/__init__.py": '"""Only words."""\n\n__version__ = "1"\n',
+        "stages/a.py": "import os\nfrom stages.b import thing\nfrom stages import data\n",
+        "stages/b.py": "def late():\n    from .data.c import something\n",
+        "stages/data/__init__.py": "from stages.data import d\n",
+        "stages/data/c.py": "from .d import x\nfrom .. import e\n",
+        "stages/data/d.py": "",
+        "stages/e.py": "import stages.f.g as g\n",
+        "stages/f/g.py": "",
+        "stages/unused.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_imports_are_followed_wherever_they_stand(package):
+    below_a = ["a.py", "b.py", "data/__init__.py", "data/c.py", "data/d.py", "e.py", "f/g.py"]
+    assert imports.files("stages.a", package) == [f"stages/{name}" for name in below_a]
+    assert imports.files("stages.data.d", package) == ["stages/data/__init__.py", "stages/data/d.py"]
+    assert imports.files("stages.unused", package) == ["stages/unused.py"]
+
+
+def test_every_rule_declares_the_stage_that_it_runs():
+    rules = re.split(r"^rule ", RULES, flags=re.MULTILINE)[1:]
+    assert len(rules) == 10
+    for rule in rules:
+        assert re.findall(r"code=code\(\"(.*)\"\)", rule) == re.findall(r"python -m (stages\.[a-z_.]+)", rule), rule
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_python_imports_is_declared(stage):
+    program = (
+        f"import sys, {stage}\n"
+        "files = [module.__file__ for name, module in sys.modules.items() if name.split('.')[0] == 'stages']\n"
+        "print('\\n'.join(file for file in files if file and not file.endswith('__init__.py')))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = {str(Path(line).relative_to(ROOT)) for line in run.stdout.split()}
+    assert imported <= set(imports.files(stage))

@@ -1,0 +1,243 @@
+"""params.yaml: merged, checked, refused with one sentence that names the key as the user wrote it."""
+
+# ruff: noqa: E501 (a table of sentences)
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from sklearn.model_selection import ParameterGrid
+
+from stages import parameters
+from stages.checks import SCHEMA
+from stages.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+@pytest.fixture
+def config() -> dict:
+    benchmarks = {name: PARAMS["benchmarks"][name] for name in ("brats2020", "smoke")}
+    return copy.deepcopy({"run": ["smoke"], "paper": PARAMS["paper"], "benchmarks": benchmarks})
+
+
+def put(config: dict, path: str, value: object) -> None:
+    *parents, last = path.split("/")
+    for parent in parents:
+        config = config[parent]
+    config[last] = value
+
+
+def refusal(config: dict) -> str:
+    with pytest.raises(InputError) as caught:
+        parameters.load(config)
+    return str(caught.value)
+
+
+def test_params_yaml_is_good():
+    assert parameters.load(ROOT / "params.yaml")["run"] == PARAMS["run"]
+
+
+def test_paper_values_are_the_papers():
+    paper = parameters.benchmark(PARAMS, "brats2020")
+    assert paper == PARAMS["paper"]
+    assert (paper["data"]["size"], paper["diffusion"]["timesteps"]) == (256, 1000)
+    assert (paper["ddpm"]["training"]["iterations"], paper["classifier"]["training"]["iterations"]) == (50_000, 20_000)
+    assert paper["ddpm"]["training"]["batch"] == 10
+    names = {parameters.setting_name(setting) for setting in parameters.settings(paper["methods"]["diffusion"])}
+    fig4 = {f"L{level}_s{scale}" for level in (250, 500, 750) for scale in (5, 10, 20, 50, 100, 250, 500)}
+    assert names - {"L250_s0", "L500_s0", "L750_s0"} == fig4 | {f"L500_s{scale}" for scale in (350, 750, 1000, 1500)}
+
+
+def test_merge_sections_merge_lists_replace_null_removes():
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 3, "e": {"f": 1}}
+    merged = parameters.deep_merge(base, {"a": {"c": [9]}, "d": None, "e": 5, "g": {"h": {"i": None, "j": 1}}})
+    assert merged == {"a": {"b": 1, "c": [9]}, "e": 5, "g": {"h": {"j": 1}}}
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 3, "e": {"f": 1}}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        # misspelt keys, at every depth
+        ("benchmarks/smoke/ddpm/training/iteratoins", 5, "benchmarks.smoke.ddpm.training.iteratoins is not a known key; "
+         "did you mean 'iterations'?"),
+        ("benchmarks/smoke/seeed", 5, "benchmarks.smoke.seeed is not a known key; did you mean 'seed'?"),
+        ("benchmarks/smoke/methods/diffusion/gird", [], "benchmarks.smoke.methods.diffusion.gird is not a known key"),
+        ("benchmarks/smoke/phantom/zzz", 1, "phantom.zzz is not a known key; known here: cases, shape"),
+        ("paper/diffusion/beat", 5, "paper.diffusion.beat is not a known key; did you mean 'beta'?"),
+        ("papre", {}, "papre is not a known key; did you mean 'paper'?"),
+        ("benchmarks/Smoke Test", {}, "benchmarks.Smoke Test is not a good name"),
+        # missing
+        ("benchmarks/smoke/phantom", {"cases": 7}, "benchmarks.smoke.phantom.shape is missing"),
+        ("benchmarks/smoke/ddpm/training/label_dropout", None, "benchmarks.smoke.ddpm.training.label_dropout is missing"),
+        # types
+        ("benchmarks/smoke/ddpm/training/batch", "ten", "training.batch must be a whole number, not the text 'ten' (images"),
+        ("benchmarks/smoke/ddpm/training/batch", 4.0, "training.batch must be a whole number, not 4.0"),
+        ("benchmarks/smoke/ddpm/training/learning_rate", "1e-3", "the text '1e-3' (YAML reads it as a number only as 1.0e-03)"),
+        ("benchmarks/smoke/ddpm/training/learning_rate", float("inf"), "learning_rate must be a number, not inf"),
+        ("benchmarks/smoke/ddpm/training/mirror", 1, "training.mirror must be true or false, not 1"),
+        ("benchmarks/smoke/ddpm", 5, "benchmarks.smoke.ddpm must be a section of keys, not 5"),
+        ("benchmarks/smoke", [], "benchmarks.smoke must be a section of keys, not []"),
+        ("benchmarks", None, "benchmarks must be a section of keys, not empty"),
+        ("benchmarks/smoke/detection/weights", False, "must be raw or ema, not false (yes, no, on and off"),
+        # ranges
+        ("benchmarks/smoke/ddpm/training/batch", 0, "benchmarks.smoke.ddpm.training.batch must be at least 1, not 0"),
+        ("benchmarks/smoke/ddpm/training/ema", 1, "training.ema must be less than 1, not 1"),
+        ("paper/data/percentiles", [1, 101], "paper.data.percentiles[1] must be at most 100, not 101"),
+        ("benchmarks/smoke/data/channels", ["t1", "t3"], "data.channels[1] must be t1 or t1ce or t2 or flair, not the text 't3'"),
+        ("benchmarks/smoke/data/channels", ["t1", "t1"], "data.channels holds a value twice"),
+        ("benchmarks/smoke/phantom/shape", [24, 24], "phantom.shape needs at least 3 values, not [24, 24]"),
+        ("benchmarks/smoke/methods/diffusion/setting", "validatoin", "diffusion.setting cannot be the text 'validatoin'"),
+        ("benchmarks/smoke/methods/diffusion/grid", [{"L": [], "s": [0]}], "grid[0].L needs at least 1 value, not []"),
+        ("benchmarks/smoke/methods/diffusion/decode_class", "ill", "decode_class must be healthy or diseased or none"),
+        # which benchmarks
+        ("run", "smoke,smok", "run names 'smok', but benchmarks has only brats2020, smoke"),
+        ("run", [], "run needs at least 1 value"),
+        ("run", 5, "run must be text or a list, not 5"),
+        # one number against another
+        ("benchmarks/smoke/data/pad", 40, "data.pad must be a multiple of data.size, but 40 is none of 16"),
+        ("benchmarks/smoke/data/slices", [12, 8], "data.slices must not end before they begin: [12, 8]"),
+        ("benchmarks/smoke/data/slices", [8, 16], "data.slices must end before phantom.shape's z = 16, not [8, 16]"),
+        ("benchmarks/smoke/data/percentiles", [99, 1], "data.percentiles must ascend"),
+        ("benchmarks/smoke/data/folder", "data/brats2020", "data.folder must be data/smoke in a benchmark with a phantom"),
+        ("benchmarks/smoke/phantom/cases", 6, "phantom.cases must be enough for data.split, 7, not 6"),
+        ("benchmarks/smoke/phantom/shape", [40, 24, 16], "phantom.shape must fit into data.pad = 32"),
+        ("benchmarks/smoke/diffusion/beta", [0.02, 0.01], "diffusion.beta must ascend"),
+        ("benchmarks/smoke/diffusion/timesteps", 15, "ddpm.training.max_level must be at most diffusion.timesteps = 15"),
+        ("benchmarks/smoke/detection/stride", 4, "grid[0].L must hold multiples of detection.stride = 4, not 10"),
+        ("benchmarks/smoke/ddpm/training/max_level", 15, "L must stay within ddpm.training.max_level = 15, not 20"),
+        ("benchmarks/smoke/classifier/training/max_level", 15, "L must stay within classifier.training.max_level = 15"),
+        ("benchmarks/smoke/detection/convention", "released-code", "detection.stride must be 1 under convention released"),
+        ("benchmarks/smoke/data/split/validation", 0, "classifier-free.setting cannot be chosen on validation: data.split"),
+        ("benchmarks/smoke/methods/diffusion/setting", {"L": 20, "s": 7}, "setting must be one setting of the grid"),
+        ("benchmarks/smoke/methods/diffusion/grid", [{"L": [20], "s": [5], "k": [1]}], "grid[0] must name L and s"),
+        ("benchmarks/smoke/ddpm/training/label_dropout", 0.0, "encode_class cannot be none where ddpm.training.label_dropout"),
+        ("benchmarks/smoke/ddpm/network/groups", 3, "ddpm.network.groups must divide every width of the network, but 8"),
+        ("benchmarks/smoke/ddpm/network/heads", 3, "ddpm.network.heads must divide every width with attention, but 16"),
+        ("benchmarks/smoke/classifier/network/head_channels", 12, "head_channels must divide every width with attention"),
+        ("benchmarks/smoke/ddpm/network/attention", [5], "attention may only name resolutions of the network, [16, 8], not 5"),
+        ("benchmarks/smoke/ddpm/network/multipliers", [1] * 6, "data.size = 16 cannot be halved 5 times"),
+    ],
+)  # fmt: skip
+def test_refusals(config, path, value, sentence):
+    put(config, path, value)
+    message = refusal(config)
+    assert message.startswith("params.yaml: ")
+    assert sentence in message
+    assert "\n" not in message
+
+
+def test_a_value_of_the_paper_that_a_benchmark_breaks_is_named_where_it_stands(config):
+    config["benchmarks"]["smoke"]["methods"]["diffusion"]["setting"] = None
+    assert "benchmarks.smoke.methods.diffusion.setting is missing" in refusal(config)
+    config["benchmarks"]["smoke"] = {"detection": {"stride": 3}}
+    assert "paper.methods.diffusion.grid[0].L must hold multiples of detection.stride = 3, not 250" in refusal(config)
+    assert refusal(config).endswith("(in benchmark smoke)")
+
+
+def test_settings_that_would_share_a_folder_are_refused(config):
+    config["benchmarks"]["smoke"]["methods"]["diffusion"]["grid"] = [{"L": [20], "s": [5, 1.0000001, 1.0000002]}]
+    assert "methods.diffusion.grid has two settings that would both be named L20_s1" in refusal(config)
+
+
+@pytest.mark.parametrize("run", ["smoke", "smoke,brats2020", "smoke, brats2020", ["smoke", "brats2020", "smoke"]])
+def test_run_is_a_name_a_text_or_a_list(config, run):
+    config["run"] = run
+    assert parameters.load(config)["run"] == ["smoke", "brats2020"][: 1 if run == "smoke" else 2]
+
+
+def test_a_method_of_someone_else_needs_a_grid_only(config):
+    config["benchmarks"]["smoke"]["methods"]["autoencoder"] = {"grid": [{}], "setting": {}}
+    method = parameters.benchmark(parameters.load(config), "smoke")["methods"]["autoencoder"]
+    assert [parameters.setting_name(setting) for setting in parameters.settings(method)] == ["default"]
+    config["benchmarks"]["smoke"]["methods"]["autoencoder"]["encode_class"] = "none"
+    assert "methods.autoencoder.decode_class is missing" in refusal(config)
+
+
+def test_settings_are_the_union_of_the_blocks_once_and_in_order():
+    method = {"grid": [{"L": [250, 500], "s": [0, 2.5]}, {"L": [500], "s": [0.0, 1000]}]}
+    names = [parameters.setting_name(setting) for setting in parameters.settings(method)]
+    assert names == ["L250_s0", "L250_s2.5", "L500_s0", "L500_s2.5", "L500_s1000"]
+    of_scikit_learn = {parameters.setting_name(setting) for setting in ParameterGrid(method["grid"])}
+    assert set(names) == of_scikit_learn
+
+
+def test_levels_are_those_of_the_class():
+    smoke = parameters.benchmark(PARAMS, "smoke")
+    assert parameters.levels(smoke) == [10, 20]
+    assert parameters.levels(smoke, "healthy") == [20]
+    assert parameters.levels(smoke, "none") == [10, 20]
+    assert parameters.levels(smoke, "diseased") == []
+
+
+def test_a_stage_gets_its_part_and_nothing_else():
+    smoke = parameters.benchmark(PARAMS, "smoke")
+    section = parameters.stage_section(smoke, "train_ddpm")
+    assert list(section) == ["seed", "data", "diffusion", "ddpm"]
+    assert section["data"] == {"size": 16, "channels": ["t1", "t1ce", "t2", "flair"]}
+    assert "folder" not in parameters.stage_section(smoke, "extract_brats")["data"]
+    assert parameters.stage_section(smoke, "score") == {
+        "data": {"size": 16},
+        "evaluation": {"lesion_pixels_at_256": 20},
+    }
+    with pytest.raises(InputError, match="there is no rule 'trian'"):
+        parameters.stage_section(smoke, "trian")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("run: [a]\npaper: {seed: 1\n", "params.yaml line 3: not YAML"),
+        ("run: [a]\nrun: [b]\n", "params.yaml: run stands twice, on lines 1 and 2"),
+        ("paper:\n  ddpm:\n    - batch: 1\n      batch: 2\n", "paper.ddpm[0].batch stands twice, on lines 3 and 4"),
+        ("", "params.yaml: the file must be a section of keys, not empty"),
+        ("run: [a]\n", "params.yaml: paper is missing"),
+        ("run: [a]\n\tb: 1", "params.yaml line 2: not YAML"),
+    ],
+)
+def test_unreadable_files_are_refused(tmp_path, text, sentence):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        parameters.load(path)
+    assert sentence in str(caught.value)
+
+
+def test_other_unreadable_files(tmp_path):
+    with pytest.raises(InputError, match="is not there"):
+        parameters.load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_bytes(b"run: \xff\xfe")
+    with pytest.raises(InputError, match="cannot be read"):
+        parameters.load(tmp_path / "params.yaml")
+
+
+def test_every_key_of_the_schema_is_described_and_closed():
+    def walk(node: object, path: str) -> None:
+        if not isinstance(node, dict):
+            return
+        if "properties" in node:
+            assert node["additionalProperties"] is False, path
+            for key, value in node["properties"].items():
+                target = value if "$ref" not in value else definitions[value["$ref"].rpartition("/")[2]]
+                assert target.get("description"), f"{path}/{key}"
+        for key, value in node.items():
+            walk(value, f"{path}/{key}")
+
+    definitions = yaml.safe_load(SCHEMA.read_text())["$defs"]
+    walk(definitions, "")
+
+
+def test_command_line():
+    command = [sys.executable, "-m", "stages.parameters"]
+    good = subprocess.run([*command, "smoke", "train_ddpm"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(good.stdout)["ddpm"]["network"]["channels"] == 8
+    bad = subprocess.run([*command, "smok"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert bad.returncode == 1
+    assert bad.stderr.startswith("error: params.yaml: benchmarks has no 'smok'")
+    assert "Traceback" not in bad.stderr

@@ -1,0 +1,127 @@
+"""A copy of the project in a temporary folder, and Snakemake in it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("Snakefile", "params.yaml", "dvc.yaml", "environment.yml", "workflow", "profiles", "stages")
+HIDDEN = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project; its output is kept apart from the real one's."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This test run's environment, its Python first in PATH, profiles/test for DVC."""
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return {**os.environ, "PATH": path, "BENCHMARK_PROFILE": "profiles/test"}
+
+    def run(self, *command: str) -> subprocess.CompletedProcess:
+        """Run a command here; stdout holds both streams."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run Snakemake here."""
+        return self.run(sys.executable, "-m", "snakemake", *arguments)
+
+    def jobs(self, *arguments: str) -> dict[str, int]:
+        """Rule -> number of jobs that a dry run announces; {} where there is nothing to do."""
+        dry = self.snakemake("-n", *arguments)
+        assert dry.returncode == 0, dry.stdout
+        if "Nothing to be done" in dry.stdout:
+            return {}
+        table = re.findall(r"^Job stats:\n.*?^total", dry.stdout, flags=re.MULTILINE | re.DOTALL)[-1]
+        return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace text that stands exactly once in a file."""
+        path = self.folder / name
+        text = path.read_text()
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+        path.write_text(text.replace(old, new))
+
+    def write_test_profile(self) -> None:
+        """profiles/test: this machine, for tests."""
+        path = self.folder / "profiles" / "test" / "config.yaml"
+        path.parent.mkdir()
+        path.write_text(PROFILE)
+
+
+def copy(folder: Path) -> Project:
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in (*PARTS, *HIDDEN):
+        source, target = ROOT / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    return Project(folder)
+
+
+# Networks this small are fastest on one thread, two at a time.
+PROFILE = """
+cores: 2
+resources:
+  - gpu=2
+set-threads:
+  train_ddpm: 1
+  train_classifier: 1
+  encode_ddim: 1
+  decode_ddim: 1
+rerun-incomplete: true
+"""
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """A function that copies the project into a temporary folder of a name, with profiles/test."""
+
+    def make(name: str) -> Project:
+        project = copy(tmp_path_factory.mktemp(name) / "project")
+        project.write_test_profile()
+        return project
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def smoked(new_project: Callable[[str], Project]) -> Project:
+    """A project in which Snakemake has run the whole `smoke` benchmark; not to be changed."""
+    project = new_project("smoke")
+    run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
+    (project.folder / "snakemake.log").write_text(run.stdout)
+    assert run.returncode == 0, run.stdout
+    return project
+
+
+@pytest.fixture
+def finished(smoked: Project, tmp_path: Path) -> Project:
+    """A copy of the finished project that a test may change (modification times are kept)."""
+    shutil.copytree(smoked.folder, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return copy(tmp_path / "project")

@@ -1,0 +1,148 @@
+"""What Snakemake would do, and what it refuses before it does anything."""
+
+import re
+
+import pytest
+import yaml
+
+from stages import parameters
+
+SMOKE = ("--config", "run=smoke")
+
+
+def refusal(project, *arguments: str) -> str:
+    """Output of a dry run that must fail with one sentence and leave nothing behind."""
+    dry = project.snakemake("-n", *arguments)
+    assert dry.returncode != 0, dry.stdout
+    assert "Traceback" not in dry.stdout
+    assert not (project.folder / "results").exists()
+    return dry.stdout
+
+
+def test_jobs_of_smoke(project):
+    assert project.jobs(*SMOKE) == {
+        "generate_brain_phantom": 1,
+        "extract_brats": 1,
+        "train_ddpm": 1,
+        "train_classifier": 1,
+        "encode_ddim": 2,
+        "decode_ddim": 4,
+        "score": 4,
+        "tabulate": 1,
+        "plot_examples": 1,
+        "plot_sensitivity": 1,
+        "all": 1,
+    }
+
+
+def test_jobs_of_every_benchmark_in_one_go(project):
+    config = yaml.safe_load((project.folder / "params.yaml").read_text())
+    benchmarks = {name: parameters.benchmark(config, name) for name in config["benchmarks"]}
+    for values in benchmarks.values():
+        if "phantom" not in values:
+            (project.folder / values["data"]["folder"]).mkdir(parents=True, exist_ok=True)
+    jobs = project.jobs("--config", f"run={','.join(benchmarks)}")
+    methods = [method for values in benchmarks.values() for method in values["methods"].values()]
+    assert jobs["train_ddpm"] == jobs["extract_brats"] == jobs["tabulate"] == len(benchmarks)
+    assert jobs["generate_brain_phantom"] == sum("phantom" in values for values in benchmarks.values())
+    assert jobs["decode_ddim"] == jobs["score"] == sum(len(parameters.settings(method)) for method in methods)
+    assert jobs["encode_ddim"] == sum(
+        len({method["encode_class"] for method in values["methods"].values()}) for values in benchmarks.values()
+    )
+
+
+def test_milestones(project):
+    assert "train_ddpm" not in project.jobs(*SMOKE, "--", "data")
+    checkpoints = project.jobs(*SMOKE, "--", "checkpoints")
+    assert set(checkpoints) == {
+        "generate_brain_phantom", "extract_brats", "train_ddpm", "train_classifier", "checkpoints"
+    }  # fmt: skip
+    assert "score" not in project.jobs(*SMOKE, "--", "maps")
+    assert "plot_examples" not in project.jobs(*SMOKE, "--", "tables")
+
+
+def test_no_classifier_where_nothing_is_guided(project):
+    project.edit("params.yaml", "- {L: [20], s: [0, 5]}", "- {L: [20], s: [0]}")
+    project.edit("params.yaml", "setting: {L: 20, s: 5}", "setting: {L: 20, s: 0}")
+    assert "train_classifier" not in project.jobs(*SMOKE)
+    assert "train_classifier" not in project.jobs(*SMOKE, "--", "checkpoints")
+
+
+def test_maps_of_someone_else_are_scored(project):
+    project.edit(
+        "params.yaml", "      classifier-free:\n", "      theirs: {grid: [{}], setting: {}}\n      classifier-free:\n"
+    )
+    assert "results/smoke/maps/theirs/default/test/maps.npy" in refusal(project, *SMOKE)
+    for split in ("validation", "test"):
+        path = project.folder / f"results/smoke/maps/theirs/default/{split}/maps.npy"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    jobs = project.jobs(*SMOKE)
+    assert (jobs["decode_ddim"], jobs["score"]) == (4, 5)
+
+
+def test_a_misspelt_key_is_named(project):
+    project.edit(
+        "params.yaml", "      training:\n        iterations: 20\n", "      training:\n        iteratoins: 20\n"
+    )
+    sentence = "params.yaml: benchmarks.smoke.ddpm.training.iteratoins is not a known key; did you mean 'iterations'?"
+    assert sentence in refusal(project, *SMOKE)
+    run = project.snakemake("--cores", "1", *SMOKE)
+    assert run.returncode != 0
+    assert not (project.folder / "results").exists()
+
+
+def test_a_key_that_stands_twice_is_named(project):
+    project.edit(
+        "params.yaml", "    evaluation: {bootstrap: 20}\n", "    evaluation: {bootstrap: 20}\n    evaluation: {}\n"
+    )
+    assert "params.yaml: benchmarks.smoke.evaluation stands twice, on lines" in refusal(project, *SMOKE)
+
+
+def test_an_unknown_benchmark_is_named(project):
+    assert "run names 'smok', but benchmarks has only" in refusal(project, "--config", "run=smok")
+
+
+def test_a_missing_data_set_is_named(project):
+    message = refusal(project, "--config", "run=brats2020")
+    assert "data/brats2020 is not there: benchmark brats2020 needs its raw data set" in message
+    assert "https://www.med.upenn.edu/cbica/brats2020" in message
+
+
+def test_a_case_that_comes_reruns_extraction(project):
+    for case in ("HGG/BraTS_1", "HGG/BraTS_2"):
+        (project.folder / "data/brats2020" / case).mkdir(parents=True)
+    store = project.folder / "results/brats2020/data"
+    store.mkdir(parents=True)
+    arguments = ("--config", "run=brats2020", "--rerun-triggers", "mtime", "--", "data")
+    touched = project.snakemake("--cores", "1", "--touch", *arguments)
+    assert touched.returncode == 0, touched.stdout
+    assert project.jobs(*arguments) == {}
+    (project.folder / "data/brats2020/HGG/BraTS_3").mkdir()
+    assert project.jobs(*arguments) == {"extract_brats": 1, "data": 1}
+
+
+def test_no_rule_makes_a_raw_data_set(project):
+    (project.folder / "data/brats2020/BraTS_1").mkdir(parents=True)
+    for path in (project.folder / "stages").rglob("*.py"):  # newer than the data set
+        path.touch()
+    assert "generate_brain_phantom" not in project.jobs("--config", "run=brats2020")
+    direct = project.snakemake("-n", "--forceall", "data/brats2020")
+    assert "rule generate_brain_phantom" not in direct.stdout
+
+
+@pytest.mark.parametrize("rule", ["tabulate", "plot_examples"])
+def test_a_removed_grid_value_is_not_read(project, rule):
+    def inputs() -> str:
+        dry = project.snakemake("-n", *SMOKE).stdout
+        return re.search(rf"^rule {rule}:\n    input: (.*)$", dry, flags=re.MULTILINE)[1]
+
+    assert "classifier-free/L10_s0" in inputs()
+    project.edit("params.yaml", "- {L: [10, 20], s: [0]}", "- {L: [20], s: [0]}")
+    assert "classifier-free/L10_s0" not in inputs()
+    assert "classifier-free/L20_s0" in inputs()
+
+
+def test_lint(project):
+    lint = project.snakemake("--lint", *SMOKE)
+    assert lint.returncode == 0, lint.stdout

@@ -1,0 +1,79 @@
+"""DVC versions what Snakemake makes: `dvc repro` from scratch, then neither has anything to do, here or in a clone."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+RESULTS = Path("results/smoke")
+
+
+def git(project, *arguments: str) -> None:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    run = project.run("git", *identity, *arguments)
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.fixture(scope="module")
+def versioned(new_project):
+    """A git repository with `run: [smoke]` in which `dvc repro` has run everything from scratch."""
+    project = new_project("dvc")
+    params = project.folder / "params.yaml"
+    lines = params.read_text().splitlines(keepends=True)
+    params.write_text("".join("run: [smoke]\n" if line.startswith("run:") else line for line in lines))
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "-m", "start")
+    run = project.run("dvc", "repro")
+    assert run.returncode == 0, run.stdout
+    return project
+
+
+def test_nothing_is_left_to_do_for_either(versioned):
+    again = versioned.run("dvc", "repro")
+    assert "Data and pipelines are up to date." in again.stdout, again.stdout
+    assert versioned.jobs() == {}
+    status = versioned.run("dvc", "status")
+    assert "Data and pipelines are up to date." in status.stdout, status.stdout
+
+
+def test_two_runs_with_one_seed_are_identical(smoked, versioned):
+    def contents(project) -> dict[str, bytes]:
+        results = project.folder / RESULTS
+        folders = ("data", "checkpoints", "latents", "maps", "scores", "tables")
+        paths = [path for folder in folders for path in (results / folder).rglob("*") if path.is_file()]
+        return {str(path.relative_to(results)): path.read_bytes() for path in [*paths, results / "metrics.json"]}
+
+    first, second = contents(smoked), contents(versioned)
+    assert first.keys() == second.keys()
+    assert {"checkpoints/ddpm.safetensors", "scores/diffusion/L20_s5/test.csv", "metrics.json"} <= first.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_metrics_and_plots_are_shown(versioned):
+    metrics = versioned.run("dvc", "metrics", "show", "--json")
+    assert "classifier-free" in metrics.stdout, metrics.stdout
+    plots = versioned.run("dvc", "plots", "show", "--out", "plots")
+    assert plots.returncode == 0, plots.stdout
+    assert "loss" in (versioned.folder / "plots" / "index.html").read_text()
+
+
+def test_a_clone_is_sealed_and_refused_when_stale(versioned, tmp_path):
+    git(versioned, "add", "dvc.lock", "results")
+    git(versioned, "commit", "--quiet", "-m", "results")
+    git(versioned, "clone", "--quiet", str(versioned.folder), str(tmp_path / "clone"))
+    clone = type(versioned)(tmp_path / "clone")
+    clone.run("dvc", "cache", "dir", "--local", str(versioned.folder / ".dvc" / "cache"))
+    assert clone.run("dvc", "checkout").returncode == 0
+    time.sleep(0.1)
+    for path in (clone.folder / "stages").rglob("*.py"):  # git gives no promise about modification times
+        path.touch()
+    assert "train_ddpm" in clone.jobs()
+    assert clone.run("dvc", "status", "-q").returncode == 0
+    seal = clone.snakemake("--cores", "1", "--touch", "--forceall", "--quiet", "all")
+    assert seal.returncode == 0, seal.stdout
+    assert clone.jobs() == {}
+    clone.edit("stages/errors.py", "The one error", "An error")
+    assert clone.run("dvc", "status", "-q").returncode != 0
