@@ -5,6 +5,7 @@ Levels are those of `NoiseSchedule`. Arithmetic is float64 around networks that 
 """
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -19,6 +20,17 @@ Epsilon = Callable[[Tensor, Tensor], Tensor]
 CONVENTIONS = ("paper", "released-code")
 
 
+def ladder(level: int, stride: int = 1) -> list[int]:
+    """The noise levels 0 = k_0 < k_1 < ... = L that a sampler visits.
+
+    Multiples of `stride`, which divides L; the first stride is climbed by doubling (1, 2, 4, ...), since a step from
+    the clean image straight to level `stride` loses its fine detail: that is where the signal-to-noise ratio, and with
+    it epsilon, changes fastest. At stride 1, the paper's, every level.
+    """
+    doubling = [2**power for power in range(stride.bit_length()) if 2**power < stride]
+    return [0, *doubling, *range(stride, level + 1, stride)]
+
+
 def encode(
     epsilon: Epsilon, x_0: Tensor, level: int, schedule: NoiseSchedule, stride: int = 1
 ) -> Iterator[tuple[int, Tensor]]:
@@ -29,12 +41,11 @@ def encode(
         x_0: clean images (N, C, H, W).
         level: L.
         schedule: the noise levels.
-        stride: levels a step; it divides L. 1 is the paper's.
+        stride: levels a step (see `ladder`). 1 is the paper's.
     """
     ab = schedule.alpha_bar
     x = x_0.double()
-    for k in range(0, level, stride):
-        following = k + stride
+    for k, following in pairwise(ladder(level, stride)):
         eps = _call(epsilon, x, k)
         x = x + ab[following].sqrt() * (
             ((1 / ab[k]).sqrt() - (1 / ab[following]).sqrt()) * x
@@ -61,15 +72,14 @@ def decode(
         level: L.
         scale: s, the gradient scale.
         schedule: the noise levels.
-        stride: levels a step; it divides L.
+        stride: levels a step (see `ladder`).
 
     Returns:
         The reconstruction (N, C, H, W), float64. Nothing is clipped.
     """
     ab = schedule.alpha_bar
     x = x_level.double()
-    for k in range(level, 0, -stride):
-        preceding = k - stride
+    for k, preceding in pairwise(reversed(ladder(level, stride))):
         eps = _guide(_call(epsilon, x, k), log_probability, x, k, scale, ab[k])
         x_0 = (x - (1 - ab[k]).sqrt() * eps) / ab[k].sqrt()
         x = ab[preceding].sqrt() * x_0 + (1 - ab[preceding]).sqrt() * eps

@@ -80,7 +80,7 @@ def main(options: Namespace) -> None:
         network = build.network(options.network, values)
     tensors = read_foreign(options.source, network)
     # A foreign file has one set of weights; it stands for the averaged ones too.
-    averaged = {checkpoint.EMA + name: tensor for name, tensor in tensors.items()}
+    averaged = {checkpoint.EMA + name: tensor.clone() for name, tensor in tensors.items()}
     header = {
         "stage": "import_checkpoint",
         "source": options.source.name,

@@ -263,9 +263,14 @@ class _State:
             parts[part][key] = tensor
         self.network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in parts["optimizer"].items():
             index, _, name = key.partition("/")
+            parameter = parameters[int(index)]
+            if tensor.shape == parameter.shape:
+                # The fused step walks memory, so a moment must lie in it as its parameter does (channels last).
+                tensor = torch.empty_like(parameter).copy_(tensor)
             moments.setdefault(int(index), {})[name] = tensor
         self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
         progress = Progress(**header["progress"])

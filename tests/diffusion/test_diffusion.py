@@ -71,9 +71,16 @@ def test_the_networks_see_the_right_timesteps():
     ddim.decode(epsilon, None, x_level, 5, 0, SCHEDULE)
     assert seen == [4, 3, 2, 1, 0]
     seen.clear()
-    list(ddim.encode(epsilon, images(), 40, SCHEDULE, stride=10))
-    ddim.decode(epsilon, None, x_level, 40, 0, SCHEDULE, stride=10)
-    assert seen == [0, 9, 19, 29, 39, 29, 19, 9]
+    list(ddim.encode(epsilon, images(), 30, SCHEDULE, stride=10))
+    ddim.decode(epsilon, None, x_level, 30, 0, SCHEDULE, stride=10)
+    assert seen == [0, 0, 1, 3, 7, 9, 19, 29, 19, 9, 7, 3, 1, 0]
+
+
+def test_the_ladder_climbs_its_first_stride_by_doubling():
+    assert ddim.ladder(5) == [0, 1, 2, 3, 4, 5]
+    assert ddim.ladder(40, 20) == [0, 1, 2, 4, 8, 16, 20, 40]
+    assert ddim.ladder(48, 16) == [0, 1, 2, 4, 8, 16, 32, 48]
+    assert ddim.ladder(500, 20)[-1] == 500
 
 
 @pytest.mark.parametrize("level", [250, 500])
@@ -103,7 +110,7 @@ def test_encoding_and_decoding_return_the_image():
 def test_one_run_to_the_largest_level_passes_all_others():
     x_0 = images()
     passed = dict(ddim.encode(gaussian_epsilon, x_0, 60, SCHEDULE, stride=20))
-    assert list(passed) == [20, 40, 60]
+    assert list(passed) == [1, 2, 4, 8, 16, 20, 40, 60]
     assert torch.equal(passed[40], dict(ddim.encode(gaussian_epsilon, x_0, 40, SCHEDULE, stride=20))[40])
 
 

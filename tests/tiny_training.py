@@ -1,0 +1,60 @@
+"""A tiny slice store and the parameters of a tiny training run."""
+
+import numpy as np
+import pytest
+
+from stages.data.store import StoreWriter
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory):
+    """Twelve 16 x 16 slices of two channels, a bright square in every second."""
+    folder = tmp_path_factory.mktemp("store") / "train"
+    rng = np.random.default_rng(0)
+    with StoreWriter(folder, channels=2, size=16) as writer:
+        for i in range(12):
+            image, mask = rng.uniform(0.2, 0.4, (2, 16, 16)), np.zeros((16, 16))
+            if i % 2:
+                mask[4:9, 5:10] = 1
+                image[:, mask == 1] = 0.9
+            row = {
+                "slice_id": f"case{i:02d}_z000",
+                "subject_id": f"case{i:02d}",
+                "position": 0,
+                "label": i % 2,
+                "lesion_pixels": int(mask.sum()),
+                "source": "x",
+                "affine": "[]",
+            }
+            writer.append(image[None], mask[None], [row])
+    return folder
+
+
+@pytest.fixture
+def tiny_parameters():
+    """What train_ddpm and train_classifier hand to their stages, at the smallest size."""
+    training = {
+        "iterations": 12,
+        "batch": 4,
+        "accumulate": 2,
+        "learning_rate": 1e-3,
+        "warmup": 2,
+        "schedule": "cosine",
+        "weight_decay": 0.01,
+        "ema": 0.9,
+        "max_level": 20,
+        "mirror": True,
+        "jitter": 0.1,
+        "precision": "32-true",
+        "log_every": 5,
+        "sheet_every": 6,
+        "save_minutes": 0,
+    }
+    network = {"channels": 8, "multipliers": [1, 2], "residual_blocks": 1, "attention": [8], "groups": 4}
+    return {
+        "seed": 3,
+        "data": {"size": 16, "channels": ["t1", "flair"]},
+        "diffusion": {"timesteps": 40, "beta": [1e-4, 0.02], "intensity": [-1, 1]},
+        "ddpm": {"network": network | {"heads": 1}, "training": training | {"label_dropout": 0.2}},
+        "classifier": {"network": network | {"head_channels": 8}, "training": training},
+    }

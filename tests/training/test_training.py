@@ -1,0 +1,163 @@
+"""The training loop: deterministic, resumable after any kind of end, clear where something is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from stages import checkpoint
+from stages.errors import InputError
+from stages.networks.unet import NO_CLASS
+from stages.training import classifier, ddpm
+from stages.training.loop import augment, batch_indices, learning_rate
+
+STAGES = {"ddpm": ddpm, "classifier": classifier}
+
+
+def command(stage: str, parameters: dict, store: Path, out: Path) -> list[str]:
+    return [
+        *("--parameters", json.dumps(parameters), "--data", str(store), "--threads", "1"),
+        *("--checkpoint", str(out / f"{stage}.safetensors"), "--log", str(out / "log"), "--state", str(out / "state")),
+    ]
+
+
+def train(stage: str, parameters: dict, store: Path, out: Path) -> bytes:
+    module = STAGES[stage]
+    module.main(module.arguments().parse_args(command(stage, parameters, store, out)))
+    return (out / f"{stage}.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_two_runs_with_one_seed_write_the_same_bytes(stage, tiny_store, tiny_parameters, tmp_path):
+    first = train(stage, tiny_parameters, tiny_store, tmp_path / "a")
+    assert first == train(stage, tiny_parameters, tiny_store, tmp_path / "b")
+    assert first != train(stage, tiny_parameters | {"seed": 4}, tiny_store, tmp_path / "c")
+    metrics = pd.read_csv(tmp_path / "a/log/metrics.csv")
+    assert metrics["step"].tolist() == [5, 10, 12]
+    assert np.isfinite(metrics["loss"]).all()
+    assert (tmp_path / "a/log/sheet.png").stat().st_size > 0
+    assert not list((tmp_path / "a/state").glob("*"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_run_ends_in_the_same_weights(stage, tiny_store, tiny_parameters, tmp_path):
+    section = tiny_parameters[stage]["training"]
+    section["iterations"] = 60
+    whole = train(stage, tiny_parameters, tiny_store, tmp_path / "whole")
+    state = tmp_path / "killed/state/state.safetensors"
+    options = command(stage, tiny_parameters, tiny_store, tmp_path / "killed")
+    for kill in (signal.SIGKILL, signal.SIGTERM):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"stages.training.{stage}", *options],
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 60
+        saves = 0
+        while saves < 3 and process.poll() is None and time.monotonic() < deadline:
+            if state.exists() and (now := state.stat().st_mtime_ns) != before:
+                before, saves = now, saves + 1
+            time.sleep(0.002)
+        assert process.poll() is None, "the run ended before it could be killed"
+        os.kill(process.pid, kill)
+        assert process.wait() != 0
+        assert state.exists()
+        assert not (tmp_path / f"killed/{stage}.safetensors").exists()
+    assert train(stage, tiny_parameters, tiny_store, tmp_path / "killed") == whole
+    columns = ["step", "loss"]
+    a, b = (pd.read_csv(tmp_path / run / "log/metrics.csv")[columns] for run in ("whole", "killed"))
+    pd.testing.assert_frame_equal(a, b)
+
+
+def test_the_state_of_another_run_is_not_used(tiny_store, tiny_parameters, tmp_path, capsys):
+    expected = train("ddpm", tiny_parameters, tiny_store, tmp_path / "a")
+    (tmp_path / "b/state").mkdir(parents=True)
+    header = {"run": {"parameters": "others"}, "progress": {}}
+    checkpoint.save(tmp_path / "b/state/state.safetensors", {"network/x": torch.zeros(1)}, header)
+    assert train("ddpm", tiny_parameters, tiny_store, tmp_path / "b") == expected
+    assert "starting afresh" in capsys.readouterr().out
+    (tmp_path / "c/state").mkdir(parents=True)
+    (tmp_path / "c/state/state.safetensors").write_bytes(b"torn")
+    assert train("ddpm", tiny_parameters, tiny_store, tmp_path / "c") == expected
+
+
+def test_training_learns(tiny_store, tiny_parameters, tmp_path):
+    tiny_parameters["classifier"]["training"] |= {"iterations": 60, "accumulate": 1, "max_level": 5, "log_every": 20}
+    train("classifier", tiny_parameters, tiny_store, tmp_path)
+    metrics = pd.read_csv(tmp_path / "log/metrics.csv")
+    assert metrics["accuracy"].iloc[-1] > 0.9
+    assert metrics["loss"].iloc[-1] < metrics["loss"].iloc[0] / 2
+
+
+def test_checkpoint_says_what_trained_it(tiny_store, tiny_parameters, tmp_path):
+    train("ddpm", tiny_parameters, tiny_store, tmp_path)
+    tensors, header = checkpoint.load(tmp_path / "ddpm.safetensors")
+    assert header["parameters"] == tiny_parameters
+    assert header["step"] == 12
+    assert len(header["data_sha256"]) == 64
+    raw, averaged = tensors["out.2.weight"], tensors["ema.out.2.weight"]
+    assert raw.shape == averaged.shape
+    assert not torch.equal(raw, averaged)
+
+
+def test_a_loss_that_is_not_finite_stops_in_one_sentence(tiny_store, tiny_parameters, tmp_path):
+    tiny_parameters["ddpm"]["training"] |= {"learning_rate": 1e30, "warmup": 0}
+    with pytest.raises(InputError, match="loss is not finite at iteration"):
+        train("ddpm", tiny_parameters, tiny_store, tmp_path)
+    assert not (tmp_path / "ddpm.safetensors").exists()
+
+
+def test_accumulated_batches_are_one_large_batch():
+    batches = np.concatenate([batch_indices(10, 4, number, seed=1) for number in range(5)])
+    assert sorted(batches[:10]) == list(range(10))
+    assert sorted(batches[10:]) == list(range(10))
+    assert list(batches) == list(batch_indices(10, 20, 0, seed=1))
+
+
+def test_learning_rate_warms_up_and_decays():
+    training = {"warmup": 9, "schedule": "cosine", "iterations": 100, "learning_rate": 2.0}
+    rates = [learning_rate(i, training) for i in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) < 2
+    assert rates[50] == pytest.approx(1.0)
+    assert rates[99] < 0.01
+    assert learning_rate(77, training | {"warmup": 0, "schedule": "constant"}) == 2.0
+
+
+def test_augmentation_mirrors_left_and_right_and_leaves_the_background():
+    image = torch.zeros(64, 1, 4, 4)
+    image[:, :, 1, 0] = 0.5
+    mirrored = augment(image, {"mirror": True, "jitter": 0}, [0, 1], torch.Generator().manual_seed(0))
+    assert 16 < int((mirrored[:, 0, 1, 3] == 0.5).sum()) < 48
+    assert torch.equal(mirrored.sum(dim=(1, 2, 3)), image.sum(dim=(1, 2, 3)))
+    jittered = augment(2 * image - 1, {"mirror": False, "jitter": 0.2}, [-1, 1], torch.Generator().manual_seed(0))
+    assert (jittered[:, :, 0] == -1).all()
+    assert jittered[:, 0, 1, 0].std() > 0.05
+
+
+def test_dropped_labels_are_the_promised_share(tiny_store, tiny_parameters):
+    seen = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, x, t, y):
+            seen.append(y)
+            assert t.min() >= 0
+            assert t.max() < 20
+            return torch.zeros(x.shape[0], 2 * x.shape[1], *x.shape[2:])
+
+    schedule = ddpm.NoiseSchedule.linear(40, (1e-4, 0.02))
+    training = tiny_parameters["ddpm"]["training"]
+    objective = ddpm.DenoisingObjective(Spy(), schedule, training, [-1, 1])
+    terms = objective.loss(
+        objective.network, torch.zeros(2000, 1, 2, 2), torch.ones(2000).long(), torch.Generator().manual_seed(0)
+    )
+    assert float(terms["mse"]) == pytest.approx(1, abs=0.05)
+    assert 0.17 < float((seen[0] == NO_CLASS).float().mean()) < 0.23
