@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tqdm import tqdm
 
@@ -37,15 +37,18 @@ def _json_object(text: str) -> dict:
     return value
 
 
-def progress(label: str, total: int, done: int = 0, unit: str = "it") -> tqdm:
-    """A progress bar, on the terminal where there is one, and silent otherwise (in logs)."""
+def progress(label: str, total: int, done: int = 0, unit: str = "it", over: Iterable | None = None) -> tqdm:
+    """A progress bar on the terminal where there is one, silent otherwise (in logs).
+
+    Loop over it where `over` is given, or tell it by hand how far the work is (`update`).
+    """
     bar = {"desc": label, "total": total, "initial": done, "unit": unit, "mininterval": 0.5, "dynamic_ncols": True}
     try:
         if os.isatty(TERMINAL):
-            return tqdm(file=os.fdopen(os.dup(TERMINAL), "w"), **bar)
+            return tqdm(over, file=os.fdopen(os.dup(TERMINAL), "w"), **bar)
     except OSError:
         pass
-    return tqdm(disable=None, **bar)
+    return tqdm(over, disable=None, **bar)
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:

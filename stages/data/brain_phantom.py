@@ -18,7 +18,6 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from tqdm import tqdm
 
 from stages import command
 from stages.data.phantom_anatomy import CSF, Grid, Head, atlas, smooth_field
@@ -259,7 +258,7 @@ def generate(seed: int, phantom: Phantom, output: Path, processes: int = 1) -> N
         raise InputError(f"{output}: holds something else than a phantom; move it away, or give another --output.")
     temporary, former = (output.with_name(f".{output.name}.{os.getpid()}.{part}") for part in ("partial", "former"))
     one = partial(_generate_one, seed=seed, phantom=phantom, output=temporary)
-    progress = partial(tqdm, total=phantom.cases, desc="brain phantom", unit="case", disable=None)
+    progress = partial(command.progress, "brain phantom", phantom.cases, 0, "case")
     try:
         temporary.mkdir(parents=True)
         if processes > 1:

@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from stages import command
 from stages.data.split import SPLITS, UNUSED, split_subjects, stratum
@@ -103,7 +102,9 @@ def extract(
             for split in splits
         }
         results = in_order(partial(read_case, recipe=recipe), used, processes)
-        for case, result in zip(used, tqdm(results, "Extracting cases", len(used), disable=None), strict=True):
+        for case, result in zip(
+            used, command.progress("Extracting cases", len(used), unit="case", over=results), strict=True
+        ):
             rows = manifest_rows(case, result)
             writers[split_of[case.name]].append(result.images, result.masks, rows)
             slices[case.name] = len(rows)
@@ -149,7 +150,7 @@ def usable_cases(
         problems = map(find_problem, candidates, [recipe] * len(candidates))
     else:
         results = in_order(partial(read_problem, recipe=recipe), candidates, processes)
-        problems = tqdm(results, "Checking cases", len(candidates), disable=None)
+        problems = command.progress("Checking cases", len(candidates), unit="case", over=results)
     good = []
     for case, problem in zip(candidates, problems, strict=True):
         if problem is None:

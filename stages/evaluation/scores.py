@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from stages import command
 from stages.data.store import SliceStore, open_array, open_store
@@ -44,7 +43,7 @@ def score_slices(
         for column in ("otsu", "dice_average_otsu", "dice_own_otsu", "auroc", "mean_map")
     }
 
-    for n in tqdm(range(len(manifest)), desc="thresholds", unit="slice", disable=None):
+    for n in command.progress("score", len(manifest), unit="slice", over=range(len(manifest))):
         anomaly_map = _finite(maps[n], slice_ids[n], source)
         result["otsu"][n] = metrics.otsu(anomaly_map)
         result["mean_map"][n] = anomaly_map.mean()
@@ -60,7 +59,7 @@ def score_slices(
 
     average = metrics.average_otsu(result["otsu"], scored)
     if np.isfinite(average):
-        for n in tqdm(np.flatnonzero(label == 1), desc="Dice", unit="slice", disable=None):
+        for n in np.flatnonzero(label == 1):
             anomaly_map = np.asarray(maps[n], np.float64)
             result["dice_average_otsu"][n] = metrics.dice(anomaly_map > average, np.asarray(masks[n]) != 0)
 

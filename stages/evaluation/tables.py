@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from stages import command
 from stages.data.store import open_store
@@ -136,7 +135,7 @@ def read_scores(folder: Path, methods: dict, splits: list[str], slice_ids: dict[
     keys = list(dict.fromkeys(key for method in methods.values() for setting in settings(method) for key in setting))
     runs = [(method, setting, split) for method in methods for setting in settings(methods[method]) for split in splits]
     rows = []
-    for method, setting, split in tqdm(runs, desc="scores", disable=None):
+    for method, setting, split in runs:
         name = setting_name(setting)
         path = folder / method / name / f"{split}.csv"
         slices = records.read_slice_scores(path)
