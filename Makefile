@@ -19,7 +19,7 @@ STAMP := .venv/set-up
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 run: env
-	snakemake --cores all --resources gpu=1 $(ARGS)
+	snakemake --cores all $(ARGS) --resources gpu=1
 
 env: $(STAMP)
 

@@ -217,9 +217,10 @@ def _level_problems(parameters: dict, path: tuple, block: dict) -> Iterator[Prob
     limits = {"ddpm.training.max_level": parameters["ddpm"]["training"]["max_level"]}
     if any(scale > 0 for scale in block["s"]):
         limits["classifier.training.max_level"] = parameters["classifier"]["training"]["max_level"]
+    least = 2 if parameters["detection"]["convention"] == "released-code" else 1
     for level in block["L"]:
-        if not isinstance(level, int) or level < 1:
-            yield path, f"must hold whole numbers from 1 on, not {level}"
+        if not isinstance(level, int) or level < least:
+            yield path, f"must hold whole numbers from {least} on, not {level}"
         elif level % stride:
             yield path, f"must hold multiples of detection.stride = {stride}, not {level}"
         for key, limit in limits.items():

@@ -5,6 +5,7 @@ declaration complete: an edited module reruns every stage that imports it, direc
 """
 
 import ast
+import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,14 @@ def files(module: str, root: Path = ROOT) -> list[str]:
             waiting.extend(_imports(name, root))
     paths = [_path(name, root) for name in found]
     return sorted(str(path.relative_to(root)) for path in paths if path.name != "__init__.py" or _runs(path))
+
+
+def fingerprint(module: str, root: Path = ROOT) -> str:
+    """SHA-256 (hex) of those files: what half-done work was begun with must be what it goes on with."""
+    digest = hashlib.sha256()
+    for name in files(module, root):
+        digest.update(name.encode() + b"\0" + (root / name).read_bytes())
+    return digest.hexdigest()
 
 
 @cache

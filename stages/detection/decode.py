@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages import command
+from stages import command, imports
 from stages.data.store import content_hash, open_array, open_store
 from stages.detection.ddim import CLASSES, Ddim
 from stages.detection.resumable import ResumableArrays
 from stages.diffusion.ddim import anomaly_map
 from stages.errors import InputError
-from stages.training.device import leased
+from stages.training.device import leased, only_one
 
 
 def arguments() -> ArgumentParser:
@@ -43,8 +43,9 @@ def main(options: Namespace) -> None:
     if options.scale != 0 and options.classifier is None:
         raise InputError("--classifier is missing: a gradient scale above 0 needs the classifier's checkpoint")
     detection = options.parameters["detection"]
-    with leased(options.threads, detection["precision"]) as fabric:
+    with only_one(options.state), leased(options.threads, detection["precision"]) as fabric:
         method = Ddim(options.parameters, fabric, options.ddpm, options.classifier if options.scale else None)
+        finished = []
         for split in options.splits:
             store = open_store(options.data / split)
             n, channels, height, width = store.images.shape
@@ -54,6 +55,7 @@ def main(options: Namespace) -> None:
                 options.state / split,
                 {"maps": ((n, height, width), np.float16), "images": ((n, channels, height, width), np.float16)},
                 method.identity
+                | {"code_sha256": imports.fingerprint("stages.detection.decode")}
                 | {"class": options.decode_class, "L": options.level, "s": options.scale}
                 | {"data_sha256": content_hash(store.folder), "latents": latents_path.stat().st_mtime_ns},
             )
@@ -70,7 +72,9 @@ def main(options: Namespace) -> None:
                         )
                     arrays.write(maps=_float16(maps), images=_float16(images))
                     bar.update(arrays.done - bar.n)
-            arrays.finish(options.output / split)
+            finished.append((arrays, options.output / split))
+        for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
+            arrays.finish(output)
 
 
 def _float16(tensor: torch.Tensor) -> np.ndarray:

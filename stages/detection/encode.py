@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stages import command
+from stages import command, imports
 from stages.data.store import content_hash, open_store
 from stages.detection.ddim import CLASSES, Ddim
 from stages.detection.resumable import ResumableArrays
-from stages.training.device import leased
+from stages.training.device import leased, only_one
 
 
 def arguments() -> ArgumentParser:
@@ -33,15 +33,18 @@ def arguments() -> ArgumentParser:
 def main(options: Namespace) -> None:
     """Encode every split of `options.splits`."""
     detection, levels = options.parameters["detection"], options.parameters["levels"]
-    with leased(options.threads, detection["precision"]) as fabric:
+    with only_one(options.state), leased(options.threads, detection["precision"]) as fabric:
         method = Ddim(options.parameters, fabric, options.ddpm)
+        finished = []
         for split in options.splits:
             store = open_store(options.data / split)
             ids = store.manifest["slice_id"].tolist()
             arrays = ResumableArrays(
                 options.state / split,
                 {f"L{level}": (store.images.shape, np.float32) for level in levels},
-                method.identity | {"class": options.encode_class, "data_sha256": content_hash(store.folder)},
+                method.identity
+                | {"code_sha256": imports.fingerprint("stages.detection.encode"), "class": options.encode_class}
+                | {"data_sha256": content_hash(store.folder)},
             )
             with command.progress(f"encode {split}", len(store), arrays.done, "slice") as bar:
                 while arrays.done < len(store):
@@ -49,7 +52,9 @@ def main(options: Namespace) -> None:
                     encoded = method.encode(store.images[rows], ids[rows], options.encode_class, levels)
                     arrays.write(**{f"L{level}": x.float().cpu().numpy() for level, x in encoded.items()})
                     bar.update(arrays.done - bar.n)
-            arrays.finish(options.output / split)
+            finished.append((arrays, options.output / split))
+        for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
+            arrays.finish(output)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ def ladder(level: int, stride: int = 1) -> list[int]:
     the clean image straight to level `stride` loses its fine detail: that is where the signal-to-noise ratio, and with
     it epsilon, changes fastest. At stride 1, the paper's, every level.
     """
+    if level < 1 or level % stride:
+        raise ValueError(f"noise level {level} is no multiple of the stride {stride}")
     doubling = [2**power for power in range(stride.bit_length()) if 2**power < stride]
     return [0, *doubling, *range(stride, level + 1, stride)]
 

@@ -18,7 +18,7 @@ from stages.diffusion.schedule import NoiseSchedule
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, log_probability
 from stages.training.cli import add_arguments, run_of
-from stages.training.device import leased
+from stages.training.device import leased, only_one
 from stages.training.loop import train
 
 
@@ -62,12 +62,18 @@ def main(options: Namespace) -> None:
     parameters = options.parameters
     section, diffusion = parameters["classifier"], parameters["diffusion"]
     store = open_store(options.data)
-    with leased(options.threads, section["training"]["precision"]) as fabric:
+    with only_one(options.state), leased(options.threads, section["training"]["precision"]) as fabric:
         fabric.seed_everything(parameters["seed"], verbose=False)
         network = build.network("classifier", parameters)
         schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], fabric.device)
         objective = ClassificationObjective(network, schedule, section["training"], diffusion["intensity"])
-        train(objective, store, run_of(options, "train_classifier"), section["training"], fabric)
+        train(
+            objective,
+            store,
+            run_of(options, "train_classifier", "stages.training.classifier"),
+            section["training"],
+            fabric,
+        )
 
 
 if __name__ == "__main__":

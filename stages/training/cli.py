@@ -17,6 +17,6 @@ def add_arguments(parser: ArgumentParser, name: str) -> ArgumentParser:
     return parser
 
 
-def run_of(options: Namespace, stage: str) -> Run:
-    """The run that a parsed command line describes."""
-    return Run(stage, options.checkpoint, options.log, options.state, options.parameters)
+def run_of(options: Namespace, rule: str, module: str) -> Run:
+    """The run of a stage's module that a parsed command line describes."""
+    return Run(rule, module, options.checkpoint, options.log, options.state, options.parameters)

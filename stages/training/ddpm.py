@@ -16,7 +16,7 @@ from stages.diffusion.schedule import NoiseSchedule
 from stages.networks import build
 from stages.networks.unet import NO_CLASS, UNet
 from stages.training.cli import add_arguments, run_of
-from stages.training.device import leased
+from stages.training.device import leased, only_one
 from stages.training.loop import train
 
 
@@ -64,12 +64,13 @@ def main(options: Namespace) -> None:
     parameters = options.parameters
     section, diffusion = parameters["ddpm"], parameters["diffusion"]
     store = open_store(options.data)
-    with leased(options.threads, section["training"]["precision"]) as fabric:
+    with only_one(options.state), leased(options.threads, section["training"]["precision"]) as fabric:
         fabric.seed_everything(parameters["seed"], verbose=False)
         network = build.network("ddpm", parameters)
         schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], fabric.device)
         objective = DenoisingObjective(network, schedule, section["training"], diffusion["intensity"])
-        train(objective, store, run_of(options, "train_ddpm"), section["training"], fabric)
+        run = run_of(options, "train_ddpm", "stages.training.ddpm")
+        train(objective, store, run, section["training"], fabric)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import torch
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 
+from stages.errors import InputError
+
 WAIT_SECONDS = 5
 
 
@@ -36,10 +38,27 @@ def leased(threads: int, precision: str) -> Iterator[Fabric]:
         return
     with _card() as index:
         torch.cuda.set_device(index)
+        # TF32 keeps 10 bits of the mantissa: fine beside bfloat16, but not what 32-true promises.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "32-true"
         properties = torch.cuda.get_device_properties(index)
         memory = properties.total_memory / 2**30
         print(f"device: cuda:{index}, {properties.name}, {memory:.0f} GiB, {precision}", flush=True)
         yield Fabric(accelerator="cuda", devices=[index], precision=precision)
+
+
+@contextmanager
+def only_one(state: Path) -> Iterator[None]:
+    """Refuse to share a state folder with a process that is still at work, such as one that a killed Snakemake left.
+
+    Raises:
+        InputError: another process holds the folder.
+    """
+    state.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{state}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise InputError(f"another process is at work in {state}: let it finish, or end it, then try again") from None
 
 
 @contextmanager

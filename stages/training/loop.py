@@ -8,7 +8,6 @@ import csv
 import math
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import stages
-from stages import checkpoint, command
+from stages import checkpoint, command, imports
 from stages.data.store import SliceStore, content_hash, replacing
 from stages.errors import InputError
 from stages.training.sheets import write_sheet
@@ -46,7 +45,8 @@ class Run:
     """Where a training run keeps what it writes, and what identifies it.
 
     Attributes:
-        name: the stage, for progress and messages.
+        name: the rule, for progress and messages.
+        module: the stage's module, whose code is part of the run's identity.
         checkpoint: the result.
         log: folder of metrics.csv and sheet.png.
         state: folder of what a killed run resumes from; emptied at the end.
@@ -54,6 +54,7 @@ class Run:
     """
 
     name: str
+    module: str
     checkpoint: Path
     log: Path
     state: Path
@@ -66,7 +67,7 @@ class Progress:
 
     iteration: int = 0
     table: list[list[str]] = field(default_factory=list)  # metrics.csv, its header first
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, Tensor | float] = field(default_factory=dict)  # of the losses since the table's last row
 
 
 def train(objective: Objective, store: SliceStore, run: Run, training: dict, fabric: Fabric) -> None:
@@ -92,6 +93,7 @@ def train(objective: Objective, store: SliceStore, run: Run, training: dict, fab
         "parameters": run.parameters,
         "data_sha256": content_hash(store.folder),
         "version": stages.__version__,
+        "code_sha256": imports.fingerprint(run.module),
     }
     state = _State(run, header, network.module, average, optimizer)
     progress = state.restore()
@@ -131,17 +133,19 @@ def train(objective: Objective, store: SliceStore, run: Run, training: dict, fab
             average.update_parameters(network.module)
             progress.iteration += 1
 
-            for name, value in losses.items():
-                progress.sums[name] = progress.sums.get(name, 0.0) + float(value)
-            if not math.isfinite(progress.sums["loss"]):
-                raise InputError(
-                    f"{run.name}: the loss is not finite at iteration {i + 1}; lower learning_rate, or set precision "
-                    "to 32-true"
-                )
-            speed = (progress.iteration - first) * batch * accumulate / (time.monotonic() - started)
-            bar.set_postfix_str(f"loss {float(losses['loss']):.4f}, {speed:.1f} images/s", refresh=False)
+            for name, value in losses.items():  # stays on the device: reading it would make a GPU wait
+                progress.sums[name] = progress.sums.get(name, 0.0) + value.double()
             bar.update()
+            if i % 10 == 0 and not bar.disable:
+                speed = (progress.iteration - first) * batch * accumulate / (time.monotonic() - started)
+                bar.set_postfix_str(f"loss {float(losses['loss']):.4f}, {speed:.1f} images/s", refresh=False)
             if progress.iteration % training["log_every"] == 0 or progress.iteration == iterations:
+                if not math.isfinite(progress.sums["loss"]):
+                    raise InputError(
+                        f"{run.name}: the loss is no longer finite at iteration {progress.iteration}; lower "
+                        "learning_rate, or set precision to 32-true"
+                    )
+                speed = (progress.iteration - first) * batch * accumulate / (time.monotonic() - started)
                 _log(progress, training["log_every"], list(losses), speed, learning_rate(i, training))
                 _write_metrics(run.log / "metrics.csv", progress.table)
             if progress.iteration % training["sheet_every"] == 0:
@@ -235,6 +239,13 @@ def _write_metrics(path: Path, table: list[list[str]]) -> None:
         csv.writer(file, lineterminator="\n").writerows(table)
 
 
+def _without(value: object, keys: tuple[str, ...]) -> object:
+    """A header without the keys that change nothing in the result."""
+    if isinstance(value, dict):
+        return {key: _without(inner, keys) for key, inner in value.items() if key not in keys}
+    return value
+
+
 class _State:
     """What a killed run resumes from: weights, average and moments in one safetensors file."""
 
@@ -243,7 +254,8 @@ class _State:
     ):
         self.path = run.state / "state.safetensors"
         self.name = run.name
-        self.header, self.network, self.average, self.optimizer = header, network, average, optimizer
+        self.identity = _without(header, ("save_minutes", "sheet_every"))
+        self.network, self.average, self.optimizer = network, average, optimizer
 
     def restore(self) -> Progress:
         """Load the last state of the same run; start afresh where there is none or it is another run's."""
@@ -254,7 +266,7 @@ class _State:
         except InputError as error:
             print(f"{self.name}: starting from the beginning, since {error}", flush=True)
             return Progress()
-        if header["run"] != self.header:
+        if header["run"] != self.identity:
             print(f"{self.name}: parameters, data or code changed since {self.path}; starting afresh", flush=True)
             return Progress()
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
@@ -282,23 +294,25 @@ class _State:
         tensors |= {f"average/{name}": tensor for name, tensor in self.average.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in moments.items()}
-        checkpoint.save(self.path, tensors, {"run": self.header, "progress": vars(progress)})
+        sums = {name: float(value) for name, value in progress.sums.items()}
+        checkpoint.save(self.path, tensors, {"run": self.identity, "progress": vars(progress) | {"sums": sums}})
 
     def clear(self) -> None:
         self.path.unlink(missing_ok=True)
 
 
 class _StopOnSignal:
-    """Turns SIGTERM into a question that the loop answers after the iteration at hand, with its state saved."""
+    """Turns SIGTERM and Ctrl-C into a question that the loop answers after the iteration at hand, its state saved."""
 
     asked: int = 0
 
     def __enter__(self) -> "_StopOnSignal":
-        self._previous: Callable | int | None = signal.signal(signal.SIGTERM, self._ask)
+        self._previous = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def _ask(self, number: int, _: object) -> None:
         self.asked = number

@@ -115,7 +115,7 @@ def test_bad_cases_stop_or_are_skipped(tmp_path, parameters, damaged):
     subjects, bad = brats.extract(parameters, tmp_path / "raw", tmp_path / "out", "skip")
     table = pd.read_csv(tmp_path / "out/bad_cases.csv")
     assert table["case"].tolist() == ["BraTS2021_00002"]
-    assert table["file"].item() == f"BraTS2021_00002/BraTS2021_00002{ending}" if ending else "BraTS2021_00002"
+    assert table["file"].item() == (f"BraTS2021_00002/BraTS2021_00002{ending}" if ending else "BraTS2021_00002")
     assert subjects["subject_id"].tolist() == [f"BraTS2021_0000{number}" for number in (1, 3, 4)]
     assert brats.summary(subjects, bad, {})[-1] == "bad cases: 1, listed in bad_cases.csv"
     assert len(open_store(tmp_path / "out/train")) == 10

@@ -132,6 +132,33 @@ def test_a_killed_job_goes_on_from_its_last_batch(parameters, data, networks, mo
     assert result["images"].tobytes() == whole["images"].tobytes()
 
 
+def test_a_finished_split_survives_a_kill_in_the_next(parameters, data, networks, monkeypatch):
+    (networks / "both").mkdir()
+    for split in ("train", "test"):
+        (networks / "both" / split).symlink_to(data / "train")
+    parameters["detection"]["batch"] = 12
+    options = ["--encode-class", "none", "--data", str(networks / "both"), "--splits", "train", "test"]
+    options += ["--ddpm", str(networks / "ddpm.safetensors"), "--threads", "1"]
+    options += ["--output", str(networks / "out"), "--state", str(networks / "s")]
+    run = encode.arguments().parse_args(["--parameters", json.dumps(parameters | {"levels": [10]}), *options])
+    calls = []
+    original = encode.Ddim.encode
+
+    def dies_in_the_second_split(self, *arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(self, *arguments)
+
+    monkeypatch.setattr(encode.Ddim, "encode", dies_in_the_second_split)
+    with pytest.raises(KeyboardInterrupt):
+        encode.main(run)
+    assert not (networks / "out").exists()
+    encode.main(run)
+    assert len(calls) == 3
+    assert sorted(path.name for path in (networks / "out").glob("*/*")) == ["L10.npy", "L10.npy"]
+
+
 def test_the_state_of_other_parameters_is_not_used(tmp_path):
     shapes = {"maps": ((4, 2), np.float32)}
     ResumableArrays(tmp_path / "s", shapes, {"s": 1}).write(maps=np.ones((2, 2)))

@@ -110,7 +110,7 @@ def test_checkpoint_says_what_trained_it(tiny_store, tiny_parameters, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_in_one_sentence(tiny_store, tiny_parameters, tmp_path):
     tiny_parameters["ddpm"]["training"] |= {"learning_rate": 1e30, "warmup": 0}
-    with pytest.raises(InputError, match="loss is not finite at iteration"):
+    with pytest.raises(InputError, match="loss is no longer finite at iteration"):
         train("ddpm", tiny_parameters, tiny_store, tmp_path)
     assert not (tmp_path / "ddpm.safetensors").exists()
 

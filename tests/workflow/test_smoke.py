@@ -30,7 +30,7 @@ def test_everything_is_there(smoked):
     for name in ("examples", "healthy", "sensitivity"):
         for extension in ("png", "svg", "pdf"):
             assert (results / "figures" / f"{name}.{extension}").stat().st_size > 1000
-    assert not list(results.rglob("*.tmp*"))
+    assert not list(results.rglob("*.partial"))
 
 
 def test_nothing_is_left_to_do_on_any_number_of_cores(smoked):
@@ -123,7 +123,9 @@ def test_a_killed_training_goes_on_by_itself(finished):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    while not list((results / "state" / "ddpm").glob("state*")) and snakemake.poll() is None:
+    deadline = time.monotonic() + 120
+    while not (results / "state/ddpm/state.safetensors").exists() and snakemake.poll() is None:
+        assert time.monotonic() < deadline, "no state was saved"
         time.sleep(0.05)
     for process in psutil.Process(snakemake.pid).children(recursive=True):
         if "stages.training.ddpm" in process.cmdline():

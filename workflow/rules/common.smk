@@ -143,6 +143,7 @@ def guided(benchmark):
     return any(
         setting.get("s", 0) > 0
         for method in methods
+        if "encode_class" in method
         for setting in parameters.settings(method)
     )
 

@@ -21,7 +21,7 @@ rule generate_brain_phantom:
         parameters=section("generate_brain_phantom"),
     shell:
         "python -m stages.data.brain_phantom --parameters {params.parameters:q} --output {output} "
-        "--processes {threads} 3>&2 2>&1 | tee {log}"
+        "--processes {threads} 3>&2 2>&1 | tee -i {log}"
 
 
 rule extract_brats:
@@ -43,4 +43,4 @@ rule extract_brats:
         raw=raw_folder,
     shell:
         "python -m stages.data.brats --parameters {params.parameters:q} --raw {params.raw:q} --output {output} "
-        "--processes {threads} 3>&2 2>&1 | tee {log}"
+        "--processes {threads} 3>&2 2>&1 | tee -i {log}"

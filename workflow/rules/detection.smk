@@ -28,7 +28,7 @@ rule encode_ddim:
     shell:
         "python -m stages.detection.encode --parameters {params.parameters:q} --encode-class {wildcards.encode_class} "
         "--data {input.data} --splits {params.splits} --ddpm {input.ddpm} --output {output} --state {params.state} "
-        "--threads {threads} 3>&2 2>&1 | tee {log}"
+        "--threads {threads} 3>&2 2>&1 | tee -i {log}"
 
 
 # A new s decodes only itself; a new L encodes again and thus decodes all that start from the same encoding. (With
@@ -67,4 +67,4 @@ rule decode_ddim:
         "python -m stages.detection.decode --parameters {params.parameters:q} --decode-class {params.decode_class} "
         "--level {params.level} --scale {params.scale} --data {input.data} --splits {params.splits} "
         "--latents {input.latents} --ddpm {input.ddpm} {params.classifier} --output {output} --state {params.state} "
-        "--threads {threads} 3>&2 2>&1 | tee {log}"
+        "--threads {threads} 3>&2 2>&1 | tee -i {log}"

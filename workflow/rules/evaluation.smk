@@ -21,7 +21,7 @@ rule score:
         splits=splits,
     shell:
         "python -m stages.evaluation.scores --parameters {params.parameters:q} --data {input.data} "
-        "--maps {params.maps} --splits {params.splits} --output {output} 3>&2 2>&1 | tee {log}"
+        "--maps {params.maps} --splits {params.splits} --output {output} 3>&2 2>&1 | tee -i {log}"
 
 
 rule tabulate:
@@ -54,4 +54,4 @@ rule tabulate:
     shell:
         "python -m stages.evaluation.tables --parameters {params.parameters:q} --scores {params.scores} "
         "--data {input.data} --output {params.tables} --metrics {output.metrics} --splits {params.splits} "
-        "3>&2 2>&1 | tee {log}"
+        "3>&2 2>&1 | tee -i {log}"

@@ -35,7 +35,7 @@ rule plot_examples:
         figures="results/{benchmark}/figures",
     shell:
         "python -m stages.figures.examples --parameters {params.parameters:q} --data {input.data} "
-        "--maps {params.maps} --comparison {input.comparison} --output {params.figures} 3>&2 2>&1 | tee {log}"
+        "--maps {params.maps} --comparison {input.comparison} --output {params.figures} 3>&2 2>&1 | tee -i {log}"
 
 
 rule plot_sensitivity:
@@ -62,4 +62,4 @@ rule plot_sensitivity:
         figures="results/{benchmark}/figures",
     shell:
         "python -m stages.figures.sensitivity --parameters {params.parameters:q} --scores {input.scores} "
-        "--output {params.figures} 3>&2 2>&1 | tee {log}"
+        "--output {params.figures} 3>&2 2>&1 | tee -i {log}"

@@ -26,7 +26,7 @@ rule train_ddpm:
     shell:
         "python -m stages.training.ddpm --parameters {params.parameters:q} --data {input.data}/train "
         "--checkpoint {output.checkpoint} --log {params.log} --state {params.state} --threads {threads} "
-        "3>&2 2>&1 | tee {log}"
+        "3>&2 2>&1 | tee -i {log}"
 
 
 rule train_classifier:
@@ -54,4 +54,4 @@ rule train_classifier:
     shell:
         "python -m stages.training.classifier --parameters {params.parameters:q} --data {input.data}/train "
         "--checkpoint {output.checkpoint} --log {params.log} --state {params.state} --threads {threads} "
-        "3>&2 2>&1 | tee {log}"
+        "3>&2 2>&1 | tee -i {log}"
