@@ -1,4 +1,6 @@
-# Slice stores -> networks. A job that was killed goes on from the state folder, which Snakemake does not clean up.
+# Slice stores -> networks. A job that was killed goes on from the state folder, which Snakemake does not clean up; nor
+# does it delete logs, so that metrics and sheets can be looked at whatever happens, and an imported checkpoint is taken
+# as it is.
 
 
 rule train_ddpm:
@@ -7,10 +9,10 @@ rule train_ddpm:
         code=code("stages.training.ddpm"),
     output:
         checkpoint="results/{benchmark}/checkpoints/ddpm.safetensors",
+    log:
+        text="results/{benchmark}/logs/train_ddpm.log",
         metrics="results/{benchmark}/training/ddpm/metrics.csv",
         sheet="results/{benchmark}/training/ddpm/sheet.png",
-    log:
-        "results/{benchmark}/logs/train_ddpm.log",
     retries: 1
     conda:
         "../../environment.yml"
@@ -26,7 +28,7 @@ rule train_ddpm:
     shell:
         "python -m stages.training.ddpm --parameters {params.parameters:q} --data {input.data}/train "
         "--checkpoint {output.checkpoint} --log {params.log} --state {params.state} --threads {threads} "
-        "3>&2 2>&1 | tee -i {log}"
+        "3>&2 2>&1 | tee -i {log.text}"
 
 
 rule train_classifier:
@@ -35,10 +37,10 @@ rule train_classifier:
         code=code("stages.training.classifier"),
     output:
         checkpoint="results/{benchmark}/checkpoints/classifier.safetensors",
+    log:
+        text="results/{benchmark}/logs/train_classifier.log",
         metrics="results/{benchmark}/training/classifier/metrics.csv",
         sheet="results/{benchmark}/training/classifier/sheet.png",
-    log:
-        "results/{benchmark}/logs/train_classifier.log",
     retries: 1
     conda:
         "../../environment.yml"
@@ -54,4 +56,4 @@ rule train_classifier:
     shell:
         "python -m stages.training.classifier --parameters {params.parameters:q} --data {input.data}/train "
         "--checkpoint {output.checkpoint} --log {params.log} --state {params.state} --threads {threads} "
-        "3>&2 2>&1 | tee -i {log}"
+        "3>&2 2>&1 | tee -i {log.text}"
