@@ -17,8 +17,6 @@ from stages.diffusion.schedule import NoiseSchedule, timestep
 Epsilon = Callable[[Tensor, Tensor], Tensor]
 """(x_t (N, C, H, W), t (N,)) -> epsilon (N, C, H, W)."""
 
-CONVENTIONS = ("paper", "released-code")
-
 
 def ladder(level: int, stride: int = 1) -> list[int]:
     """The noise levels 0 = k_0 < k_1 < ... = L that a sampler visits.
