@@ -8,10 +8,7 @@ the seed, its number and the phantom's parameters, never on how many cases there
 
 import argparse
 import gzip
-import os
 import re
-import shutil
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,8 +17,11 @@ import nibabel
 import numpy as np
 
 from stages import command
+from stages.data.phantom import arguments as phantom_arguments
+from stages.data.phantom import check_keys, check_numbers, check_options, has_lesion, replacing_folder, whole
 from stages.data.phantom_anatomy import CSF, Grid, Head, atlas, smooth_field
 from stages.data.phantom_lesion import Lesion, labels
+from stages.data.processes import in_order
 from stages.errors import InputError
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
@@ -89,38 +89,15 @@ class Phantom:
     @classmethod
     def parse(cls, section: object) -> "Phantom":
         """Checked parameters, or an InputError that names the key."""
-        if not isinstance(section, dict):
-            raise InputError("phantom: expected a section with the keys `cases` and `shape`; add it to params.yaml.")
-        known = cls.__dataclass_fields__
-        for key in section:
-            if key not in known:
-                raise InputError(f"phantom.{key}: no such key; known are {', '.join(known)}.")
-        for key in ("cases", "shape"):
-            if key not in section:
-                raise InputError(f"phantom.{key}: missing; set it in params.yaml.")
+        section = check_keys(section, "brain", cls.__dataclass_fields__, ("cases", "shape"))
         cases, shape = section["cases"], section["shape"]
-        if not _whole(cases, 1, 999):
+        if not whole(cases, 1, 999):
             raise InputError(f"phantom.cases: expected a whole number from 1 to 999, got {cases!r}.")
-        if not (isinstance(shape, list | tuple) and len(shape) == 3 and all(_whole(n, 16, 240) for n in shape)):
+        if not (isinstance(shape, list | tuple) and len(shape) == 3 and all(whole(n, 16, 240) for n in shape)):
             raise InputError(f"phantom.shape: expected three whole numbers from 16 to 240, got {shape!r}.")
-        limits = {
-            "lesion_fraction": 1,
-            "enhancing": 1,
-            "deformation": 2,
-            "contrast": 2,
-            "bias_field": 0.5,
-            "noise": 0.5,
-        }
-        for key, limit in limits.items():
-            value = section.get(key, known[key].default)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and 0 <= value <= limit):
-                raise InputError(f"phantom.{key}: expected a number from 0 to {limit}, got {value!r}.")
+        shares = dict.fromkeys(("lesion_fraction", "enhancing"), 1)
+        check_numbers(section, {**shares, "deformation": 2, "contrast": 2, "bias_field": 0.5, "noise": 0.5})
         return cls(**{**section, "shape": tuple(shape)})
-
-
-def _whole(value: object, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 @dataclass(frozen=True)
@@ -135,12 +112,6 @@ class Case:
 def case_name(index: int) -> str:
     """Phantom_001 for index 0."""
     return f"Phantom_{index + 1:03d}"
-
-
-def has_lesion(seed: int, index: int, fraction: float) -> bool:
-    """Whether a case carries a lesion: spread evenly (golden ratio sequence), so that few cases hold the share too."""
-    start = np.random.default_rng(seed).random()
-    return bool((start + index * (5**0.5 - 1) / 2) % 1 < fraction)
 
 
 def make_case(seed: int, index: int, phantom: Phantom) -> Case:
@@ -254,51 +225,27 @@ def generate(seed: int, phantom: Phantom, output: Path, processes: int = 1) -> N
 
     An InputError says where `output` holds anything else than a phantom, or cannot be written.
     """
-    if output.is_symlink() or (output.exists() and not _replaceable(output)):
-        raise InputError(f"{output}: holds something else than a phantom; move it away, or give another --output.")
-    temporary, former = (output.with_name(f".{output.name}.{os.getpid()}.{part}") for part in ("partial", "former"))
-    one = partial(_generate_one, seed=seed, phantom=phantom, output=temporary)
-    progress = partial(command.progress, "brain phantom", phantom.cases, 0, "case")
-    try:
-        temporary.mkdir(parents=True)
-        if processes > 1:
-            atlas(tuple(Grid(phantom.shape).voxel))  # once, for the processes to inherit where the system forks
-            with ProcessPoolExecutor(min(processes, phantom.cases)) as pool:
-                list(progress(pool.map(one, range(phantom.cases))))
-        else:
-            list(progress(map(one, range(phantom.cases))))
-        if output.exists():
-            os.replace(output, former)
-        os.replace(temporary, output)
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error}); make room, or give another --output.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
+    with replacing_folder(output, _is_phantom) as folder:
+        one = partial(_generate_one, seed=seed, phantom=phantom, output=folder)
+        results = in_order(one, range(phantom.cases), min(processes, phantom.cases))
+        for _ in command.progress("brain phantom", phantom.cases, unit="case", over=results):
+            pass
 
 
-def _replaceable(folder: Path) -> bool:
+def _is_phantom(folder: Path) -> bool:
     """Whether only case folders of a phantom lie there (and hidden files: Snakemake marks folders with one)."""
-    return folder.is_dir() and all(re.fullmatch(r"Phantom_\d{3}|\..*", path.name) for path in folder.iterdir())
+    return all(re.fullmatch(r"Phantom_\d{3}|\..*", path.name) for path in folder.iterdir())
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    result = command.parser(__doc__)
-    result.add_argument("--output", type=Path, required=True, help="folder of the cases; replaced where it exists")
-    result.add_argument("--processes", type=int, default=1, metavar="N", help="cases generated at a time (default: 1)")
-    return result
+    return phantom_arguments(__doc__, "cases")
 
 
 def main(options: argparse.Namespace) -> None:
     """Write the phantom that the parameters describe."""
-    seed = options.parameters.get("seed")
-    if not _whole(seed, 0, 2**32 - 1):
-        raise InputError(f"seed: expected a whole number from 0 to {2**32 - 1}, got {seed!r}.")
-    phantom = Phantom.parse(options.parameters.get("phantom"))
-    if options.processes < 1:
-        raise InputError(f"--processes: expected at least 1, got {options.processes}.")
-    generate(seed, phantom, options.output, options.processes)
+    seed = check_options(options)
+    generate(seed, Phantom.parse(options.parameters.get("phantom")), options.output, options.processes)
 
 
 if __name__ == "__main__":

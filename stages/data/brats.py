@@ -14,43 +14,34 @@ their number. Outputs, all or nothing, below --output:
 """
 
 import argparse
-import csv
 import json
-import multiprocessing
-import os
 import re
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from stages import command
+from stages.data import extraction
+from stages.data.extraction import BadCaseError
+from stages.data.processes import in_order
 from stages.data.split import SPLITS, UNUSED, split_subjects, stratum
-from stages.data.store import StoreWriter, replacing
-from stages.data.volumes import MASK, BadCaseError, Case, CaseSlices, Recipe, find_cases, read_case
+from stages.data.volumes import MASK, Case, CaseSlices, Recipe, find_cases, read_case
 from stages.errors import InputError
+
+RAW_INPUTS = ("*/", "*/*/")
+"""What below the raw folder reruns extraction when it comes or goes: case folders, nested (HGG/<case>) or not."""
+
+RAW_DATA = (
+    "case folders as BraTS 2017-2021 have them (<case>/<case>_t1.nii.gz, ...); the BraTS 2020 training set comes, "
+    "after registration, from https://www.med.upenn.edu/cbica/brats2020/data.html"
+)
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    result = command.parser(__doc__)
-    result.add_argument("--raw", type=Path, required=True, metavar="DIR", help="folder of case folders, at any depth")
-    result.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the stores")
-    result.add_argument(
-        "--on-bad-case",
-        choices=("stop", "skip"),
-        help="stop with one sentence, or leave the case out, list it in bad_cases.csv and go on, which reads every "
-        "case twice (default: data.on_bad_case)",
-    )
-    result.add_argument("--processes", type=int, default=1, metavar="N", help="cases read at once (default: 1)")
-    return result
+    return extraction.arguments(__doc__, "folder of case folders, at any depth")
 
 
 def main(options: argparse.Namespace) -> None:
@@ -83,7 +74,9 @@ def extract(
     """
     data = parameters["data"]
     recipe = Recipe.from_parameters(data)
-    cases, bad = usable_cases(find_cases(raw), recipe, on_bad_case, processes)
+    cases, duplicates = without_duplicates(find_cases(raw))
+    find, read = partial(find_files, recipe=recipe), partial(read_case, recipe=recipe)
+    cases, bad = extraction.usable_cases(cases, find, read, on_bad_case, processes, duplicates)
     try:
         split_of = split_subjects((case.name for case in cases), data["split"], parameters["seed"])
     except InputError as error:
@@ -94,19 +87,13 @@ def extract(
     used = [case for case in cases if split_of[case.name] != UNUSED]
     splits = [split for split in SPLITS if data["split"].get(split, 0) > 0]
     slices, diseased = Counter(), Counter()
-    with ExitStack() as stack:
-        subjects_path = stack.enter_context(replacing(output / "subjects.csv"))
-        bad_path = stack.enter_context(replacing(output / "bad_cases.csv"))
-        writers = {
-            split: stack.enter_context(StoreWriter(output / split, len(recipe.channels), recipe.size))
-            for split in splits
-        }
-        results = in_order(partial(read_case, recipe=recipe), used, processes)
+    with extraction.outputs(output, raw, splits, len(recipe.channels), recipe.size) as outputs:
+        results = in_order(read, used, processes)
         for case, result in zip(
             used, command.progress("Extracting cases", len(used), unit="case", over=results), strict=True
         ):
             rows = manifest_rows(case, result)
-            writers[split_of[case.name]].append(result.images, result.masks, rows)
+            outputs.writers[split_of[case.name]].append(result.images, result.masks, rows)
             slices[case.name] = len(rows)
             diseased[case.name] = sum(row["label"] for row in rows)
         subjects = pd.DataFrame(
@@ -122,82 +109,38 @@ def extract(
                 for name, split in split_of.items()
             ]
         ).astype({"slices": "Int64", "diseased_slices": "Int64"})
-        subjects.to_csv(subjects_path, index=False, lineterminator="\n")
-        _write_bad_cases(bad_path, bad, raw)
-        for writer in writers.values():
-            writer.flush()
-    for split in set(SPLITS) - set(splits):  # of an earlier run, with other counts: its subjects may be elsewhere now
-        for name in ("images.npy", "masks.npy", "manifest.csv"):
-            (output / split / name).unlink(missing_ok=True)
+        outputs.finish(subjects, bad)
     return subjects, bad
 
 
-def usable_cases(
-    cases: list[Case], recipe: Recipe, on_bad_case: str, processes: int = 1
-) -> tuple[list[Case], list[BadCaseError]]:
-    """Divide cases into good and bad, before subjects are split: the split must not depend on a later surprise.
-
-    `stop` only looks for the files of all cases, so that a missing one ends the run at its start and not hours later;
-    a bad volume ends it when its turn comes. `skip` has to know all bad cases now, and reads every volume once.
+def find_files(case: Case, recipe: Recipe) -> None:
+    """Look for all of a case's files.
 
     Raises:
-        BadCaseError: a case is bad and `on_bad_case` is `stop`.
+        BadCaseError: one is missing or there twice.
     """
-    bad = _duplicates(cases)
-    names = {error.case for error in bad}
-    candidates = [case for case in cases if case.name not in names]
-    if on_bad_case == "stop":
-        problems = map(find_problem, candidates, [recipe] * len(candidates))
-    else:
-        results = in_order(partial(read_problem, recipe=recipe), candidates, processes)
-        problems = command.progress("Checking cases", len(candidates), unit="case", over=results)
-    good = []
-    for case, problem in zip(candidates, problems, strict=True):
-        if problem is None:
-            good.append(case)
-        else:
-            bad.append(problem)
-        if bad and on_bad_case == "stop":
-            break
-    if bad and on_bad_case == "stop":
-        raise bad[0]
-    return good, sorted(bad, key=lambda error: (error.case, error.file))
+    for name in (*recipe.channels, MASK):
+        case.file(name)
 
 
-def find_problem(case: Case, recipe: Recipe) -> BadCaseError | None:
-    """The first of a case's files that is missing or there twice, if any."""
-    try:
-        for name in (*recipe.channels, MASK):
-            case.file(name)
-    except BadCaseError as error:
-        return error
-    return None
-
-
-def read_problem(case: Case, recipe: Recipe) -> BadCaseError | None:
-    """What is wrong with a case, its voxels included, if anything."""
-    try:
-        read_case(case, recipe)
-    except BadCaseError as error:
-        return error
-    return None
-
-
-def _duplicates(cases: list[Case]) -> list[BadCaseError]:
-    """Every copy of a case that is there more than once: none of them can be called the right one.
+def without_duplicates(cases: list[Case]) -> tuple[list[Case], list[BadCaseError]]:
+    """The cases that are there once, and every copy of the others: none of them can be called the right one.
 
     BraTS 2017-2019 kept a patient's name but for the year, so Brats17_TCIA_1_1 beside Brats18_TCIA_1_1 is one patient.
     """
     patients: dict[str, list[Case]] = {}
     for case in cases:
         patients.setdefault(re.sub(r"^brats1[789]_", "", case.name.lower()), []).append(case)
-    result = []
+    single, bad = [], []
     for copies in patients.values():
-        for case in copies if len(copies) > 1 else []:
+        if len(copies) == 1:
+            single += copies
+            continue
+        for case in copies:
             others = ", ".join(other.source for other in copies if other is not case)
             reason = f"the same patient's case is there more than once (also as {others})"
-            result.append(BadCaseError(case.name, str(case.folder), reason))
-    return result
+            bad.append(BadCaseError(case.name, str(case.folder), reason))
+    return single, bad
 
 
 def manifest_rows(case: Case, result: CaseSlices) -> list[dict]:
@@ -218,45 +161,6 @@ def manifest_rows(case: Case, result: CaseSlices) -> list[dict]:
     ]
 
 
-def in_order(function: Callable[[Case], Any], items: Iterable[Case], processes: int) -> Iterator[Any]:
-    """`map`, with `processes` processes: results in the items' order, and only a few in memory at a time."""
-    if processes <= 1:
-        yield from map(function, items)
-        return
-    # Spawned: a forked child would inherit whatever threads and locks its parent happens to hold.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as executor:
-        pending = deque()
-        try:
-            for item in items:
-                pending.append(executor.submit(function, item))
-                if len(pending) > processes:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        except BrokenProcessPool as error:
-            raise InputError("a process ended unexpectedly, most likely out of memory; lower --processes") from error
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when its parent is killed; the pool alone would leave it waiting for ever."""
-
-    def watch() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _write_bad_cases(path: Path, bad: list[BadCaseError], raw: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("case", "file", "reason"))
-        rows.writerows((error.case, Path(error.file).relative_to(raw).as_posix(), error.reason) for error in bad)
-
-
 def summary(subjects: pd.DataFrame, bad: list[BadCaseError], published: dict[str, int | None]) -> list[str]:
     """One line a split with its subjects and slices, beside the paper's count where there is one."""
     lines = []
@@ -266,7 +170,8 @@ def summary(subjects: pd.DataFrame, bad: list[BadCaseError], published: dict[str
             total, diseased = rows["slices"].sum(), rows["diseased_slices"].sum()
             line = f"{split}: {len(rows):,} subjects, {total:,} slices, {diseased:,} of them diseased"
             if published.get(split) is not None:
-                line += f"; the paper counts {published[split]:,} slices"
+                same = published[split] == total
+                line += f"; slices {'as' if same else 'differ from'} the paper's {published[split]:,}"
             lines.append(line)
     if unused := int((subjects["split"] == UNUSED).sum()):
         lines.append(f"left out: {unused:,} of {len(subjects):,} good cases, beyond the counts of data.split")

@@ -18,6 +18,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from stages.data.extraction import BadCaseError
 from stages.data.store import IMAGE_DTYPE, MASK_DTYPE
 from stages.errors import InputError
 
@@ -32,21 +33,9 @@ _UNREADABLE = (
 )
 
 
-class BadCaseError(InputError):
-    """A case that cannot be used: which one, which of its files, and why."""
-
-    def __init__(self, case: str, file: str, reason: str) -> None:
-        super().__init__(case, file, reason)  # all three, so that the error survives the way from another process
-        self.case, self.file, self.reason = case, file, reason
-
-    def __str__(self) -> str:
-        """One sentence."""
-        return f"{self.file}: {self.reason}; repair the case, or leave it out with --on-bad-case skip"
-
-
 @dataclass(frozen=True)
 class Recipe:
-    """What is made of a case: the part of `data` in params.yaml that concerns one case.
+    """What is made of a case: the parts of `data` and `data.brats` in params.yaml that concern one case.
 
     Attributes:
         channels: sequences, in the order of the channels.
@@ -66,16 +55,17 @@ class Recipe:
     @classmethod
     def from_parameters(cls, data: dict) -> Self:
         """Take the recipe out of the section `data`."""
-        if data["pad"] % data["size"]:
+        size, own = data["size"], data["brats"]
+        if own["pad"] % size:
             raise InputError(
-                f"data.pad ({data['pad']}) must be a multiple of data.size ({data['size']}), so that resampling by "
-                "area is an exact mean over blocks; change one of them"
+                f"data.brats.pad ({own['pad']}) must be a multiple of data.size ({size}), so that resampling by area "
+                "is an exact mean over blocks; change one of them"
             )
-        first, last = data["slices"]
+        first, last = own["slices"]
         if not 0 <= first <= last:
-            raise InputError(f"data.slices must be [first, last] with 0 <= first <= last, not [{first}, {last}]")
-        low, high = data["percentiles"]
-        return cls(tuple(data["channels"]), (low, high), first, last, data["pad"], data["size"])
+            raise InputError(f"data.brats.slices must be [first, last] with 0 <= first <= last, not [{first}, {last}]")
+        low, high = own["percentiles"]
+        return cls(tuple(data["channels"]), (low, high), first, last, own["pad"], size)
 
 
 @dataclass(frozen=True)
@@ -283,7 +273,7 @@ def read_case(case: Case, recipe: Recipe) -> CaseSlices:
             channels.append(pad_and_resample(slices, recipe.pad, recipe.size).astype(IMAGE_DTYPE))
             brain |= (axial_slices(volume, first, last) > 0).any(axis=(1, 2))
     if not brain.any():
-        raise BadCaseError(case.name, str(case.folder), f"no brain in slices {first} to {last} (data.slices)")
+        raise BadCaseError(case.name, str(case.folder), f"no brain in slices {first} to {last} (data.brats.slices)")
     images = np.stack(channels, axis=1)[brain]
     return CaseSlices(images, masks[brain].astype(MASK_DTYPE), (np.flatnonzero(brain) + first).tolist(), affine)
 
@@ -293,8 +283,8 @@ def _check_shape(shape: tuple[int, ...], recipe: Recipe, case: Case, path: Path)
         raise BadCaseError(case.name, str(path), f"the volume is empty (shape {shape})")
     if max(shape[:2]) > recipe.pad:
         raise BadCaseError(
-            case.name, str(path), f"slices of {shape[0]} x {shape[1]} do not fit data.pad ({recipe.pad})"
+            case.name, str(path), f"slices of {shape[0]} x {shape[1]} do not fit data.brats.pad ({recipe.pad})"
         )
     if recipe.last >= shape[2]:
-        words = f"data.slices reaches {recipe.last}, but the volume's last slice is {shape[2] - 1}"
+        words = f"data.brats.slices reaches {recipe.last}, but the volume's last slice is {shape[2] - 1}"
         raise BadCaseError(case.name, str(path), words)

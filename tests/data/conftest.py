@@ -22,12 +22,10 @@ def parameters():
             "reader": "brats",
             "folder": "data/synthetic",
             "channels": list(SEQUENCES),
-            "percentiles": [1, 99],
-            "slices": [2, 7],
-            "pad": 32,
             "size": 16,
             "split": {"train": 6, "validation": 2, "test": 3},
             "published_slices": None,
             "on_bad_case": "stop",
+            "brats": {"percentiles": [1, 99], "slices": [2, 7], "pad": 32},
         },
     }

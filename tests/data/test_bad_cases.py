@@ -141,16 +141,16 @@ def test_one_patient_twice(tmp_path, raw, parameters, copy):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("pad", 33, r"data\.pad \(33\) must be a multiple of data\.size \(16\)"),
-        ("pad", 16, r"slices of 24 x 20 do not fit data\.pad \(16\)"),
-        ("slices", [2, 10], r"data\.slices reaches 10, but the volume's last slice is 9"),
-        ("slices", [7, 2], r"data\.slices must be \[first, last\]"),
+        ("pad", 33, r"data\.brats\.pad \(33\) must be a multiple of data\.size \(16\)"),
+        ("pad", 16, r"slices of 24 x 20 do not fit data\.brats\.pad \(16\)"),
+        ("slices", [2, 10], r"data\.brats\.slices reaches 10, but the volume's last slice is 9"),
+        ("slices", [7, 2], r"data\.brats\.slices must be \[first, last\]"),
         ("slices", [0, 2], r"no brain in slices 0 to 2"),
         ("split", {"train": 11, "validation": 1, "test": 1}, r"data\.split asks for 13 .* 12 good cases"),
     ],
 )
 def test_parameters_that_do_not_fit(tmp_path, raw, parameters, key, value, message):
-    parameters["data"][key] = value
+    (parameters["data"] if key == "split" else parameters["data"]["brats"])[key] = value
     with pytest.raises(InputError, match=message):
         brats.extract(parameters, raw, tmp_path / "out")
     assert not contents(tmp_path / "out")

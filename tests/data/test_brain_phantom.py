@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from stages.data import brain_phantom
-from stages.data.brain_phantom import SEQUENCES, Phantom, generate, has_lesion, make_case
+from stages.data.brain_phantom import SEQUENCES, Phantom, generate, make_case
+from stages.data.phantom import has_lesion
 from stages.data.phantom_anatomy import Grid, Head, smooth_field
 from stages.errors import InputError
 
@@ -199,6 +200,7 @@ def test_smooth_field_has_unit_variance_at_every_resolution():
         ({"cases": 2, "shape": [30, 30, 26], "lesion_fraction": 1.5}, "phantom.lesion_fraction"),
         ({"cases": 2, "shape": [30, 30, 26], "noise": float("nan")}, "phantom.noise"),
         ({"cases": 2, "shape": [30, 30, 26], "bias_field": "much"}, "phantom.bias_field"),
+        ({"anatomy": "chest", "cases": 2, "shape": [30, 30, 26]}, "phantom.anatomy"),
         ({"cases": 2, "shape": [30, 30, 26], "lesionfraction": 0.5}, "phantom.lesionfraction"),
     ],
 )
@@ -207,6 +209,11 @@ def test_nonsense_is_refused_by_its_key(section, key, tmp_path):
     with pytest.raises(InputError, match=key):
         brain_phantom.main(options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_whole_section_is_taken():
+    section = {"anatomy": "brain", "cases": 2, "shape": [30, 30, 26], "noise": 0.1}
+    assert Phantom.parse(section) == Phantom(cases=2, shape=(30, 30, 26), noise=0.1)
 
 
 def test_command_line_says_what_is_wrong_in_one_line(tmp_path):

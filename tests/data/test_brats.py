@@ -50,9 +50,12 @@ def test_extraction(tmp_path, raw, parameters):
     assert (tmp_path / "out/bad_cases.csv").read_text() == "case,file,reason\n"
     lines = brats.summary(subjects, bad, {"train": 16205, "test": None})
     diseased = stores["train"].manifest["label"].sum()
-    assert lines[0] == f"train: 6 subjects, 30 slices, {diseased} of them diseased; the paper counts 16,205 slices"
+    assert (
+        lines[0] == f"train: 6 subjects, 30 slices, {diseased} of them diseased; slices differ from the paper's 16,205"
+    )
     assert lines[2].startswith("test: 3 subjects, 15 slices")
     assert "paper" not in lines[2]
+    assert brats.summary(subjects, bad, {"train": 30})[0].endswith("; slices as the paper's 30")
     assert lines[3] == "left out: 1 of 12 good cases, beyond the counts of data.split"
 
 
@@ -164,7 +167,7 @@ def running(pid):
 
 @pytest.mark.skipif(not REAL.exists(), reason="the BraTS 2018 cases are not beside the repo")
 def test_twenty_real_cases(tmp_path, parameters):
-    parameters["data"] |= {"slices": [80, 82], "pad": 256, "size": 64}
+    parameters["data"] |= {"size": 64, "brats": {"percentiles": [1, 99], "slices": [80, 82], "pad": 256}}
     parameters["data"]["split"] = {"train": 12, "validation": 3, "test": 5}
     subjects, _ = brats.extract(parameters, REAL, tmp_path, processes=2)
     table = pd.crosstab(subjects["split"], subjects["stratum"])

@@ -1,0 +1,143 @@
+"""What the readers of raw data share: command line, bad cases, and outputs that come all together or not at all."""
+
+import argparse
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages import command
+from stages.data.processes import in_order
+from stages.data.split import SPLITS
+from stages.data.store import StoreWriter, replacing
+from stages.errors import InputError
+
+
+class BadCaseError(InputError):
+    """A case (a BraTS folder, a CheXpert row) that cannot be used: which one, which of its files, and why."""
+
+    def __init__(self, case: str, file: str, reason: str) -> None:
+        super().__init__(case, file, reason)  # all three, so that the error survives the way from another process
+        self.case, self.file, self.reason = case, file, reason
+
+    def __str__(self) -> str:
+        """One sentence."""
+        return f"{self.file}: {self.reason}; repair the case, or leave it out with --on-bad-case skip"
+
+
+def arguments(description: str, raw: str) -> argparse.ArgumentParser:
+    """A reader's command line; `raw` says what --raw is."""
+    result = command.parser(description)
+    result.add_argument("--raw", type=Path, required=True, metavar="DIR", help=raw)
+    result.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the stores")
+    result.add_argument(
+        "--on-bad-case",
+        choices=("stop", "skip"),
+        help="stop with one sentence, or leave the case out, list it in bad_cases.csv and go on, which reads every "
+        "case twice (default: data.on_bad_case)",
+    )
+    result.add_argument("--processes", type=int, default=1, metavar="N", help="cases read at once (default: 1)")
+    return result
+
+
+def usable_cases(
+    cases: Sequence[Any],
+    find: Callable[[Any], Any],
+    read: Callable[[Any], Any],
+    on_bad_case: str,
+    processes: int = 1,
+    bad: Sequence[BadCaseError] = (),
+) -> tuple[list[Any], list[BadCaseError]]:
+    """Divide cases into good and bad, before subjects are split: the split must not depend on a later surprise.
+
+    `stop` only looks for the files of all cases, so that a missing one ends the run at its start and not hours later;
+    a bad file ends it when its turn comes. `skip` has to know all bad cases now, and reads every file once.
+
+    Args:
+        cases: those not yet known to be bad.
+        find: looks for a case's files; raises BadCaseError.
+        read: reads a case whole; raises BadCaseError. Called in other processes.
+        on_bad_case: `stop` or `skip`.
+        processes: how many cases are read at once.
+        bad: what is known to be bad already.
+
+    Returns:
+        The good cases in their order, and all bad ones, sorted by case and file.
+
+    Raises:
+        BadCaseError: a case is bad and `on_bad_case` is `stop`.
+    """
+    bad = sorted(bad, key=lambda error: (error.case, error.file))
+    if on_bad_case == "stop":
+        if bad:
+            raise bad[0]
+        for case in cases:
+            find(case)
+        return list(cases), []
+    results = in_order(_Problem(read), cases, processes)
+    problems = command.progress("Checking cases", len(cases), unit="case", over=results)
+    good = []
+    for case, problem in zip(cases, problems, strict=True):
+        if problem is None:
+            good.append(case)
+        else:
+            bad.append(problem)
+    return good, sorted(bad, key=lambda error: (error.case, error.file))
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is wrong with a case, if anything: a call that another process can make."""
+
+    read: Callable[[Any], Any]
+
+    def __call__(self, case: Any) -> BadCaseError | None:
+        try:
+            self.read(case)
+        except BadCaseError as error:
+            return error
+        return None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where an extraction writes: a store for each split with images, and the two tables at the end."""
+
+    writers: dict[str, StoreWriter]
+    _subjects: Path
+    _bad: Path
+    _raw: Path
+
+    def finish(self, subjects: pd.DataFrame, bad: list[BadCaseError]) -> None:
+        """Write subjects.csv and bad_cases.csv (paths relative to the raw folder), and bring everything to disk."""
+        subjects.to_csv(self._subjects, index=False, lineterminator="\n")
+        with self._bad.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(("case", "file", "reason"))
+            rows.writerows(
+                (error.case, Path(error.file).relative_to(self._raw).as_posix(), error.reason) for error in bad
+            )
+        for writer in self.writers.values():
+            writer.flush()
+
+
+@contextmanager
+def outputs(
+    output: Path, raw: Path, splits: Sequence[str], channels: int, size: int, masks: bool = True
+) -> Iterator[Outputs]:
+    """Open the outputs below `output`: they get their names together when the block ends well, or none does.
+
+    A split of an earlier run, with other counts, goes: its subjects may be elsewhere now.
+    """
+    with ExitStack() as stack:
+        subjects_path = stack.enter_context(replacing(output / "subjects.csv"))
+        bad_path = stack.enter_context(replacing(output / "bad_cases.csv"))
+        writers = {split: stack.enter_context(StoreWriter(output / split, channels, size, masks)) for split in splits}
+        yield Outputs(writers, subjects_path, bad_path, raw)
+    for split in set(SPLITS) - set(splits):
+        for name in ("images.npy", "masks.npy", "manifest.csv"):
+            (output / split / name).unlink(missing_ok=True)

@@ -1,0 +1,48 @@
+"""Several processes for one stage: results in order, little in memory, and nobody left behind."""
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from stages.errors import InputError
+
+
+def in_order(function: Callable[[Any], Any], items: Iterable[Any], processes: int) -> Iterator[Any]:
+    """`map`, with `processes` processes: results in the items' order, and only a few in memory at a time.
+
+    Raises:
+        InputError: a process ended unexpectedly. What `function` raises passes through.
+    """
+    if processes <= 1:
+        yield from map(function, items)
+        return
+    # Spawned: a forked child would inherit whatever threads and locks its parent happens to hold.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as executor:
+        pending = deque()
+        try:
+            for item in items:
+                pending.append(executor.submit(function, item))
+                if len(pending) > processes:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise InputError("a process ended unexpectedly, most likely out of memory; lower --processes") from error
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when its parent is killed; the pool alone would leave it waiting for ever."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
