@@ -38,6 +38,7 @@ def tiny_parameters():
         "batch": 4,
         "accumulate": 2,
         "learning_rate": 1e-3,
+        "betas": [0.9, 0.999],
         "warmup": 2,
         "schedule": "cosine",
         "weight_decay": 0.01,

@@ -12,17 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stages import command
-from stages.data.store import HEALTHY, open_store
+from stages.data.store import HEALTHY
 from stages.diffusion.guidance import gradient
 from stages.diffusion.schedule import NoiseSchedule
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, log_probability
-from stages.training.cli import add_arguments, run_of
-from stages.training.device import leased, only_one
-from stages.training.loop import train
+from stages.training.cli import add_arguments, run_training
+from stages.training.loop import Objective
+
+SECTIONS = ("classifier", "diffusion")
+"""What of params.yaml it is made from; the workflow reads this without importing the module."""
 
 
-class ClassificationObjective:
+class ClassificationObjective(Objective):
     """Cross-entropy of the class at random noise levels."""
 
     def __init__(self, network: EncoderClassifier, schedule: NoiseSchedule, training: dict, intensity: list[float]):
@@ -31,23 +33,24 @@ class ClassificationObjective:
         self.max_level = training["max_level"]
         self.intensity = intensity
 
-    def loss(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(
+        self, player: str, networks: dict[str, nn.Module], images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """Mean cross-entropy of a batch, and its accuracy."""
         level = torch.randint(0, self.max_level + 1, (len(images),), generator=generator, device=images.device)
         noise = torch.randn(images.shape, generator=generator, device=images.device)
-        logits = network(self.schedule.add_noise(images, level, noise), (level - 1).clamp(min=0))
+        logits = networks[player](self.schedule.add_noise(images, level, noise), (level - 1).clamp(min=0))
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
         return {"loss": functional.cross_entropy(logits, labels), "accuracy": accuracy}
 
-    def sheet(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """The images, and |grad log C(h | x_t)| at three noise levels, each scaled to its own maximum."""
-        low, high = self.intensity
-        columns = [(images - low) / (high - low)]
+    def sheet(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """|grad log C(h | x_t)| at three noise levels, each scaled to its own maximum."""
+        columns = []
         noise = torch.randn(images.shape, generator=generator, device=images.device)
         for level in (max(1, self.max_level // 8), max(1, self.max_level // 2), self.max_level):
             levels = torch.full((len(images),), level, device=images.device)
             x_t = self.schedule.add_noise(images, levels, noise)
-            slope = gradient(lambda x, t: log_probability(network, x, t, HEALTHY), x_t, levels - 1).abs()
+            slope = gradient(lambda x, t: log_probability(self.network, x, t, HEALTHY), x_t, levels - 1).abs()
             columns.append(slope / slope.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12))
         return columns
 
@@ -57,23 +60,17 @@ def arguments() -> ArgumentParser:
     return add_arguments(command.parser(__doc__), "classifier")
 
 
+def objective(parameters: dict, device: torch.device) -> ClassificationObjective:
+    """What `parameters` describe, with random weights."""
+    section, diffusion = parameters["classifier"], parameters["diffusion"]
+    schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], device)
+    network = build.network(EncoderClassifier, "classifier", parameters)
+    return ClassificationObjective(network, schedule, section["training"], diffusion["intensity"])
+
+
 def main(options: Namespace) -> None:
     """Train the classifier that `options.parameters` describes."""
-    parameters = options.parameters
-    section, diffusion = parameters["classifier"], parameters["diffusion"]
-    store = open_store(options.data)
-    with only_one(options.state), leased(options.threads, section["training"]["precision"]) as fabric:
-        fabric.seed_everything(parameters["seed"], verbose=False)
-        network = build.network("classifier", parameters)
-        schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], fabric.device)
-        objective = ClassificationObjective(network, schedule, section["training"], diffusion["intensity"])
-        train(
-            objective,
-            store,
-            run_of(options, "train_classifier", "stages.training.classifier"),
-            section["training"],
-            fabric,
-        )
+    run_training(options, "classifier", objective)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
-"""The command line that every training stage shares."""
+"""What every training stage shares: its command line, and the way from there to the loop."""
 
 import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from pathlib import Path
 
-from stages.training.loop import Run
+import torch
+
+from stages.data.store import open_store
+from stages.training.device import leased, only_one
+from stages.training.loop import Objective, train
+from stages.training.state import Run
 
 
 def add_arguments(parser: ArgumentParser, name: str) -> ArgumentParser:
@@ -17,6 +23,25 @@ def add_arguments(parser: ArgumentParser, name: str) -> ArgumentParser:
     return parser
 
 
-def run_of(options: Namespace, rule: str, module: str) -> Run:
-    """The run of a stage's module that a parsed command line describes."""
-    return Run(rule, module, options.checkpoint, options.log, options.state, options.parameters)
+def run_training(options: Namespace, name: str, objective: Callable[[dict, torch.device], Objective]) -> None:
+    """Train network `name` as the section of that name in `options.parameters` says.
+
+    Args:
+        options: the parsed command line of `add_arguments`.
+        name: of the network: its section in params.yaml, its module in stages/training.
+        objective: makes what is trained, from the stage's parameters and the device; its weights are drawn from the
+            benchmark's seed.
+    """
+    training = options.parameters[name]["training"]
+    store = open_store(options.data)
+    with only_one(options.state), leased(options.threads, training["precision"]) as fabric:
+        fabric.seed_everything(options.parameters["seed"], verbose=False)
+        run = Run(
+            f"train_{name}",
+            f"stages.training.{name}",
+            options.checkpoint,
+            options.log,
+            options.state,
+            options.parameters,
+        )
+        train(objective(options.parameters, fabric.device), store, run, training, fabric)

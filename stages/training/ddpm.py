@@ -10,17 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from stages import command
-from stages.data.store import open_store
 from stages.diffusion.objective import hybrid_loss, predict_x_0
 from stages.diffusion.schedule import NoiseSchedule
 from stages.networks import build
 from stages.networks.unet import NO_CLASS, UNet
-from stages.training.cli import add_arguments, run_of
-from stages.training.device import leased, only_one
-from stages.training.loop import train
+from stages.training.cli import add_arguments, run_training
+from stages.training.loop import Objective
+
+SECTIONS = ("ddpm", "diffusion")
+"""What of params.yaml it is made from; the workflow reads this without importing the module."""
 
 
-class DenoisingObjective:
+class DenoisingObjective(Objective):
     """The hybrid loss at random noise levels, with labels dropped now and then for classifier-free use."""
 
     def __init__(self, network: UNet, schedule: NoiseSchedule, training: dict, intensity: list[float]):
@@ -30,25 +31,27 @@ class DenoisingObjective:
         self.label_dropout = training["label_dropout"]
         self.intensity = intensity
 
-    def loss(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(
+        self, player: str, networks: dict[str, nn.Module], images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """Mean hybrid loss of a batch, with its two terms."""
         n, device = len(images), images.device
         level = torch.randint(1, self.max_level + 1, (n,), generator=generator, device=device)
         noise = torch.randn(images.shape, generator=generator, device=device)
         dropped = torch.rand(n, generator=generator, device=device) < self.label_dropout
         x_t = self.schedule.add_noise(images, level, noise)
-        output = network(x_t, level - 1, labels.masked_fill(dropped, NO_CLASS))
+        output = networks[player](x_t, level - 1, labels.masked_fill(dropped, NO_CLASS))
         mse, vb = hybrid_loss(output, images, x_t, level, noise, self.schedule)
         return {"loss": (mse + vb).mean(), "mse": mse.mean(), "vb": vb.mean()}
 
-    def sheet(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """The images, and the predicted x_0 at an eighth, a half and all of the highest noise level."""
-        columns = [images]
+    def sheet(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """The predicted x_0 at an eighth, a half and all of the highest noise level."""
+        columns = []
         noise = torch.randn(images.shape, generator=generator, device=images.device)
         for level in (max(1, self.max_level // 8), max(1, self.max_level // 2), self.max_level):
             levels = torch.full((len(images),), level, device=images.device)
             x_t = self.schedule.add_noise(images, levels, noise)
-            epsilon = network(x_t, levels - 1, labels).chunk(2, dim=1)[0]
+            epsilon = self.network(x_t, levels - 1, labels).chunk(2, dim=1)[0]
             columns.append(predict_x_0(x_t, epsilon, levels, self.schedule))
         low, high = self.intensity
         return [(column - low) / (high - low) for column in columns]
@@ -59,18 +62,17 @@ def arguments() -> ArgumentParser:
     return add_arguments(command.parser(__doc__), "ddpm")
 
 
+def objective(parameters: dict, device: torch.device) -> DenoisingObjective:
+    """What `parameters` describe, with random weights."""
+    section, diffusion = parameters["ddpm"], parameters["diffusion"]
+    schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], device)
+    network = build.network(UNet, "ddpm", parameters)
+    return DenoisingObjective(network, schedule, section["training"], diffusion["intensity"])
+
+
 def main(options: Namespace) -> None:
     """Train the DDPM that `options.parameters` describes."""
-    parameters = options.parameters
-    section, diffusion = parameters["ddpm"], parameters["diffusion"]
-    store = open_store(options.data)
-    with only_one(options.state), leased(options.threads, section["training"]["precision"]) as fabric:
-        fabric.seed_everything(parameters["seed"], verbose=False)
-        network = build.network("ddpm", parameters)
-        schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], fabric.device)
-        objective = DenoisingObjective(network, schedule, section["training"], diffusion["intensity"])
-        run = run_of(options, "train_ddpm", "stages.training.ddpm")
-        train(objective, store, run, section["training"], fabric)
+    run_training(options, "ddpm", objective)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import csv
 import math
 import signal
 import time
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,51 +23,48 @@ from stages import checkpoint, command, imports
 from stages.data.store import SliceStore, content_hash, replacing
 from stages.errors import InputError
 from stages.training.sheets import write_sheet
+from stages.training.state import Progress, Run, State
+
+RATES = ("learning_rate", "images_per_second")
+"""The last columns of metrics.csv."""
 
 
-class Objective(Protocol):
-    """What a network is trained for."""
+class Objective(ABC):
+    """What is trained, and for what. Most objectives train one network; an adversarial one trains several in turns.
+
+    Attributes:
+        network: what the checkpoint holds, and what is averaged.
+        intensity: the interval as which the networks see an image's [0, 1].
+    """
 
     network: nn.Module
+    intensity: Sequence[float]
 
-    def loss(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Scalars of a batch: "loss", which is minimised, and whatever else is worth a column in metrics.csv.
+    def players(self) -> dict[str, nn.Module]:
+        """The networks, each with an optimiser of its own; `network` is one of them."""
+        return {"network": self.network}
 
+    def turns(self, iteration: int) -> list[str]:
+        """Which players make a step at an iteration, in this order, all on the same batch."""
+        return list(self.players())
+
+    def rows(self, labels: np.ndarray) -> np.ndarray:
+        """The slices that are learnt from, as row numbers, given the labels (N,) of all."""
+        return np.arange(len(labels))
+
+    @abstractmethod
+    def loss(
+        self, player: str, networks: dict[str, nn.Module], images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Scalars of a batch: "loss", which `player` minimises, and whatever else is worth a column in metrics.csv.
+
+        `networks` are the players as they compute in the run's precision; only `player`'s weights take gradients.
         `images` (B, C, H, W) are in the networks' intensity range, `labels` (B,) are 0 (healthy) or 1 (diseased).
         """
 
-    def sheet(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Columns of the sheet that shows what the network does: each (B, C, H, W) in [0, 1], the input first."""
-
-
-@dataclass
-class Run:
-    """Where a training run keeps what it writes, and what identifies it.
-
-    Attributes:
-        name: the rule, for progress and messages.
-        module: the stage's module, whose code is part of the run's identity.
-        checkpoint: the result.
-        log: folder of metrics.csv and sheet.png.
-        state: folder of what a killed run resumes from; emptied at the end.
-        parameters: the stage's part of params.yaml.
-    """
-
-    name: str
-    module: str
-    checkpoint: Path
-    log: Path
-    state: Path
-    parameters: dict
-
-
-@dataclass
-class Progress:
-    """How far a run has come; it is saved with the state."""
-
-    iteration: int = 0
-    table: list[list[str]] = field(default_factory=list)  # metrics.csv, its header first
-    sums: dict[str, Tensor | float] = field(default_factory=dict)  # of the losses since the table's last row
+    @abstractmethod
+    def sheet(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Columns of the sheet that shows what the network does, beside the images: each (B, C, H, W) in [0, 1]."""
 
 
 def train(objective: Objective, store: SliceStore, run: Run, training: dict, fabric: Fabric) -> None:
@@ -77,17 +74,25 @@ def train(objective: Objective, store: SliceStore, run: Run, training: dict, fab
         objective: network and loss.
         store: training slices.
         run: paths and identity.
-        training: the `training` section of params.yaml (iterations, batch, learning_rate, ...).
+        training: the `training` section of params.yaml (iterations or epochs, batch, learning_rate, ...).
         fabric: device and precision.
 
     Raises:
-        InputError: the loss is no longer finite.
+        InputError: there is nothing to learn from, or a loss is no longer finite.
     """
-    seed, iterations = run.parameters["seed"], training["iterations"]
-    network = objective.network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=training["weight_decay"], fused=True)
-    network, optimizer = fabric.setup(network, optimizer)
-    average = AveragedModel(network.module, multi_avg_fn=get_ema_multi_avg_fn(training["ema"]))
+    seed, batch, accumulate = run.parameters["seed"], training["batch"], training["accumulate"]
+    rows = objective.rows(store.manifest["label"].to_numpy())
+    if not len(rows):
+        raise InputError(f"{store.folder} holds no slice that {run.name} learns from; check data.split")
+    iterations = training.get("iterations") or math.ceil(training["epochs"] * len(rows) / (batch * accumulate))
+    networks, optimizers = {}, {}
+    for name, module in objective.players().items():
+        module.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(
+            module.parameters(), betas=training["betas"], weight_decay=training["weight_decay"], fused=True
+        )
+        networks[name], optimizers[name] = fabric.setup(module, optimizer)
+    average = AveragedModel(objective.network, multi_avg_fn=get_ema_multi_avg_fn(training["ema"]))
     header = {
         "stage": run.name,
         "parameters": run.parameters,
@@ -95,18 +100,18 @@ def train(objective: Objective, store: SliceStore, run: Run, training: dict, fab
         "version": stages.__version__,
         "code_sha256": imports.fingerprint(run.module),
     }
-    state = _State(run, header, network.module, average, optimizer)
+    state = State(run, header, objective.players(), average, optimizers)
     progress = state.restore()
     _write_metrics(run.log / "metrics.csv", progress.table)
     sheet_slices = _slices_to_show(store, seed)
 
     def draw_sheet() -> None:
-        images, labels = _load(store, sheet_slices, run.parameters, fabric.device)
+        images, labels = _load(store, sheet_slices, objective.intensity, fabric.device)
         with torch.no_grad():
-            columns = objective.sheet(network.module, images, labels, _generator(seed, 0, fabric.device))
-        write_sheet(run.log / "sheet.png", columns)
+            columns = objective.sheet(images, labels, _generator(seed, 0, fabric.device))
+        low, high = objective.intensity
+        write_sheet(run.log / "sheet.png", [(images - low) / (high - low), *columns])
 
-    batch, accumulate = training["batch"], training["accumulate"]
     started = saved = time.monotonic()
     first = progress.iteration
     with (
@@ -115,38 +120,47 @@ def train(objective: Objective, store: SliceStore, run: Run, training: dict, fab
     ):
         while progress.iteration < iterations:
             i = progress.iteration
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(i, training)
             generator = _generator(seed, i, fabric.device)
-            losses: dict[str, Tensor] = {}
+            batches = []
             for part in range(accumulate):
-                indices = batch_indices(len(store), batch, i * accumulate + part, seed)
-                images, labels = _load(store, indices, run.parameters, fabric.device)
-                images = augment(images, training, run.parameters["diffusion"]["intensity"], generator)
-                with fabric.no_backward_sync(network, enabled=part + 1 < accumulate):
-                    terms = objective.loss(network, images, labels, generator)
+                indices = rows[batch_indices(len(rows), batch, i * accumulate + part, seed)]
+                images, labels = _load(store, indices, objective.intensity, fabric.device)
+                batches.append((augment(images, training, objective.intensity, generator), labels))
+            turns = objective.turns(i)
+            losses: dict[str, Tensor] = {}
+            for player in turns:
+                optimizer = optimizers[player]
+                for name, network in networks.items():
+                    network.requires_grad_(name == player)
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(i, iterations, training)
+                for images, labels in batches:
+                    terms = objective.loss(player, networks, images, labels, generator)
                     fabric.backward(terms["loss"] / accumulate)
-                for name, value in terms.items():
-                    losses[name] = losses.get(name, 0) + value.detach() / accumulate
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            average.update_parameters(network.module)
+                    for name, value in terms.items():
+                        column = name if len(networks) == 1 else f"{player}_{name}"
+                        losses[column] = losses.get(column, 0) + value.detach() / accumulate
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                if objective.players()[player] is objective.network:
+                    average.update_parameters(objective.network)
             progress.iteration += 1
 
             for name, value in losses.items():  # stays on the device: reading it would make a GPU wait
                 progress.sums[name] = progress.sums.get(name, 0.0) + value.double()
+                progress.counts[name] = progress.counts.get(name, 0) + 1
             bar.update()
+            speed = (progress.iteration - first) * batch * accumulate / (time.monotonic() - started)
             if i % 10 == 0 and not bar.disable:
-                speed = (progress.iteration - first) * batch * accumulate / (time.monotonic() - started)
-                bar.set_postfix_str(f"loss {float(losses['loss']):.4f}, {speed:.1f} images/s", refresh=False)
+                name = next(iter(losses))
+                bar.set_postfix_str(f"{name} {float(losses[name]):.4f}, {speed:.1f} images/s", refresh=False)
             if progress.iteration % training["log_every"] == 0 or progress.iteration == iterations:
-                if not math.isfinite(progress.sums["loss"]):
+                if not all(math.isfinite(total) for total in progress.sums.values()):
                     raise InputError(
                         f"{run.name}: the loss is no longer finite at iteration {progress.iteration}; lower "
                         "learning_rate, or set precision to 32-true"
                     )
-                speed = (progress.iteration - first) * batch * accumulate / (time.monotonic() - started)
-                _log(progress, training["log_every"], list(losses), speed, learning_rate(i, training))
+                _log(progress, learning_rate(i, iterations, training), speed)
                 _write_metrics(run.log / "metrics.csv", progress.table)
             if progress.iteration % training["sheet_every"] == 0:
                 draw_sheet()
@@ -157,19 +171,19 @@ def train(objective: Objective, store: SliceStore, run: Run, training: dict, fab
                 raise SystemExit(128 + stop.asked)
 
     draw_sheet()
-    tensors = dict(network.module.state_dict())
+    tensors = dict(objective.network.state_dict())
     tensors |= {checkpoint.EMA + name: tensor for name, tensor in average.module.state_dict().items()}
     checkpoint.save(run.checkpoint, tensors, header | {"step": iterations})
     state.clear()
     print(f"{run.name}: {iterations} iterations, {run.checkpoint}", flush=True)
 
 
-def learning_rate(iteration: int, training: dict) -> float:
-    """Step size at an iteration: linear warm-up, then constant or a half cosine to zero."""
+def learning_rate(iteration: int, iterations: int, training: dict) -> float:
+    """Step size at an iteration out of `iterations`: linear warm-up, then constant or a half cosine to zero."""
     warmup = min(1.0, (iteration + 1) / (training["warmup"] + 1))
     decay = 1.0
     if training["schedule"] == "cosine":
-        decay = 0.5 * (1 + math.cos(math.pi * iteration / training["iterations"]))
+        decay = 0.5 * (1 + math.cos(math.pi * iteration / iterations))
     return training["learning_rate"] * warmup * decay
 
 
@@ -183,7 +197,7 @@ def batch_indices(slices: int, batch: int, number: int, seed: int) -> np.ndarray
     return rows
 
 
-def augment(images: Tensor, training: dict, intensity: list[float], generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, training: dict, intensity: Sequence[float], generator: torch.Generator) -> Tensor:
     """Left-right mirroring and intensity jitter, each where params.yaml asks for it.
 
     The jitter raises each channel of each image to a random power and scales it, both by about `jitter`: a change of
@@ -201,8 +215,10 @@ def augment(images: Tensor, training: dict, intensity: list[float], generator: t
     return images
 
 
-def _load(store: SliceStore, rows: np.ndarray, parameters: dict, device: torch.device) -> tuple[Tensor, Tensor]:
-    low, high = parameters["diffusion"]["intensity"]
+def _load(
+    store: SliceStore, rows: np.ndarray, intensity: Sequence[float], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    low, high = intensity
     images = torch.from_numpy(store.images[rows].astype(np.float32)).to(device)
     labels = torch.from_numpy(store.manifest["label"].to_numpy()[rows]).to(device)
     return (low + (high - low) * images).contiguous(memory_format=torch.channels_last), labels
@@ -222,83 +238,22 @@ def _generator(seed: int, iteration: int, device: torch.device) -> torch.Generat
     return torch.Generator(device).manual_seed(int(state))
 
 
-def _log(progress: Progress, every: int, terms: list[str], speed: float, rate: float) -> None:
+def _log(progress: Progress, rate: float, speed: float) -> None:
     """Add a row with the means since the last one."""
-    if not progress.table:
-        progress.table.append(["step", *terms, "learning_rate", "images_per_second"])
-    since = progress.iteration % every or every
-    means = [f"{progress.sums[name] / since:.6g}" for name in terms]
-    progress.table.append([str(progress.iteration), *means, f"{rate:.4g}", f"{speed:.1f}"])
-    progress.sums = {}
+    means = {name: f"{total / progress.counts[name]:.6g}" for name, total in progress.sums.items()}
+    rates = dict(zip(RATES, (f"{rate:.4g}", f"{speed:.1f}"), strict=True))
+    progress.table.append({"step": str(progress.iteration)} | means | rates)
+    progress.sums, progress.counts = {}, {}
 
 
-def _write_metrics(path: Path, table: list[list[str]]) -> None:
+def _write_metrics(path: Path, table: list[dict[str, str]]) -> None:
     if not table:
         return
+    terms = {name for row in table for name in row} - {"step", *RATES}  # a player may have had no turn in some row
     with replacing(path) as partial, partial.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(table)
-
-
-def _without(value: object, keys: tuple[str, ...]) -> object:
-    """A header without the keys that change nothing in the result."""
-    if isinstance(value, dict):
-        return {key: _without(inner, keys) for key, inner in value.items() if key not in keys}
-    return value
-
-
-class _State:
-    """What a killed run resumes from: weights, average and moments in one safetensors file."""
-
-    def __init__(
-        self, run: Run, header: dict, network: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer
-    ):
-        self.path = run.state / "state.safetensors"
-        self.name = run.name
-        self.identity = _without(header, ("save_minutes", "sheet_every"))
-        self.network, self.average, self.optimizer = network, average, optimizer
-
-    def restore(self) -> Progress:
-        """Load the last state of the same run; start afresh where there is none or it is another run's."""
-        if not self.path.exists():
-            return Progress()
-        try:
-            tensors, header = checkpoint.load(self.path)
-        except InputError as error:
-            print(f"{self.name}: starting from the beginning, since {error}", flush=True)
-            return Progress()
-        if header["run"] != self.identity:
-            print(f"{self.name}: parameters, data or code changed since {self.path}; starting afresh", flush=True)
-            return Progress()
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
-        for name, tensor in tensors.items():
-            part, _, key = name.partition("/")
-            parts[part][key] = tensor
-        self.network.load_state_dict(parts["network"])
-        self.average.load_state_dict(parts["average"])
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in parts["optimizer"].items():
-            index, _, name = key.partition("/")
-            parameter = parameters[int(index)]
-            if tensor.shape == parameter.shape:
-                # The fused step walks memory, so a moment must lie in it as its parameter does (channels last).
-                tensor = torch.empty_like(parameter).copy_(tensor)
-            moments.setdefault(int(index), {})[name] = tensor
-        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
-        progress = Progress(**header["progress"])
-        print(f"{self.name}: going on from iteration {progress.iteration}", flush=True)
-        return progress
-
-    def save(self, progress: Progress) -> None:
-        tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"average/{name}": tensor for name, tensor in self.average.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in moments.items()}
-        sums = {name: float(value) for name, value in progress.sums.items()}
-        checkpoint.save(self.path, tensors, {"run": self.identity, "progress": vars(progress) | {"sums": sums}})
-
-    def clear(self) -> None:
-        self.path.unlink(missing_ok=True)
+        writer = csv.DictWriter(file, ["step", *sorted(terms), *RATES], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
 
 
 class _StopOnSignal:

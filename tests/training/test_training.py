@@ -123,13 +123,13 @@ def test_accumulated_batches_are_one_large_batch():
 
 
 def test_learning_rate_warms_up_and_decays():
-    training = {"warmup": 9, "schedule": "cosine", "iterations": 100, "learning_rate": 2.0}
-    rates = [learning_rate(i, training) for i in range(100)]
+    training = {"warmup": 9, "schedule": "cosine", "learning_rate": 2.0}
+    rates = [learning_rate(i, 100, training) for i in range(100)]
     assert rates[0] == pytest.approx(0.2)
     assert max(rates) < 2
     assert rates[50] == pytest.approx(1.0)
     assert rates[99] < 0.01
-    assert learning_rate(77, training | {"warmup": 0, "schedule": "constant"}) == 2.0
+    assert learning_rate(77, 100, training | {"warmup": 0, "schedule": "constant"}) == 2.0
 
 
 def test_augmentation_mirrors_left_and_right_and_leaves_the_background():
@@ -157,7 +157,11 @@ def test_dropped_labels_are_the_promised_share(tiny_store, tiny_parameters):
     training = tiny_parameters["ddpm"]["training"]
     objective = ddpm.DenoisingObjective(Spy(), schedule, training, [-1, 1])
     terms = objective.loss(
-        objective.network, torch.zeros(2000, 1, 2, 2), torch.ones(2000).long(), torch.Generator().manual_seed(0)
+        "network",
+        objective.players(),
+        torch.zeros(2000, 1, 2, 2),
+        torch.ones(2000).long(),
+        torch.Generator().manual_seed(0),
     )
     assert float(terms["mse"]) == pytest.approx(1, abs=0.05)
     assert 0.17 < float((seen[0] == NO_CLASS).float().mean()) < 0.23

@@ -1,0 +1,120 @@
+"""How far a training run has come, and the file from which it goes on after it was killed."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from stages import checkpoint
+from stages.errors import InputError
+
+
+@dataclass
+class Run:
+    """Where a training run keeps what it writes, and what identifies it.
+
+    Attributes:
+        name: the rule, for progress and messages.
+        module: the stage's module, whose code is part of the run's identity.
+        checkpoint: the result.
+        log: folder of metrics.csv and sheet.png.
+        state: folder of what a killed run resumes from; emptied at the end.
+        parameters: the stage's part of params.yaml.
+    """
+
+    name: str
+    module: str
+    checkpoint: Path
+    log: Path
+    state: Path
+    parameters: dict
+
+
+@dataclass
+class Progress:
+    """How far a run has come; it is saved with the state."""
+
+    iteration: int = 0
+    table: list[dict[str, str]] = field(default_factory=list)  # the rows of metrics.csv
+    sums: dict[str, Tensor | float] = field(default_factory=dict)  # of the losses since the table's last row
+    counts: dict[str, int] = field(default_factory=dict)  # of what is in the sums
+
+
+class State:
+    """What a killed run resumes from: weights, average and moments in one safetensors file."""
+
+    def __init__(
+        self,
+        run: Run,
+        header: dict,
+        players: dict[str, nn.Module],
+        average: AveragedModel,
+        optimizers: dict[str, torch.optim.Optimizer],
+    ):
+        self.path = run.state / "state.safetensors"
+        self.name = run.name
+        self.identity = _without(header, ("save_minutes", "sheet_every"))
+        self.modules = {**players, "average": average}
+        self.optimizers = optimizers
+
+    def restore(self) -> Progress:
+        """Load the last state of the same run; start afresh where there is none or it is another run's."""
+        if not self.path.exists():
+            return Progress()
+        try:
+            tensors, header = checkpoint.load(self.path)
+        except InputError as error:
+            print(f"{self.name}: starting from the beginning, since {error}", flush=True)
+            return Progress()
+        if header["run"] != self.identity:
+            print(f"{self.name}: parameters, data or code changed since {self.path}; starting afresh", flush=True)
+            return Progress()
+        for name, module in self.modules.items():
+            module.load_state_dict(_below(tensors, f"weights/{name}/"))
+        for name, optimizer in self.optimizers.items():
+            _load_moments(optimizer, _below(tensors, f"moments/{name}/"))
+        progress = Progress(**header["progress"])
+        print(f"{self.name}: going on from iteration {progress.iteration}", flush=True)
+        return progress
+
+    def save(self, progress: Progress) -> None:
+        """Write all that a resumed run needs, whole or not at all."""
+        tensors = {}
+        for name, module in self.modules.items():
+            tensors |= {f"weights/{name}/{key}": tensor for key, tensor in module.state_dict().items()}
+        for name, optimizer in self.optimizers.items():
+            for index, moments in optimizer.state_dict()["state"].items():
+                tensors |= {f"moments/{name}/{index}/{key}": tensor for key, tensor in moments.items()}
+        sums = {name: float(value) for name, value in progress.sums.items()}
+        checkpoint.save(self.path, tensors, {"run": self.identity, "progress": vars(progress) | {"sums": sums}})
+
+    def clear(self) -> None:
+        """Remove the file: the run is over."""
+        self.path.unlink(missing_ok=True)
+
+
+def _without(value: object, keys: tuple[str, ...]) -> object:
+    """A header without the keys that change nothing in the result."""
+    if isinstance(value, dict):
+        return {key: _without(inner, keys) for key, inner in value.items() if key not in keys}
+    return value
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition("/")
+        parameter = parameters[int(index)]
+        if tensor.shape == parameter.shape:
+            # The fused step walks memory, so a moment must lie in it as its parameter does (channels last).
+            tensor = torch.empty_like(parameter).copy_(tensor)
+        moments.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
