@@ -9,11 +9,14 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from stages import command, imports
 from stages.data.store import content_hash, open_store
-from stages.detection.ddim import CLASSES, Ddim
+from stages.detection import trained
+from stages.detection.diffusion_model import CLASSES, DiffusionModel
 from stages.detection.resumable import ResumableArrays
+from stages.networks.unet import UNet
 from stages.training.device import leased, only_one
 
 
@@ -34,7 +37,14 @@ def main(options: Namespace) -> None:
     """Encode every split of `options.splits`."""
     detection, levels = options.parameters["detection"], options.parameters["levels"]
     with only_one(options.state), leased(options.threads, detection["precision"]) as fabric:
-        method = Ddim(options.parameters, fabric, options.ddpm)
+        unet, weights = trained.network(UNet, "ddpm", options.parameters, options.ddpm, fabric.device)
+        model = DiffusionModel(options.parameters, fabric.device, unet)
+        identity = {
+            "parameters": options.parameters,
+            "weights": weights,
+            "code_sha256": imports.fingerprint("stages.detection.encode"),
+            "class": options.encode_class,
+        }
         finished = []
         for split in options.splits:
             store = open_store(options.data / split)
@@ -42,14 +52,14 @@ def main(options: Namespace) -> None:
             arrays = ResumableArrays(
                 options.state / split,
                 {f"L{level}": (store.images.shape, np.float32) for level in levels},
-                method.identity
-                | {"code_sha256": imports.fingerprint("stages.detection.encode"), "class": options.encode_class}
-                | {"data_sha256": content_hash(store.folder)},
+                identity | {"data_sha256": content_hash(store.folder)},
             )
             with command.progress(f"encode {split}", len(store), arrays.done, "slice") as bar:
                 while arrays.done < len(store):
                     rows = slice(arrays.done, arrays.done + detection["batch"])
-                    encoded = method.encode(store.images[rows], ids[rows], options.encode_class, levels)
+                    images = torch.from_numpy(store.images[rows].astype(np.float32)).to(fabric.device)
+                    with torch.no_grad(), fabric.autocast():
+                        encoded = model.encode(images, ids[rows], options.encode_class, levels)
                     arrays.write(**{f"L{level}": x.float().cpu().numpy() for level, x in encoded.items()})
                     bar.update(arrays.done - bar.n)
             finished.append((arrays, options.output / split))

@@ -145,8 +145,3 @@ def _clipped(eps: Tensor, x: Tensor, level: int, schedule: NoiseSchedule) -> tup
     alpha_bar = schedule.at(level)
     x_0 = predict_x_0(x, eps, level, schedule).clamp(-1, 1)
     return x_0, (x - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()
-
-
-def anomaly_map(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """a(x) = sum over channels |x - x_0|: (N, C, H, W) twice -> (N, H, W) (Eq. 8)."""
-    return (x - reconstruction).abs().sum(dim=1)

@@ -1,4 +1,4 @@
-"""Classifier guidance: the gradient that steers the decoder to the healthy class (Dhariwal and Nichol 2021)."""
+"""Guidance to the healthy class: a classifier's gradient (Dhariwal and Nichol 2021), or none (Ho and Salimans 2022)."""
 
 from collections.abc import Callable
 
@@ -19,3 +19,8 @@ def gradient(log_probability: LogProbability, x_t: Tensor, t: Tensor) -> Tensor:
 def guided_epsilon(epsilon: Tensor, gradient: Tensor, scale: float, alpha_bar: Tensor) -> Tensor:
     """epsilon_hat = epsilon - s sqrt(1 - alpha_bar) grad log C(h | x_t) (Algorithm 1)."""
     return epsilon - scale * (1 - alpha_bar).sqrt() * gradient
+
+
+def classifier_free_epsilon(without: Tensor, healthy: Tensor, weight: float) -> Tensor:
+    """epsilon = epsilon_none + w (epsilon_healthy - epsilon_none) (Sanchez et al. 2022, after Ho and Salimans)."""
+    return without + weight * (healthy - without)

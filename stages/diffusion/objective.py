@@ -48,30 +48,42 @@ def predict_x_0(x_t: Tensor, epsilon: Tensor, level: Tensor | int, schedule: Noi
     return ((x_t - (1 - alpha_bar).sqrt() * epsilon) / alpha_bar.sqrt()).to(x_t.dtype)
 
 
-def posterior(x_0: Tensor, x_t: Tensor, level: Tensor | int, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
+def posterior(
+    x_0: Tensor, x_t: Tensor, level: Tensor | int, schedule: NoiseSchedule, preceding: Tensor | int | None = None
+) -> tuple[Tensor, Tensor]:
     """Mean and log variance of q(x_{t-1} | x_t, x_0) (Ho et al. 2020, Eq. 7).
 
-    The variance at level 1 is 0; its logarithm is replaced by that at level 2, as in guided-diffusion.
+    `preceding` is the level of x_{t-1}, by default `level` - 1; a sampler that skips levels takes a lower one, which
+    respaces the process (Nichol and Dhariwal 2021). The variance towards level 0 is 0; its logarithm is replaced by
+    that from level 2 to 1, as in guided-diffusion.
     """
-    alpha_bar, previous = schedule.at(level), schedule.at(level - 1)
+    preceding = level - 1 if preceding is None else preceding
+    alpha_bar, previous = schedule.at(level), schedule.at(preceding)
     beta = 1 - alpha_bar / previous
     mean = (
         previous.sqrt() * beta / (1 - alpha_bar) * x_0
         + (alpha_bar / previous).sqrt() * (1 - previous) / (1 - alpha_bar) * x_t
     )
-    return mean.to(x_t.dtype), _posterior_log_variance(level, schedule).to(x_t.dtype)
+    return mean.to(x_t.dtype), _posterior_log_variance(level, preceding, schedule).to(x_t.dtype)
 
 
-def _posterior_log_variance(level: Tensor | int, schedule: NoiseSchedule) -> Tensor:
-    level = level.clamp(min=2) if isinstance(level, Tensor) else max(level, 2)
-    alpha_bar, previous = schedule.at(level), schedule.at(level - 1)
+def _posterior_log_variance(level: Tensor | int, preceding: Tensor | int, schedule: NoiseSchedule) -> Tensor:
+    if isinstance(preceding, Tensor):
+        last = preceding == 0
+        level, preceding = level.masked_fill(last, 2), preceding.masked_fill(last, 1)
+    elif preceding == 0:
+        level, preceding = 2, 1
+    alpha_bar, previous = schedule.at(level), schedule.at(preceding)
     return ((1 - alpha_bar / previous) * (1 - previous) / (1 - alpha_bar)).log()
 
 
-def interpolate_log_variance(v: Tensor, level: Tensor | int, schedule: NoiseSchedule) -> Tensor:
-    """The learned log variance: between the posterior's (v = -1) and log beta (v = 1)."""
-    lower = _posterior_log_variance(level, schedule)
-    upper = (1 - schedule.at(level) / schedule.at(level - 1)).log()
+def interpolate_log_variance(
+    v: Tensor, level: Tensor | int, schedule: NoiseSchedule, preceding: Tensor | int | None = None
+) -> Tensor:
+    """The learned log variance, between the posterior's (v = -1) and log beta (v = 1); see `posterior`."""
+    preceding = level - 1 if preceding is None else preceding
+    lower = _posterior_log_variance(level, preceding, schedule)
+    upper = (1 - schedule.at(level) / schedule.at(preceding)).log()
     weight = (v + 1) / 2
     return (weight * upper + (1 - weight) * lower).to(v.dtype)
 

@@ -1,4 +1,4 @@
-"""Encode and decode as stages: batches, resuming, conventions, and refusals."""
+"""Encode and DDIM as stages: batches, resuming, conventions, and refusals."""
 
 import json
 
@@ -6,106 +6,80 @@ import numpy as np
 import pytest
 import torch
 
-from stages import checkpoint
 from stages.data.store import create_array, open_store
-from stages.detection import decode, encode
+from stages.detection import encode
+from stages.detection.ddim import Ddim
 from stages.detection.resumable import ResumableArrays
 from stages.errors import InputError
-from stages.networks import build
 
 LEVELS = [10, 20]
 
 
 @pytest.fixture
-def parameters(tiny_parameters):
-    detection = {"convention": "paper", "stride": 5, "batch": 5, "weights": "ema", "precision": "32-true"}
-    return tiny_parameters | {"detection": detection}
+def decoded(detected):
+    """Runs DDIM on the latents."""
+
+    def run(out="maps", level=20, scale=0.0, decode_class="healthy", classifier=None):
+        checkpoints = ("ddpm", "classifier") if (scale != 0 if classifier is None else classifier) else ("ddpm",)
+        options = {"encode_class": "none", "decode_class": decode_class}
+        return detected(Ddim, {"L": level, "s": scale}, options, checkpoints, out)
+
+    return run
 
 
-@pytest.fixture
-def networks(parameters, tmp_path):
-    """Checkpoints of random networks, raw weights unlike the averaged ones."""
-    torch.manual_seed(0)
-    for name in build.NETWORKS:
-        tensors = {}
-        for prefix in ("", "ema."):
-            network = build.network(name, parameters)
-            for parameter in network.parameters():
-                torch.nn.init.normal_(parameter, std=0.1)
-            tensors |= {prefix + key: value for key, value in network.state_dict().items()}
-        checkpoint.save(tmp_path / f"{name}.safetensors", tensors, {})
-    return tmp_path
-
-
-@pytest.fixture
-def data(tiny_store):
-    return tiny_store.parent
-
-
-def run_encode(parameters, data, folder, out="latents", encode_class="none", levels=LEVELS):
-    options = ["--encode-class", encode_class, "--data", str(data), "--splits", "train", "--threads", "1"]
-    options += ["--ddpm", str(folder / "ddpm.safetensors"), "--output", str(folder / out), "--state", str(folder / "s")]
-    json_text = json.dumps(parameters | {"levels": levels})
-    encode.main(encode.arguments().parse_args(["--parameters", json_text, *options]))
-    return folder / out
-
-
-def run_decode(parameters, data, folder, out="maps", level=20, scale=0.0, decode_class="healthy", classifier=None):
-    classifier = scale != 0 if classifier is None else classifier
-    options = ["--decode-class", decode_class, "--level", str(level), "--scale", str(scale), "--data", str(data)]
-    options += ["--splits", "train", "--threads", "1", "--latents", str(folder / "latents")]
-    options += ["--ddpm", str(folder / "ddpm.safetensors"), "--output", str(folder / out), "--state", str(folder / "s")]
-    options += ["--classifier", str(folder / "classifier.safetensors")] if classifier else []
-    decode.main(decode.arguments().parse_args(["--parameters", json.dumps(parameters), *options]))
-    return {name: np.load(folder / out / "train" / f"{name}.npy") for name in ("maps", "images")}
-
-
-def test_results_do_not_depend_on_the_batch(parameters, data, networks):
-    run_encode(parameters, data, networks)
-    first = run_decode(parameters, data, networks, scale=3.0)
+def test_results_do_not_depend_on_the_batch(parameters, networks, encoded, decoded):
+    encoded()
+    first = decoded(scale=3.0)
     parameters["detection"]["batch"] = 12
-    run_encode(parameters, data, networks, "other")
+    encoded("other")
     for level in LEVELS:
         a, b = (np.load(networks / name / f"train/L{level}.npy") for name in ("latents", "other"))
         assert a.dtype == np.float32
         np.testing.assert_allclose(a, b, atol=1e-5)
-    second = run_decode(parameters, data, networks, "again", scale=3.0)
+    second = decoded("again", scale=3.0)
     np.testing.assert_allclose(first["maps"].astype(float), second["maps"].astype(float), atol=2e-3)
 
 
-def test_map_is_the_summed_difference_in_image_units(parameters, data, networks):
-    run_encode(parameters, data, networks)
-    result = run_decode(parameters, data, networks)
+def test_map_is_the_summed_difference_in_image_units(data, encoded, decoded):
+    encoded()
+    result = decoded()
     images = open_store(data / "train").images.astype(np.float64)
     assert result["maps"].shape == (12, 16, 16)
     assert result["images"].shape == images.shape
+    assert result["maps"].dtype == result["images"].dtype == np.float16
     expected = np.abs(images - result["images"].astype(np.float64)).sum(axis=1)
     np.testing.assert_allclose(result["maps"].astype(float), expected, rtol=5e-3, atol=5e-3)
 
 
-def test_guidance_class_level_and_weights_each_matter(parameters, data, networks):
-    run_encode(parameters, data, networks)
+def test_guidance_class_level_and_weights_each_matter(parameters, encoded, decoded):
+    encoded()
     maps = [
-        run_decode(parameters, data, networks, level=level, scale=scale, decode_class=name)["maps"].tobytes()
+        decoded(level=level, scale=scale, decode_class=name)["maps"].tobytes()
         for level, scale, name in [(20, 0, "healthy"), (20, 5, "healthy"), (10, 0, "healthy"), (20, 0, "diseased")]
     ]
     parameters["detection"]["weights"] = "raw"
-    maps.append(run_decode(parameters, data, networks)["maps"].tobytes())
+    maps.append(decoded()["maps"].tobytes())
     assert len(set(maps)) == 5
 
 
-def test_released_code_noises_each_slice_by_its_name(parameters, data, networks):
+def test_without_guidance_the_classifier_is_not_read(networks, encoded, decoded):
+    encoded()
+    (networks / "classifier.safetensors").unlink()
+    assert np.isfinite(decoded(scale=0)["maps"]).all()
+
+
+def test_released_code_noises_each_slice_by_its_name(parameters, encoded, decoded):
     parameters["detection"] |= {"convention": "released-code", "stride": 1}
-    first = np.load(run_encode(parameters, data, networks) / "train/L20.npy")
+    first = np.load(encoded() / "train/L20.npy")
     parameters["detection"]["batch"] = 3
-    again = np.load(run_encode(parameters, data, networks, "again") / "train/L20.npy")
+    again = np.load(encoded("again") / "train/L20.npy")
     np.testing.assert_allclose(first, again, atol=1e-5)
-    assert np.isfinite(run_decode(parameters, data, networks, scale=2.0)["maps"]).all()
+    assert np.isfinite(decoded(scale=2.0)["maps"]).all()
 
 
-def test_a_killed_job_goes_on_from_its_last_batch(parameters, data, networks, monkeypatch):
-    run_encode(parameters, data, networks)
-    whole = run_decode(parameters, data, networks, "whole", scale=2.0)
+def test_a_killed_job_goes_on_from_its_last_batch(networks, encoded, decoded, monkeypatch):
+    encoded()
+    whole = decoded("whole", scale=2.0)
     written = []
     original = ResumableArrays.write
 
@@ -117,7 +91,7 @@ def test_a_killed_job_goes_on_from_its_last_batch(parameters, data, networks, mo
 
     monkeypatch.setattr(ResumableArrays, "write", dies)
     with pytest.raises(KeyboardInterrupt):
-        run_decode(parameters, data, networks, scale=2.0)
+        decoded(scale=2.0)
     assert not (networks / "maps").exists()
     resumed = []
 
@@ -126,10 +100,27 @@ def test_a_killed_job_goes_on_from_its_last_batch(parameters, data, networks, mo
         original(self, **rows)
 
     monkeypatch.setattr(ResumableArrays, "write", counts)
-    result = run_decode(parameters, data, networks, scale=2.0)
+    result = decoded(scale=2.0)
     assert resumed[0] == 5
     assert result["maps"].tobytes() == whole["maps"].tobytes()
     assert result["images"].tobytes() == whole["images"].tobytes()
+
+
+def test_another_setting_does_not_go_on_from_a_killed_job(encoded, decoded, monkeypatch):
+    encoded()
+    starts = []
+    original = ResumableArrays.write
+
+    def dies_after_one(self, **rows):
+        starts.append(self.done)
+        original(self, **rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ResumableArrays, "write", dies_after_one)
+    for level in (20, 10, 10):
+        with pytest.raises(KeyboardInterrupt):
+            decoded(level=level)
+    assert starts == [0, 0, 5]
 
 
 def test_a_finished_split_survives_a_kill_in_the_next(parameters, data, networks, monkeypatch):
@@ -142,7 +133,7 @@ def test_a_finished_split_survives_a_kill_in_the_next(parameters, data, networks
     options += ["--output", str(networks / "out"), "--state", str(networks / "s")]
     run = encode.arguments().parse_args(["--parameters", json.dumps(parameters | {"levels": [10]}), *options])
     calls = []
-    original = encode.Ddim.encode
+    original = encode.DiffusionModel.encode
 
     def dies_in_the_second_split(self, *arguments):
         calls.append(1)
@@ -150,7 +141,7 @@ def test_a_finished_split_survives_a_kill_in_the_next(parameters, data, networks
             raise KeyboardInterrupt
         return original(self, *arguments)
 
-    monkeypatch.setattr(encode.Ddim, "encode", dies_in_the_second_split)
+    monkeypatch.setattr(encode.DiffusionModel, "encode", dies_in_the_second_split)
     with pytest.raises(KeyboardInterrupt):
         encode.main(run)
     assert not (networks / "out").exists()
@@ -166,41 +157,59 @@ def test_the_state_of_other_parameters_is_not_used(tmp_path):
     assert ResumableArrays(tmp_path / "s", shapes, {"s": 2}).done == 0
 
 
-def test_a_tampered_or_damaged_checkpoint_is_refused(parameters, data, networks):
+def test_a_tampered_or_damaged_checkpoint_is_refused(networks, encoded):
     path = networks / "ddpm.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(InputError, match=r"ddpm\.safetensors was changed after it was written"):
-        run_encode(parameters, data, networks)
+        encoded()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"ddpm\.safetensors is not a whole safetensors file"):
-        run_encode(parameters, data, networks)
+        encoded()
     path.unlink()
     with pytest.raises(InputError, match=r"ddpm\.safetensors is missing"):
-        run_encode(parameters, data, networks)
+        encoded()
     assert not (networks / "latents").exists()
 
 
-def test_another_networks_checkpoint_is_refused(parameters, data, networks):
+def test_another_networks_checkpoint_is_refused(parameters, encoded):
     parameters["ddpm"]["network"]["channels"] = 16
     with pytest.raises(InputError, match="correct the network's keys"):
-        run_encode(parameters, data, networks)
+        encoded()
 
 
-def test_missing_classifier_and_truncated_latents_are_refused(parameters, data, networks):
-    run_encode(parameters, data, networks)
-    with pytest.raises(InputError, match="--classifier is missing"):
-        run_decode(parameters, data, networks, scale=2.0, classifier=False)
+def test_a_missing_classifier_an_unknown_class_and_bad_latents_are_refused(networks, encoded, decoded, detected):
+    encoded()
+    with pytest.raises(InputError, match="names no classifier"):
+        decoded(scale=2.0, classifier=False)
+    with pytest.raises(InputError, match=r"'ill'.*healthy, diseased, none"):
+        decoded(decode_class="ill")
+    with pytest.raises(InputError, match="--latents is missing"):
+        detected(Ddim, {"L": 20, "s": 0}, {"decode_class": "healthy"})
     path = networks / "latents/train/L20.npy"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match=r"L20\.npy is truncated"):
-        run_decode(parameters, data, networks)
+        decoded()
 
 
-def test_reconstructions_that_blow_up_are_refused(parameters, data, networks):
-    run_encode(parameters, data, networks)
+def test_reconstructions_that_blow_up_are_refused(networks, encoded, decoded):
+    encoded()
     with create_array(networks / "latents/train/L20.npy", (12, 2, 16, 16), np.float32) as latents:
         latents[:] = np.inf
     with pytest.raises(InputError, match="not finite"):
-        run_decode(parameters, data, networks)
+        decoded()
     assert not (networks / "maps").exists()
+
+
+def test_gradients_are_off_for_the_detector(encoded, decoded, monkeypatch):
+    encoded()
+    seen = []
+    original = Ddim.detect
+
+    def looks(self, batch):
+        seen.append(torch.is_grad_enabled())
+        return original(self, batch)
+
+    monkeypatch.setattr(Ddim, "detect", looks)
+    decoded()
+    assert seen == [False] * 3

@@ -104,7 +104,7 @@ def test_encoding_and_decoding_return_the_image():
     assert float((x_level - x_0).abs().max()) > 0.5
     x = ddim.decode(gaussian_epsilon, None, x_level, 500, 0, SCHEDULE)
     assert float((x - x_0).abs().max()) < 0.01
-    assert float(ddim.anomaly_map(x_0, x).max()) < 0.03
+    assert float((x_0 - x).abs().sum(dim=1).max()) < 0.03
 
 
 def test_one_run_to_the_largest_level_passes_all_others():
@@ -154,16 +154,31 @@ def test_predicted_x_0_inverts_the_noising():
     torch.testing.assert_close(predict_x_0(SCHEDULE.add_noise(x_0, level, noise), noise, level, SCHEDULE), x_0)
 
 
-def test_posterior_is_bayes_rule():
-    """q(x_{t-1} | x_t, x_0) by multiplying the two Gaussians q(x_t | x_{t-1}) and q(x_{t-1} | x_0)."""
+@pytest.mark.parametrize("preceding", [None, 150])
+def test_posterior_is_bayes_rule(preceding):
+    """q(x_s | x_t, x_0) by multiplying the two Gaussians q(x_t | x_s) and q(x_s | x_0); s is t - 1 by default."""
     x_0, x_t, level = torch.tensor(0.3).double(), torch.tensor(-0.8).double(), 200
-    mean, log_variance = posterior(x_0, x_t, level, SCHEDULE)
-    ab, before = SCHEDULE.alpha_bar[level], SCHEDULE.alpha_bar[level - 1]
+    mean, log_variance = posterior(x_0, x_t, level, SCHEDULE, preceding)
+    ab, before = SCHEDULE.alpha_bar[level], SCHEDULE.alpha_bar[preceding or level - 1]
     alpha = ab / before
     precision = alpha / (1 - alpha) + 1 / (1 - before)
     expected = (alpha.sqrt() * x_t / (1 - alpha) + before.sqrt() * x_0 / (1 - before)) / precision
     assert float(mean) == pytest.approx(float(expected), rel=1e-9)
     assert float(log_variance) == pytest.approx(-math.log(float(precision)), rel=1e-9)
+
+
+@pytest.mark.parametrize("preceding", [[0, 1, 250, 999], [0, 0, 100, 500]])
+def test_levels_an_image_are_levels_one_by_one(preceding):
+    x, v = images().float()[:1].expand(4, -1, -1, -1), torch.full((4, 3, 8, 8), 0.3)
+    level = torch.tensor([1, 2, 251, 1000])
+    together = posterior(x, 2 * x, level, SCHEDULE, torch.tensor(preceding))
+    variances = interpolate_log_variance(v, level, SCHEDULE, torch.tensor(preceding))
+    for n, (k, below) in enumerate(zip(level.tolist(), preceding, strict=True)):
+        mean, log_variance = posterior(x[n], 2 * x[n], k, SCHEDULE, below)
+        torch.testing.assert_close(together[0][n], mean)
+        torch.testing.assert_close(together[1][n].squeeze(), log_variance)
+        torch.testing.assert_close(variances[n], interpolate_log_variance(v[n], k, SCHEDULE, below))
+    assert torch.isfinite(variances).all()
 
 
 def test_learned_variance_lies_between_its_bounds():

@@ -1,0 +1,32 @@
+"""Translation to the healthy class without a classifier (Sanchez et al. 2022, arXiv:2207.12268).
+
+The image is encoded to noise level L without a class and decoded by DDIM with classifier-free guidance of weight w:
+epsilon = epsilon(none) + w (epsilon(healthy) - epsilon(none)). The network is the DDPM, trained with labels dropped now
+and then. w = 0 is the plain round trip, 1 plain decoding as healthy. Not taken over from their code: the predicted x_0
+is not clipped to its quantile, and the class enters as the DDPM's label embedding, without attention. Options:
+encode_class, none for the published method.
+"""
+
+from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
+from stages.detection.diffusion_model import DiffusionModel
+from stages.networks.unet import UNet
+
+NETWORKS = ("ddpm",)
+
+
+class ClassifierFree(Detector):
+    """DDIM decoding with classifier-free guidance."""
+
+    def prepare(self) -> None:
+        """Load the noise predictor."""
+        self.model = DiffusionModel(self.parameters, self.fabric.device, self.load("ddpm", UNet))
+
+    def detect(self, batch: Batch) -> Detection:
+        """Decode x_L towards the healthy class."""
+        epsilon = self.model.classifier_free_epsilon(self.setting["w"])
+        images = self.model.decode(epsilon, batch.latents, self.setting["L"])
+        return Detection(anomaly_map(batch.images, images), images)
+
+
+if __name__ == "__main__":
+    run(ClassifierFree)

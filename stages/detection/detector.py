@@ -1,0 +1,197 @@
+"""What a method is: slices in, anomaly maps and reconstructions out. And the stage that runs one over a data set.
+
+To add a method, write `stages/detection/<name>.py` with the literal `NETWORKS` (names of the checkpoints that it needs,
+each made by `stages/training/<network>.py`; the workflow reads it without importing the module), a `Detector`, and at
+the end `run(<the class>)` where the module is the program. CONTRIBUTING.md shows one.
+"""
+
+import argparse
+import os
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from stages import command, imports
+from stages.data.store import SliceStore, content_hash, open_array, open_store
+from stages.detection import trained
+from stages.detection.resumable import ResumableArrays
+from stages.errors import InputError
+from stages.networks.build import Network
+from stages.training.device import leased, only_one
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Slices that a detector sees at once; what it makes of one must not depend on the others.
+
+    Attributes:
+        images: (N, C, H, W) float32 in [0, 1], on the detector's device.
+        slice_ids: (N), the manifest's.
+        latents: x_L (N, C, H, W) float32 for methods whose options name an `encode_class`, otherwise None.
+    """
+
+    images: Tensor
+    slice_ids: list[str]
+    latents: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a detector makes of a batch.
+
+    Attributes:
+        maps: (N, H, W), at least 0 where nothing is wrong and higher where something is.
+        images: the reconstructions (N, C, H, W) in the images' range [0, 1], not clipped; None where there are none.
+    """
+
+    maps: Tensor
+    images: Tensor | None = None
+
+
+class Detector(ABC):
+    """A method with its networks loaded, at one setting.
+
+    Args:
+        parameters: the stage's part of params.yaml: seed, data, detection, the sections of its networks (and
+            `diffusion` where the DDPM is one of them), the method's `options`, and `setting`, out of its grid.
+        fabric: device and precision.
+        checkpoints: network -> path.
+    """
+
+    reconstructs = True
+    """Whether `Detection.images` is there."""
+
+    def __init__(self, parameters: dict, fabric: Fabric, checkpoints: dict[str, Path]):
+        self.parameters = parameters
+        self.options: dict = parameters.get("options", {})
+        self.setting: dict = parameters.get("setting", {})
+        self.fabric = fabric
+        self.checkpoints = checkpoints
+        self.weights: dict[str, str] = {}
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Load what `detect` needs, once."""
+        return
+
+    @abstractmethod
+    def detect(self, batch: Batch) -> Detection:
+        """Anomaly maps of a batch; called without gradients, which a method switches on where it takes some."""
+
+    def load(self, name: str, kind: type[Network]) -> Network:
+        """The network `name`, of class `kind` and made as its section in params.yaml says, with trained weights."""
+        if name not in self.checkpoints:
+            raise InputError(f"--networks names no {name}: this method and setting need its checkpoint")
+        path, device = self.checkpoints[name], self.fabric.device
+        network, self.weights[name] = trained.network(kind, name, self.parameters, path, device)
+        return network
+
+
+def anomaly_map(x: Tensor, reconstruction: Tensor) -> Tensor:
+    """a(x) = sum over channels |x - x_0|: (N, C, H, W) twice -> (N, H, W) (Wolleb et al. 2022, Eq. 8)."""
+    return (x.double() - reconstruction.double()).abs().sum(dim=1)
+
+
+def run(detector: type[Detector]) -> None:
+    """The program of a method's module: parse the command line, detect."""
+    command.run(lambda options: detect(detector, options), arguments(detector))
+
+
+def arguments(detector: type[Detector]) -> argparse.ArgumentParser:
+    """A method's command line."""
+    parser = command.parser(sys.modules[detector.__module__].__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with a slice store for each split")
+    parser.add_argument("--splits", nargs="+", required=True, help="the splits to go through")
+    parser.add_argument(
+        "--networks", nargs="*", default=[], type=_named, metavar="NAME=FILE", help="checkpoints of the networks"
+    )
+    parser.add_argument("--latents", type=Path, help="folder of noisy images, for methods that decode them")
+    parser.add_argument("--output", type=Path, required=True, help="folder for <split>/maps.npy and images.npy")
+    parser.add_argument("--state", type=Path, required=True, help="folder for what a killed job resumes from")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+    return parser
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"expected NAME=FILE, got {text!r}")
+    return name, Path(path)
+
+
+def detect(detector: type[Detector], options: argparse.Namespace) -> None:
+    """Write maps.npy (N, H, W) float16 and images.npy (N, C, H, W) float16 of every split, in the manifest's order.
+
+    A killed job goes on from its last batch.
+
+    Raises:
+        InputError: an input is missing or damaged, or a map is not finite.
+    """
+    detection = options.parameters["detection"]
+    with only_one(options.state), leased(options.threads, detection["precision"]) as fabric:
+        method = detector(options.parameters, fabric, dict(options.networks))
+        identity = {
+            "parameters": options.parameters,
+            "weights": method.weights,
+            "code_sha256": imports.fingerprint(_module(detector)),
+        }
+        finished = [
+            (_detect_split(method, split, options, identity), options.output / split) for split in options.splits
+        ]
+        for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
+            arrays.finish(output)
+
+
+def _detect_split(method: Detector, split: str, options: argparse.Namespace, identity: dict) -> ResumableArrays:
+    store = open_store(options.data / split)
+    n, channels, height, width = store.images.shape
+    latents, identity = None, identity | {"data_sha256": content_hash(store.folder)}
+    if options.latents is not None:
+        path = options.latents / split / f"L{method.setting['L']}.npy"
+        latents = open_array(path, store.images.shape, np.float32)
+        identity["latents"] = path.stat().st_mtime_ns
+    shapes = {"maps": ((n, height, width), np.float16)}
+    if method.reconstructs:
+        shapes["images"] = ((n, channels, height, width), np.float16)
+    arrays = ResumableArrays(options.state / split, shapes, identity)
+    with command.progress(f"detect {split}", n, arrays.done, "slice") as bar:
+        while arrays.done < n:
+            rows = slice(arrays.done, arrays.done + options.parameters["detection"]["batch"])
+            with torch.no_grad(), method.fabric.autocast():
+                found = method.detect(_batch(store, latents, rows, method.fabric.device))
+            arrays.write(**{key: _checked(found, key, shape[1:], method) for key, (shape, _) in shapes.items()})
+            bar.update(arrays.done - bar.n)
+    return arrays
+
+
+def _batch(store: SliceStore, latents: np.ndarray | None, rows: slice, device: torch.device) -> Batch:
+    images = torch.from_numpy(store.images[rows].astype(np.float32)).to(device)
+    x_level = None if latents is None else torch.from_numpy(np.array(latents[rows])).to(device)
+    return Batch(images, store.manifest["slice_id"].tolist()[rows], x_level)
+
+
+def _checked(found: Detection, key: str, shape: tuple[int, ...], method: Detector) -> np.ndarray:
+    """`maps` or `images` of a batch as float16, refused where they are not what a store can hold."""
+    at = ", ".join(f"{key} = {value}" for key, value in method.setting.items())
+    tensor, name = getattr(found, key), f"{type(method).__name__}{' at ' if at else ''}{at}"
+    if tensor is None or tensor.shape != (len(found.maps), *shape):
+        shown = "nothing" if tensor is None else f"shape {tuple(tensor.shape)}"
+        raise InputError(f"{name} gave {shown} as {key} where (slices, {', '.join(map(str, shape))}) is expected")
+    if not (tensor.abs() < np.finfo(np.float16).max).all():
+        raise InputError(
+            f"{name} gave {key} that are not finite: remove this setting from the method's grid in params.yaml, or "
+            "train the networks longer"
+        )
+    return tensor.to(torch.float16).cpu().numpy()
+
+
+def _module(detector: type[Detector]) -> str:
+    """The name of the module that holds a detector, also where it is the program."""
+    name = detector.__module__
+    return sys.modules["__main__"].__spec__.name if name == "__main__" else name

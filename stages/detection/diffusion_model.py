@@ -1,0 +1,124 @@
+"""A trained diffusion model on batches of images in [0, 1]: what encoding and three detectors have in common.
+
+The samplers themselves, in the networks' range of intensities, are in stages/diffusion.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stages.data.store import DISEASED, HEALTHY
+from stages.diffusion import ddim
+from stages.diffusion.guidance import LogProbability, classifier_free_epsilon
+from stages.diffusion.schedule import NoiseSchedule
+from stages.errors import InputError
+from stages.networks.unet import NO_CLASS, log_probability
+
+CLASSES = {"healthy": HEALTHY, "diseased": DISEASED, "none": NO_CLASS}
+
+
+class DiffusionModel:
+    """The noise schedule, the noise predictor with a class bound to it, and the classifier that guides it.
+
+    Args:
+        parameters: the stage's part of params.yaml (seed, diffusion, detection).
+        device: where the networks are.
+        unet: the noise predictor.
+        classifier: C(c | x_t); None where nothing is guided.
+    """
+
+    def __init__(self, parameters: dict, device: torch.device, unet: nn.Module, classifier: nn.Module | None = None):
+        diffusion = parameters["diffusion"]
+        self.seed = parameters["seed"]
+        self.released = parameters["detection"]["convention"] == "released-code"
+        self.stride = parameters["detection"]["stride"]
+        self.low, self.high = diffusion["intensity"]
+        self.device = device
+        self.schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], device)
+        self.unet = unet
+        self.classifier = classifier
+
+    # --- the networks as functions of x_t and t ---------------------------------------------------------------------
+
+    def prediction(self, class_name: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """(x_t, t) -> (epsilon, v), under a class of `CLASSES`."""
+        label = _label(class_name)
+        return lambda x, t: self._unet(x, t, torch.full_like(t, label))
+
+    def epsilon(self, class_name: str) -> ddim.Epsilon:
+        """(x_t, t) -> epsilon, under a class of `CLASSES`."""
+        prediction = self.prediction(class_name)
+        return lambda x, t: prediction(x, t)[0]
+
+    def classifier_free_epsilon(self, weight: float) -> ddim.Epsilon:
+        """(x_t, t) -> epsilon under classifier-free guidance towards the healthy class, in one pass of 2 N images."""
+        if weight in (0, 1):  # one class is enough
+            return self.epsilon("healthy" if weight else "none")
+
+        def epsilon(x: Tensor, t: Tensor) -> Tensor:
+            labels = torch.cat([torch.full_like(t, NO_CLASS), torch.full_like(t, HEALTHY)])
+            both, _ = self._unet(torch.cat([x, x]), torch.cat([t, t]), labels)
+            return classifier_free_epsilon(*both.chunk(2), weight)
+
+        return epsilon
+
+    def log_probability(self) -> LogProbability | None:
+        """(x_t, t) -> log C(healthy | x_t); None where there is no classifier."""
+        if self.classifier is None:
+            return None
+        return lambda x, t: log_probability(self.classifier, x, t, HEALTHY)
+
+    def _unet(self, x: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        epsilon, v = self.unet(x.contiguous(memory_format=torch.channels_last), t, labels).chunk(2, dim=1)
+        return epsilon, v
+
+    # --- images in [0, 1] in, images in [0, 1] out ------------------------------------------------------------------
+
+    def encode(self, images: Tensor, slice_ids: list[str], class_name: str, levels: list[int]) -> dict[int, Tensor]:
+        """x_L of images (N, C, H, W) in [0, 1] for each L of `levels`, by reversed DDIM, once to the largest.
+
+        x_L is in the networks' range. `slice_ids` (N) seed the noise that the released code adds first.
+        """
+        x_0, epsilon = self.to_range(images), self.epsilon(class_name)
+        if self.released:
+            start = ddim.released_start(x_0, self.noise(slice_ids, x_0)(), self.schedule)
+            passed = ddim.encode_released(epsilon, start, max(levels), self.schedule)
+        else:
+            passed = ddim.encode(epsilon, x_0, max(levels), self.schedule, self.stride)
+        return {level: x for level, x in passed if level in levels}
+
+    def decode(self, epsilon: ddim.Epsilon, latents: Tensor | None, level: int, scale: float = 0) -> Tensor:
+        """Reconstructions (N, C, H, W) in [0, 1], not clipped, by DDIM from x_L (N, C, H, W), guided with scale s."""
+        if latents is None:
+            raise InputError("--latents is missing: this method decodes the noisy images that encode_ddim writes")
+        sampler = (epsilon, self.log_probability(), latents, level, scale, self.schedule)
+        return self.from_range(ddim.decode_released(*sampler) if self.released else ddim.decode(*sampler, self.stride))
+
+    def to_range(self, images: Tensor) -> Tensor:
+        """Images in [0, 1] to the networks' range of intensities."""
+        return self.low + (self.high - self.low) * images
+
+    def from_range(self, x: Tensor) -> Tensor:
+        """Images in the networks' range of intensities to [0, 1]."""
+        return (x - self.low) / (self.high - self.low)
+
+    def noise(self, slice_ids: list[str], like: Tensor) -> Callable[[], Tensor]:
+        """A source of standard normal noise of the shape and type of `like` (N, C, H, W), fresh at each call.
+
+        Every slice draws from a generator of its own, seeded by the benchmark's seed and its name: what it gets depends
+        neither on its batch nor on where a killed job went on.
+        """
+        generators = [torch.Generator(self.device).manual_seed(self._slice_seed(name)) for name in slice_ids]
+        options = {"dtype": like.dtype, "device": self.device}
+        return lambda: torch.stack([torch.randn(like.shape[1:], generator=one, **options) for one in generators])
+
+    def _slice_seed(self, slice_id: str) -> int:
+        return int(np.random.SeedSequence([self.seed, *slice_id.encode()]).generate_state(1, np.uint64)[0])
+
+
+def _label(class_name: str) -> int:
+    if class_name not in CLASSES:
+        raise InputError(f"options names the class '{class_name}': write one of {', '.join(CLASSES)}")
+    return CLASSES[class_name]

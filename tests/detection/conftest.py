@@ -1,0 +1,78 @@
+"""Random networks as checkpoints, and the stages of detection on the tiny store."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages import checkpoint
+from stages.detection import detector, encode
+from stages.networks import build
+from stages.networks.unet import EncoderClassifier, UNet
+
+LEVELS = [10, 20]
+
+
+@pytest.fixture
+def parameters(tiny_parameters):
+    detection = {"convention": "paper", "stride": 5, "batch": 5, "weights": "ema", "precision": "32-true"}
+    return tiny_parameters | {"detection": detection}
+
+
+@pytest.fixture
+def networks(parameters, tmp_path):
+    """Folder with checkpoints of random networks, raw weights unlike the averaged ones."""
+    torch.manual_seed(0)
+    for name, kind in {"ddpm": UNet, "classifier": EncoderClassifier}.items():
+        tensors = {}
+        for prefix in ("", "ema."):
+            network = build.network(kind, name, parameters)
+            for parameter in network.parameters():
+                torch.nn.init.normal_(parameter, std=0.1)
+            tensors |= {prefix + key: value for key, value in network.state_dict().items()}
+        checkpoint.save(tmp_path / f"{name}.safetensors", tensors, {})
+    return tmp_path
+
+
+@pytest.fixture
+def data(tiny_store):
+    return tiny_store.parent
+
+
+@pytest.fixture
+def encoded(parameters, data, networks):
+    """Runs encode_ddim and returns the folder of latents."""
+
+    def run(out="latents", encode_class="none", levels=LEVELS) -> Path:
+        options = ["--encode-class", encode_class, "--data", str(data), "--splits", "train", "--threads", "1"]
+        options += ["--ddpm", str(networks / "ddpm.safetensors")]
+        options += ["--output", str(networks / out), "--state", str(networks / "s")]
+        text = json.dumps(parameters | {"levels": levels})
+        encode.main(encode.arguments().parse_args(["--parameters", text, *options]))
+        return networks / out
+
+    return run
+
+
+@pytest.fixture
+def detected(parameters, data, networks):
+    """Runs a detector as its module would, on latents where its options name an encode_class; returns its arrays."""
+
+    def run(
+        method: type[detector.Detector],
+        setting: dict,
+        options: dict,
+        checkpoints: tuple[str, ...] = ("ddpm",),
+        out: str = "maps",
+    ) -> dict[str, np.ndarray]:
+        text = json.dumps(parameters | {"options": options, "setting": setting})
+        line = ["--parameters", text, "--data", str(data), "--splits", "train", "--threads", "1"]
+        line += ["--networks", *(f"{name}={networks / f'{name}.safetensors'}" for name in checkpoints)]
+        line += ["--latents", str(networks / "latents")] if "encode_class" in options else []
+        line += ["--output", str(networks / out), "--state", str(networks / "s")]
+        detector.detect(method, detector.arguments(method).parse_args(line))
+        return {path.stem: np.load(path) for path in (networks / out / "train").iterdir()}
+
+    return run

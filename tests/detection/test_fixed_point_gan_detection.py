@@ -1,0 +1,54 @@
+"""Fixed-Point GAN as a detector: the map, its weights, and that slices of a batch do not see each other."""
+
+import numpy as np
+import pytest
+import torch
+
+from stages import checkpoint
+from stages.data.store import HEALTHY, open_store
+from stages.detection.fixed_point_gan import FixedPointGan
+from stages.networks import build
+from stages.networks.fixed_point_gan import Generator
+
+
+@pytest.fixture
+def parameters(parameters):
+    return parameters | {"fixed_point_gan": {"network": {"channels": 4, "residual_blocks": 1}}}
+
+
+@pytest.fixture
+def translate(parameters, networks, detected):
+    """Runs the detector with a random generator, raw weights unlike the averaged ones."""
+    torch.manual_seed(0)
+    tensors = {}
+    for prefix in ("", "ema."):
+        generator = build.network(Generator, "fixed_point_gan", parameters)
+        tensors |= {prefix + name: tensor for name, tensor in generator.state_dict().items()}
+    checkpoint.save(networks / "fixed_point_gan.safetensors", tensors, {})
+
+    def run(weights: str = "raw", batch: int = 5, out: str = "maps") -> dict[str, np.ndarray]:
+        parameters["detection"] |= {"weights": weights, "batch": batch}
+        found = detected(FixedPointGan, {}, {}, ("fixed_point_gan",), out)
+        return {name: array.astype(np.float64) for name, array in found.items()}
+
+    return run
+
+
+@pytest.mark.parametrize("weights", ["raw", "ema"])
+def test_the_map_is_the_distance_to_the_healthy_translation(parameters, tiny_store, networks, translate, weights):
+    found = translate(weights)
+    images = open_store(tiny_store).images.astype(np.float32)
+    generator = build.network(Generator, "fixed_point_gan", parameters)
+    checkpoint.load_into(generator, networks / "fixed_point_gan.safetensors", weights)
+    with torch.no_grad():
+        translated = generator(2 * torch.from_numpy(images) - 1, torch.full((12,), HEALTHY))
+    translated = (translated.numpy() + 1) / 2
+    assert np.abs(images - translated).max() > 0.05
+    np.testing.assert_allclose(found["images"], translated, atol=2e-3)
+    np.testing.assert_allclose(found["maps"], np.abs(images - translated).sum(axis=1), atol=5e-3)
+
+
+def test_slices_of_a_batch_do_not_see_each_other(translate):
+    first, second = translate(batch=5), translate(batch=12, out="again")
+    for name in ("maps", "images"):
+        np.testing.assert_allclose(first[name], second[name], atol=2e-3)
