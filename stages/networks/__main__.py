@@ -10,6 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from stages import parameters
 from stages.errors import InputError
 from stages.networks import build
+from stages.networks.fixed_point_gan import Discriminator, Generator
+from stages.networks.unet import EncoderClassifier, UNet
+from stages.networks.vae import Vae
+
+NETWORKS = {"ddpm": UNet, "classifier": EncoderClassifier, "vae": Vae, "fixed_point_gan": Generator}
 
 
 def main() -> None:
@@ -25,19 +30,20 @@ def main() -> None:
     size, channels = values["data"]["size"], len(values["data"]["channels"])
     print(f"{options.benchmark}: {channels} x {size} x {size}")
     print(f"{'network':12}{'parameters':>15}{'GFLOPs forward':>17}{'forward + backward':>21}   (one image)")
-    for name in build.NETWORKS:
-        with torch.device("meta"):
-            network = build.network(name, values)
-            inputs = [torch.empty(1, channels, size, size), torch.zeros(1, dtype=torch.long)]
-            if name == "ddpm":
-                inputs.append(torch.zeros(1, dtype=torch.long))
-            with FlopCounterMode(display=False) as forward:
-                output = network(*inputs)
-            with FlopCounterMode(display=False) as backward:
-                output.sum().backward()
+    with torch.device("meta"):
+        networks = {name: build.network(kind, name, values) for name, kind in NETWORKS.items()}
+        networks["its critic"] = Discriminator(size, channels, **values["fixed_point_gan"]["discriminator"])
+        image, number = torch.empty(1, channels, size, size), torch.zeros(1, dtype=torch.long)
+    for name, network in networks.items():
+        # Beside the image: timestep and class, timestep, nothing, class, nothing.
+        others = {"ddpm": [number, number], "classifier": [number], "fixed_point_gan": [number]}.get(name, [])
+        with FlopCounterMode(display=False) as forward:
+            output = network(image, *others)
+        with FlopCounterMode(display=False) as backward:
+            sum(tensor.sum() for tensor in (output if isinstance(output, tuple) else [output])).backward()
         count = sum(p.numel() for p in network.parameters())
         once, both = forward.get_total_flops(), forward.get_total_flops() + backward.get_total_flops()
-        print(f"{name:12}{count:>15,}{once / 1e9:>17.2f}{both / 1e9:>21.2f}")
+        print(f"{name:15}{count:>12,}{once / 1e9:>17.2f}{both / 1e9:>21.2f}")
 
 
 if __name__ == "__main__":

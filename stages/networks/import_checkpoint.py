@@ -16,6 +16,9 @@ import stages
 from stages import checkpoint, command, parameters
 from stages.errors import InputError
 from stages.networks import build
+from stages.networks.unet import EncoderClassifier, UNet
+
+NETWORKS = {"ddpm": UNet, "classifier": EncoderClassifier}
 
 
 def read_foreign(path: Path, network: torch.nn.Module) -> dict[str, Tensor]:
@@ -68,7 +71,7 @@ def arguments() -> ArgumentParser:
     parser.add_argument("source", type=Path, help="a guided-diffusion checkpoint, such as model.pt")
     parser.add_argument("target", type=Path, help="the checkpoint to write, such as ddpm.safetensors")
     parser.add_argument("--benchmark", default="brats2020", help="whose network it is (default: brats2020)")
-    parser.add_argument("--network", choices=build.NETWORKS, default="ddpm", help="default: ddpm")
+    parser.add_argument("--network", choices=NETWORKS, default="ddpm", help="default: ddpm")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     return parser
 
@@ -77,7 +80,7 @@ def main(options: Namespace) -> None:
     """Import one checkpoint."""
     values = parameters.benchmark(parameters.load(options.params), options.benchmark)
     with torch.device("meta"):
-        network = build.network(options.network, values)
+        network = build.network(NETWORKS[options.network], options.network, values)
     tensors = read_foreign(options.source, network)
     # A foreign file has one set of weights; it stands for the averaged ones too.
     averaged = {checkpoint.EMA + name: tensor.clone() for name, tensor in tensors.items()}

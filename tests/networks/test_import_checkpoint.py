@@ -105,7 +105,7 @@ def test_command_writes_a_checkpoint_that_loads(tmp_path):
 
     values = parameters.benchmark(parameters.load(ROOT / "params.yaml"), "smoke")
     torch.manual_seed(2)
-    network = build.network("ddpm", values)
+    network = build.network(UNet, "ddpm", values)
     torch.save(network.state_dict(), tmp_path / "model.pt")
     target = tmp_path / "ddpm.safetensors"
     main(
@@ -113,7 +113,7 @@ def test_command_writes_a_checkpoint_that_loads(tmp_path):
             [str(tmp_path / "model.pt"), str(target), "--benchmark=smoke", f"--params={ROOT / 'params.yaml'}"]
         )
     )
-    loaded = build.network("ddpm", values)
+    loaded = build.network(UNet, "ddpm", values)
     for weights in ("raw", "ema"):
         header = checkpoint.load_into(loaded, target, weights)
         assert torch.equal(loaded.out[2].weight, network.out[2].weight)
