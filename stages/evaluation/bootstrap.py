@@ -1,7 +1,13 @@
-"""Confidence intervals over subjects: slices of one subject are alike, so subjects are what is resampled."""
+"""Confidence intervals over subjects: slices of one subject are alike, so subjects are what is resampled.
+
+Draw the subjects once, estimate in every resample, take the percentiles (Efron, 1979): `ends(means(..., draws))`.
+Estimates of one resample belong together, so that a ratio of two of them has an interval too.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from stages.evaluation.metrics import auroc
 
 
 def resample_subjects(subjects: int, resamples: int, seed: int) -> NDArray[np.int64]:
@@ -10,30 +16,58 @@ def resample_subjects(subjects: int, resamples: int, seed: int) -> NDArray[np.in
     return rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=resamples)
 
 
-def interval(
-    values: ArrayLike, subjects: ArrayLike, draws: NDArray[np.int64], level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean over slices, subjects drawn with replacement (Efron, 1979).
+def means(values: ArrayLike, subjects: ArrayLike, draws: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean over slices in each resample: (B,).
 
-    A resample's mean is taken over all slices of its subjects, so a subject with more slices weighs more, as it does
-    in the mean itself. Resamples without any slice are left out.
+    It is taken over all slices of the resample's subjects, so a subject with more slices weighs more, as it does in the
+    mean itself.
 
     Args:
         values: (N,), one a slice; nan where the slice does not count.
         subjects: (N,) integers, the subject of each slice, numbered as in `draws`.
         draws: (B, S) from `resample_subjects`; sharing them between methods pairs their resamples.
-        level: the interval's coverage.
 
     Returns:
-        Lower and upper end; nan where no slice counts.
+        nan where no slice of a resample counts.
     """
     values, subjects = np.asarray(values, np.float64), np.asarray(subjects)
     counts = np.isfinite(values)
     sums = np.bincount(subjects[counts], weights=values[counts], minlength=draws.shape[1])
     slices = np.bincount(subjects[counts], minlength=draws.shape[1])
-    total = draws @ slices
-    means = (draws @ sums)[total > 0] / total[total > 0]
-    if not means.size:
+    return divide(draws @ sums, draws @ slices)
+
+
+def aurocs(
+    values: ArrayLike, diseased: ArrayLike, subjects: ArrayLike, draws: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The AUROC over slices in each resample: (B,), exact, a slice counting as often as its subject was drawn.
+
+    Args:
+        values: (N,), one a slice; high should mean diseased.
+        diseased: (N,) booleans.
+        subjects, draws: as for `means`.
+
+    Returns:
+        nan where a resample has slices of one class only.
+    """
+    values, diseased, subjects = np.asarray(values, np.float64), np.asarray(diseased, bool), np.asarray(subjects)
+    times = draws[:, subjects]
+    return np.array([auroc(np.repeat(values, count), np.repeat(diseased, count)) for count in times])
+
+
+def divide(numerator: NDArray, denominator: NDArray) -> NDArray[np.float64]:
+    """The quotient, nan wherever the denominator is not above 0."""
+    numerator, denominator = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator > 0)
+
+
+def ends(estimates: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """Lower and upper end of the percentile interval of estimates (B,); nan ones are left out, nan where none is left.
+
+    `level` is the interval's coverage.
+    """
+    found = estimates[np.isfinite(estimates)]
+    if not found.size:
         return float("nan"), float("nan")
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

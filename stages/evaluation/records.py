@@ -22,7 +22,8 @@ NUMBERS = [
 ]
 COLUMNS = TEXT + NUMBERS
 
-# Empty on slices that are not scored. AUROC may be empty anywhere: a lesion can fill its slice.
+# Empty on slices that are not scored, and so on all where there are no masks. AUROC may be empty anywhere: a lesion can
+# fill its slice.
 _MAY_BE_EMPTY = {"average_otsu", "dice_average_otsu", "dice_own_otsu"}
 
 

@@ -1,8 +1,9 @@
 """Score the anomaly maps of one method and setting: one CSV a split, one row a slice.
 
 Dice at the slice's own Otsu threshold and at the split's average one, AUROC over all pixels, and the mean of the map,
-which should be near zero on healthy slices. Maps are read one slice at a time, twice: the average threshold is known
-only after the first pass.
+which should be near zero on healthy slices. Where the data set has no masks, no slice is scored: Dice, AUROC and the
+average threshold stay empty; the mean of the map and the slice's own threshold remain. Maps are read one slice at a
+time, twice: the average threshold is known only after the first pass.
 """
 
 import argparse
@@ -18,26 +19,26 @@ from stages.evaluation import metrics, records
 
 
 def score_slices(
-    maps: np.ndarray, masks: np.ndarray, manifest: pd.DataFrame, lesion_pixels_at_256: float, source: str
+    maps: np.ndarray, masks: np.ndarray | None, manifest: pd.DataFrame, lesion_pixels_at_256: float, source: str
 ) -> pd.DataFrame:
     """Score every slice of a split.
 
     Args:
         maps: (N, H, W) floating point, rows in the manifest's order; memory-mapped arrays are read slice by slice.
-        masks: (N, H, W), not zero where there is a lesion.
+        masks: (N, H, W), not zero where there is a lesion; None where the data set has none.
         manifest: N rows with slice_id, subject_id, label, lesion_pixels.
         lesion_pixels_at_256: slices with at most so many lesion pixels, scaled with the area, are not scored.
         source: the file that the maps come from, for messages.
 
     Returns:
-        N rows with `records.COLUMNS`; Dice and AUROC are nan on healthy slices.
+        N rows with `records.COLUMNS`; Dice and AUROC are nan on healthy slices, and on all without masks.
 
     Raises:
         InputError: a map holds nan or inf, or the masks are not those that the manifest counts.
     """
     label, lesion_pixels = manifest["label"].to_numpy(), manifest["lesion_pixels"].to_numpy()
     slice_ids = manifest["slice_id"].tolist()
-    scored = metrics.is_scored(label, lesion_pixels, lesion_pixels_at_256, maps.shape[-1])
+    scored = metrics.is_scored(label, lesion_pixels, lesion_pixels_at_256, maps.shape[-1]) & (masks is not None)
     result = {
         column: np.full(len(manifest), np.nan)
         for column in ("otsu", "dice_average_otsu", "dice_own_otsu", "auroc", "mean_map")
@@ -47,6 +48,8 @@ def score_slices(
         anomaly_map = _finite(maps[n], slice_ids[n], source)
         result["otsu"][n] = metrics.otsu(anomaly_map)
         result["mean_map"][n] = anomaly_map.mean()
+        if masks is None:
+            continue
         mask = np.asarray(masks[n]) != 0
         if np.count_nonzero(mask) != lesion_pixels[n]:
             raise InputError(
@@ -100,8 +103,6 @@ def main(options: argparse.Namespace) -> None:
     frames = {}
     for split in options.splits:
         store = open_store(options.data / split)
-        if store.masks is None:
-            raise InputError(f"{store.folder} has no masks.npy: Dice and AUROC need the lesions' masks")
         if store.images.shape[-1] != size:
             raise InputError(
                 f"{store.folder} holds slices of {store.images.shape[-1]} pixels where data.size says {size}: "

@@ -1,8 +1,9 @@
 """Gather the scores of every method, setting and split; compare the methods at the setting that is reported.
 
-Writes scores.csv (a row a method, setting and split), comparison.csv and comparison.md (a row a method: test split,
-with 95 % intervals from a bootstrap over subjects) and metrics.json for `dvc metrics`. What is read is listed from the
-grid: files left by settings that are no longer in it are not looked at.
+Writes scores.csv (a row a method, setting and split), comparison.csv, .md and .tex (a row a method: test split, with
+95 % intervals from a bootstrap over subjects) and metrics.json for `dvc metrics`. What is read is listed from the grid:
+files left by settings that are no longer in it are not looked at. A data set without masks has no Dice and no AUROC
+over pixels: those columns are empty, a setting is chosen by the image-level AUROC, and the tables say so.
 """
 
 import argparse
@@ -13,59 +14,13 @@ import numpy as np
 import pandas as pd
 
 from stages import command
-from stages.data.store import open_store
+from stages.data.store import SliceStore, open_store
 from stages.errors import InputError
-from stages.evaluation import bootstrap, records
+from stages.evaluation import records
 from stages.evaluation.choice import choose_setting
+from stages.evaluation.summary import METRICS, intervals, summarise
+from stages.evaluation.typeset import latex, markdown
 from stages.parameters import setting_name, settings
-
-# Each metric is the mean of a column of the slice scores over some of the slices.
-METRICS = {
-    "dice_average_otsu": ("dice_average_otsu", "scored"),
-    "dice_own_otsu": ("dice_own_otsu", "scored"),
-    "auroc": ("auroc", "scored"),
-    "dice_average_otsu_all": ("dice_average_otsu", "diseased"),
-    "dice_own_otsu_all": ("dice_own_otsu", "diseased"),
-    "auroc_all": ("auroc", "diseased"),
-    "healthy_mean_map": ("mean_map", "healthy"),
-}
-TITLES = {
-    "dice_average_otsu": "Dice (average Otsu)",
-    "dice_own_otsu": "Dice (own Otsu)",
-    "auroc": "AUROC",
-    "healthy_mean_map": "healthy mean map",
-}
-
-
-def values(slices: pd.DataFrame, metric: str) -> np.ndarray:
-    """What a metric averages: (N,), one a slice, nan where the slice is not among those that count."""
-    column, population = METRICS[metric]
-    chosen = {"scored": slices["scored"] == 1, "diseased": slices["label"] == 1, "healthy": slices["label"] == 0}
-    return slices[column].where(chosen[population]).to_numpy(np.float64)
-
-
-def summarise(slices: pd.DataFrame) -> dict[str, float]:
-    """The metrics of one method, setting and split, and over how many slices; nan where no slice counts."""
-    result = {"slices": len(slices), "scored": int(slices["scored"].sum())}
-    for metric in METRICS:
-        counted = values(slices, metric)
-        counted = counted[np.isfinite(counted)]
-        result[metric] = float(counted.mean()) if counted.size else float("nan")
-    return result | {"average_otsu": float(slices["average_otsu"].iloc[0])}
-
-
-def intervals(slices: pd.DataFrame, resamples: int, seed: int) -> dict[str, float]:
-    """95 % bootstrap interval over subjects of each metric, as <metric>_low and <metric>_high.
-
-    The average Otsu threshold stays that of the whole split: an interval is about these maps at this threshold. The
-    same subjects are drawn for every metric and, on the same slices, for every method.
-    """
-    names, subjects = np.unique(slices["subject_id"].to_numpy(str), return_inverse=True)
-    draws = bootstrap.resample_subjects(len(names), resamples, seed)
-    result = {"subjects": len(names)}
-    for metric in METRICS:
-        result[f"{metric}_low"], result[f"{metric}_high"] = bootstrap.interval(values(slices, metric), subjects, draws)
-    return result
 
 
 def compare(methods: dict, scores: pd.DataFrame, chosen_slices, resamples: int, seed: int) -> pd.DataFrame:
@@ -87,29 +42,9 @@ def compare(methods: dict, scores: pd.DataFrame, chosen_slices, resamples: int, 
         for metric in METRICS:
             row[metric] = summary[metric]
             row |= {f"{metric}_{end}": ends[f"{metric}_{end}"] for end in ("low", "high")}
-        counts = {"subjects": ends["subjects"], "slices": summary["slices"], "scored": summary["scored"]}
-        rows.append(row | counts | {"average_otsu": summary["average_otsu"]})
+        row["subjects"] = ends["subjects"]
+        rows.append(row | {name: summary[name] for name in ("slices", "diseased", "scored", "average_otsu")})
     return pd.DataFrame(rows)
-
-
-def markdown(comparison: pd.DataFrame) -> str:
-    """The comparison as a Markdown table for people: `mean [low, high]`, rounded to three decimals."""
-    header = ["method", "setting", "chosen on", *TITLES.values()]
-    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join(["---"] * 3 + ["---:"] * len(TITLES)) + " |"]
-    for row in comparison.to_dict("records"):
-        cells = [row["method"], row["setting"], row["chosen_on"]]
-        for metric in TITLES:
-            numbers = [row[metric], row[f"{metric}_low"], row[f"{metric}_high"]]
-            cells.append("{:.3f} [{:.3f}, {:.3f}]".format(*numbers) if np.isfinite(numbers).all() else "-")
-        lines.append("| " + " | ".join(cells) + " |")
-    first = comparison.iloc[0]
-    lines += [
-        "",
-        f"Test split: {first['subjects']} subjects, {first['slices']} slices, {first['scored']} of them scored "
-        "(diseased, above the smallest lesion area). Mean [95 % interval, bootstrap over subjects]. Dice and AUROC: "
-        "over scored slices; mean map: over healthy slices.",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def flat_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -120,20 +55,21 @@ def flat_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def read_scores(folder: Path, methods: dict, splits: list[str], slice_ids: dict[str, list[str]]) -> pd.DataFrame:
+def read_scores(folder: Path, methods: dict, stores: dict[str, SliceStore]) -> pd.DataFrame:
     """The table of all methods, settings and splits, from the slice scores that the grids name.
 
     Args:
         folder: of the scores: <method>/<setting>/<split>.csv.
         methods: name -> grid, as in params.yaml.
-        splits: which to read.
-        slice_ids: the slices of each split, in order.
+        stores: split -> its slices.
 
     Raises:
-        InputError: a file is missing or damaged, scores other slices than the split has, or no slice is scored.
+        InputError: a file is missing or damaged, scores other slices than the split has, no slice is scored though
+            there are masks, or a key of a grid is named like a column of the table.
     """
     keys = list(dict.fromkeys(key for method in methods.values() for setting in settings(method) for key in setting))
-    runs = [(method, setting, split) for method in methods for setting in settings(methods[method]) for split in splits]
+    slice_ids = {split: store.manifest["slice_id"].tolist() for split, store in stores.items()}
+    runs = [(method, setting, split) for method in methods for setting in settings(methods[method]) for split in stores]
     rows = []
     for method, setting, split in runs:
         name = setting_name(setting)
@@ -141,13 +77,20 @@ def read_scores(folder: Path, methods: dict, splits: list[str], slice_ids: dict[
         slices = records.read_slice_scores(path)
         if slices["slice_id"].tolist() != slice_ids[split]:
             raise InputError(f"{path} scores other slices than the {split} split holds: delete it and score again")
-        if not slices["scored"].any():
+        if stores[split].masks is not None and not slices["scored"].any():
             raise InputError(
                 f"no slice of the {split} split is scored: none has a lesion above evaluation.lesion_pixels_at_256 "
                 "(scaled to data.size), so give it more subjects or lower that number"
             )
-        values_of_keys = {key: setting.get(key, np.nan) for key in keys}
-        rows.append({"method": method, "setting": name, **values_of_keys, "split": split, **summarise(slices)})
+        own = {"method": method, "setting": name, "split": split}
+        summary = summarise(slices)
+        for key in setting:
+            if key in own | summary:
+                raise InputError(
+                    f"methods.{method}.grid has a key {key!r}, which is a column of scores.csv: name it otherwise"
+                )
+        values = {key: setting.get(key, np.nan) for key in keys}
+        rows.append({"method": method, "setting": name, **values, "split": split, **summary})
     return pd.DataFrame(rows)
 
 
@@ -167,8 +110,7 @@ def main(options: argparse.Namespace) -> None:
     methods, evaluation = options.parameters["methods"], options.parameters["evaluation"]
     if "test" not in options.splits:
         raise InputError("--splits must name `test`: methods are compared on it")
-    slice_ids = {split: open_store(options.data / split).manifest["slice_id"].tolist() for split in options.splits}
-    scores = read_scores(options.scores, methods, options.splits, slice_ids)
+    scores = read_scores(options.scores, methods, {split: open_store(options.data / split) for split in options.splits})
     comparison = compare(
         methods,
         scores,
@@ -179,6 +121,7 @@ def main(options: argparse.Namespace) -> None:
     records.write_csv(options.output / "scores.csv", scores)
     records.write_csv(options.output / "comparison.csv", comparison)
     records.write_text(options.output / "comparison.md", markdown(comparison))
+    records.write_text(options.output / "comparison.tex", latex(comparison))
     records.write_text(options.metrics, json.dumps(flat_metrics(comparison), indent=2) + "\n")
 
 

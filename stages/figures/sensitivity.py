@@ -1,8 +1,10 @@
-"""How the scores depend on the guidance scale s and the noise level L, like the paper's Fig. 4.
+"""How the scores depend on a method's setting, like the paper's Fig. 4: guidance scale s and noise level L.
 
-Dice at the average Otsu threshold (above) and AUROC (below) over s, a column a method, a line an L; test subjects
-solid, validation subjects faint; a ring marks the setting that is reported. A method without s has no column: its test
-score is a dashed line in every column, as Fixed-Point GAN's in the paper.
+Dice at the average Otsu threshold (above) and AUROC (below), a column a method; over the guidance scale s, the
+guidance weight w, or the number that a method's grid has instead; a line for each value of the other keys (the noise
+level L). Test subjects solid, validation subjects faint; a ring marks the setting that is reported. A method whose
+grid has no numbers has no column: its test score is a dashed line in every column, as Fixed-Point GAN's in the paper.
+Where the data set has no masks, the image-level AUROC takes the place of both.
 """
 
 import argparse
@@ -20,18 +22,45 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from stages import command
 from stages.evaluation import records
 from stages.evaluation.choice import choose_setting
+from stages.evaluation.summary import TITLES
 from stages.figures import style
-from stages.parameters import settings
+from stages.parameters import setting_name, settings
 
-METRICS = {"dice_average_otsu": "Dice (average Otsu)", "auroc": "AUROC"}
+WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
+AXIS_TITLES = {"s": "guidance scale s", "w": "guidance weight w", "L": "noise level L"}
 RING = {"marker": "o", "markersize": 8, "markerfacecolor": "none", "color": "black", "linestyle": "none"}
 
 
-def lines(scores: pd.DataFrame, method: str, split: str) -> dict[float, pd.DataFrame]:
-    """The rows of one method and split as lines over ascending s: L -> rows; {} where the method has no s."""
-    rows = scores[(scores["method"] == method) & (scores["split"] == split) & scores["s"].notna()]
-    # A method that has no noise levels still has a line; nan would drop out of a group.
-    return {level: line.sort_values("s") for level, line in rows.groupby(rows["L"].fillna(0), sort=True)}
+def axis_key(method: dict) -> str | None:
+    """The key of a method's grid that a column has as its axis; None where no key holds numbers.
+
+    s, w, another number, or L, in this order; the first that has more than one value.
+    """
+    found: dict[str, set] = {}
+    for setting in settings(method):
+        for key, value in setting.items():
+            if not isinstance(value, str):
+                found.setdefault(key, set()).add(value)
+    order = sorted(found, key=lambda key: {"s": 0, "w": 1, "L": 3}.get(key, 2))
+    return next((key for key in order if len(found[key]) > 1), order[0] if order else None)
+
+
+def lines(method: dict, name: str, scores: pd.DataFrame, split: str) -> dict[str, pd.DataFrame]:
+    """One method's rows of one split as lines: the other keys' values ("L = 500") -> rows with x, which ascends.
+
+    Lines are in the order of the grid. Rows of settings that have not the key of the axis are on no line.
+    """
+    key, found = axis_key(method), {}
+    rows = scores[(scores["method"] == name) & (scores["split"] == split)].set_index("setting")
+    for setting in settings(method):
+        if setting_name(setting) in rows.index and key in setting:
+            others = {other: value for other, value in setting.items() if other != key}
+            label = style.setting_title(setting_name(others))
+            found.setdefault(label, []).append({"x": setting[key], "setting": setting_name(setting)})
+    return {
+        label: pd.DataFrame(points).sort_values("x").join(rows, on="setting").reset_index(drop=True)
+        for label, points in found.items()
+    }
 
 
 def draw(methods: dict, scores: pd.DataFrame) -> Figure:
@@ -39,62 +68,80 @@ def draw(methods: dict, scores: pd.DataFrame) -> Figure:
 
     Args:
         methods: name -> grid and setting, as in params.yaml.
-        scores: the table of all methods, settings and splits, with columns L and s.
+        scores: the table of all methods, settings and splits.
     """
     style.use()
-    guided = [name for name, method in methods.items() if any("s" in setting for setting in settings(method))]
-    constant = [name for name in methods if name not in guided]
-    levels = sorted({level for name in guided for level in lines(scores, name, "test")})
-    # A method with a single s is a column of points: it needs less room.
-    widths = [2.3 if len({setting.get("s") for setting in settings(methods[name])}) > 1 else 1.0 for name in guided]
-    widths = widths or [2.3]
+    masked = scores["dice_average_otsu"].notna().any()
+    metrics, colours = WITH_MASKS if masked else WITHOUT_MASKS, style.method_colours(methods)
+    varied = [name for name, method in methods.items() if axis_key(method)]
+    constant = [name for name in methods if name not in varied]
+    labels = list(dict.fromkeys(label for name in varied for label in lines(methods[name], name, scores, "test")))
+    widths = _widths([_places(methods[name]) for name in varied])
     figure, grid = plt.subplots(
-        len(METRICS),
+        len(metrics),
         len(widths),
         width_ratios=widths,
-        figsize=(0.6 + sum(widths) + 1.2, 3.9),
+        figsize=(0.6 + sum(widths) + 1.3, 0.5 + 1.7 * len(metrics)),
         sharex="col",
         sharey="row",
         squeeze=False,
         layout="constrained",
     )
-    for column, name in enumerate(guided or [None]):
-        for line, (metric, title) in enumerate(METRICS.items()):
+    for column, name in enumerate(varied or [None]):
+        for line, metric in enumerate(metrics):
             axes = grid[line, column]
             if name:
-                _draw_method(axes, methods[name], scores, name, metric, levels)
+                _draw_method(axes, methods[name], scores, name, metric, labels, colours[name])
             for index, other in enumerate(constant):
-                axes.axhline(_test_score(methods[other], scores, other, metric), color="0.35", **_dashes(index))
+                score = _test_score(methods[other], scores, other, metric)
+                axes.axhline(score, color=colours[other], **_dashes(index))
             axes.grid(axis="y", linewidth=0.4, alpha=0.4)
             if column == 0:
-                axes.set_ylabel(title)
+                axes.set_ylabel(TITLES[metric])
         if name:
-            grid[0, column].set_title(textwrap.fill(name, int(16 * widths[column])))
-            _scale_axis(grid[-1, column], sorted(scores.loc[scores["method"] == name, "s"].dropna().unique()))
-            grid[-1, column].set_xlabel("guidance scale s")
-    figure.legend(handles=_legend(levels, constant, scores), loc="outside right upper", frameon=False)
+            title = textwrap.fill(name, int(16 * widths[column]))
+            grid[0, column].set_title(title, color=colours[name], weight="bold")
+            _scale_axis(grid[-1, column], axis_key(methods[name]), _places(methods[name]), widths[column])
+        else:
+            grid[-1, column].set_xticks([])
+    figure.legend(handles=_legend(labels, constant, colours, scores), loc="outside right upper", frameon=False)
+    if not masked:
+        figure.supxlabel("no masks in this data set: neither Dice nor AUROC over pixels", fontsize=6)
     return figure
 
 
-def _draw_method(axes: Axes, method: dict, scores: pd.DataFrame, name: str, metric: str, levels: list[float]) -> None:
+def _places(method: dict) -> list[float]:
+    """Where a method's axis has points, ascending."""
+    key = axis_key(method)
+    return sorted({setting[key] for setting in settings(method) if key in setting})
+
+
+def _widths(places: list[list[float]]) -> list[float]:
+    """Inches of the columns: less where there are many methods, and least where there is a single place on the axis."""
+    wide = 2.3 if sum(len(values) > 1 for values in places) <= 3 else 1.4
+    return [wide if len(values) > 1 else 1.0 for values in places] or [wide]
+
+
+def _draw_method(
+    axes: Axes, method: dict, scores: pd.DataFrame, name: str, metric: str, labels: list[str], colour: str
+) -> None:
     chosen, _ = choose_setting(name, method, scores)
     # Validation first, so that the test split lies on top.
-    for split, look in (("validation", {"alpha": 0.35, "linewidth": 0.9}), ("test", {})):
-        for level, line in lines(scores, name, split).items():
-            appearance = _appearance(levels.index(level))
-            axes.plot(line["s"], line[metric], label=f"{split} {level:g}", **(appearance | look))
+    for split, look in (("validation", {"alpha": 0.35, "linewidth": 0.9, "markerfacecolor": "white"}), ("test", {})):
+        for label, line in lines(method, name, scores, split).items():
+            appearance = {"color": colour, **_marker(labels.index(label)), **look}
+            axes.plot(line["x"], line[metric], label=f"{split} {label}".strip(), **appearance)
             ring = line[line["setting"] == chosen]
             if split == "test" and len(ring):
-                axes.plot(ring["s"], ring[metric], **RING)
+                axes.plot(ring["x"], ring[metric], **RING)
 
 
-def _appearance(index: int) -> dict:
-    number = index % len(style.COLOURS)
-    return {"color": style.COLOURS[number], "marker": style.MARKERS[number]}
+def _marker(index: int) -> dict:
+    return {"marker": style.MARKERS[index % len(style.MARKERS)]}
 
 
 def _dashes(index: int) -> dict:
-    return {"linestyle": ["--", "-.", ":"][index % 3], "linewidth": 1.0}
+    return {"linestyle": ["--", "-.", ":"][index % 3], "linewidth": 1.1}
 
 
 def _test_score(method: dict, scores: pd.DataFrame, name: str, metric: str) -> float:
@@ -103,47 +150,47 @@ def _test_score(method: dict, scores: pd.DataFrame, name: str, metric: str) -> f
     return rows[metric].iloc[0]
 
 
-def _scale_axis(axes: Axes, scales: list[float]) -> None:
-    """A logarithmic axis of s on which 0 has its place, with a tick at each s as long as the labels fit."""
-    positive = [scale for scale in scales if scale > 0]
-    if positive:
+def _scale_axis(axes: Axes, key: str, places: list[float], width: float) -> None:
+    """The axis of a key: logarithmic with a place for 0 for s, else linear; a tick at each place whose label fits."""
+    positive = [place for place in places if place > 0]
+    if key == "s" and positive and places[0] >= 0:
         axes.set_xscale("symlog", linthresh=min(positive), linscale=0.5)
-        axes.set_xlim(-0.12 * min(positive) if 0 in scales else min(positive) / 1.3, max(positive) * 1.3)
+        axes.set_xlim(-0.12 * min(positive) if 0 in places else min(positive) / 1.3, max(positive) * 1.3)
     else:
-        axes.set_xlim(-1, 1)
-    place = axes.transScale.transform
-    ticks, labelled = [], -np.inf
-    low, high = (place((end, 1))[0] for end in axes.get_xlim())
-    for scale in scales:
-        position = (place((scale, 1))[0] - low) / (high - low)
-        if position - labelled > 0.085:
-            ticks.append(scale)
-            labelled = position
+        margin = 0.08 * (places[-1] - places[0]) or 1
+        axes.set_xlim(places[0] - margin, places[-1] + margin)
+    to_paper = axes.transScale.transform
+    ticks, last = [], -np.inf
+    low, high = (to_paper((end, 1))[0] for end in axes.get_xlim())
+    for place in places:
+        position = (to_paper((place, 1))[0] - low) / (high - low) * width
+        room = 0.05 * (len(f"{place:g}") + 1)  # inches
+        if position - last > room:
+            ticks.append(place)
+            last = position
     axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(FixedLocator(scales) if positive else NullLocator())
+    axes.xaxis.set_minor_locator(FixedLocator(places) if len(places) > 1 else NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel(AXIS_TITLES.get(key, key))
 
 
-def _legend(levels: list[float], constant: list[str], scores: pd.DataFrame) -> list[Line2D]:
-    handles = [
-        Line2D([], [], label=f"L = {level:g}" if level else "one level", **_appearance(index))
-        for index, level in enumerate(levels)
+def _legend(labels: list[str], constant: list[str], colours: dict[str, str], scores: pd.DataFrame) -> list[Line2D]:
+    grey = {"color": "0.3"}
+    handles = [Line2D([], [], label=label, **grey, **_marker(i)) for i, label in enumerate(labels) if label]
+    handles += [
+        Line2D([], [], color=colours[name], label=name, **_dashes(index)) for index, name in enumerate(constant)
     ]
-    handles += [Line2D([], [], color="0.35", label=name, **_dashes(index)) for index, name in enumerate(constant)]
-    if levels:
-        handles.append(Line2D([], [], color="0.2", label="test subjects"))
+    if labels:
+        handles.append(Line2D([], [], label="test subjects", **grey))
         if (scores["split"] == "validation").any():
-            handles.append(Line2D([], [], color="0.2", alpha=0.35, linewidth=0.9, label="validation subjects"))
+            handles.append(Line2D([], [], alpha=0.35, linewidth=0.9, label="validation subjects", **grey))
         handles.append(Line2D([], [], label="reported setting", **RING))
     return handles
 
 
 def read(path: Path) -> pd.DataFrame:
-    """scores.csv with L and s as numbers; a grid that names neither has columns of nan."""
-    scores = records.read_csv(path, ["method", "setting", "split"], list(METRICS))
-    for key in ("L", "s"):
-        scores[key] = pd.to_numeric(scores[key]) if key in scores else np.nan
-    return scores
+    """scores.csv; a method's settings are looked up by their names."""
+    return records.read_csv(path, ["method", "setting", "split"], [*WITH_MASKS, *WITHOUT_MASKS])
 
 
 def arguments() -> argparse.ArgumentParser:

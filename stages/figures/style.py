@@ -1,6 +1,7 @@
 """How every figure looks, and how it is saved: PNG, SVG and PDF, the same bytes on every run."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
@@ -13,8 +14,9 @@ from matplotlib.figure import Figure
 from stages.data.store import replacing
 
 FORMATS = ("png", "svg", "pdf")
-# Okabe and Ito's colours, in an order whose grey values differ too: told apart by the colour-blind and in print.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe and Ito's colours, in an order whose grey values differ too: told apart by the colour-blind and in print. The
+# last three, for benchmarks of many methods, are Tol's "muted" ones that are least like them.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#332288")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # Even steps of lightness, so a map reads the same in grey.
 MAP_COLOURS = "inferno"
@@ -59,13 +61,21 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     plt.close(figure)
 
 
-def sequence_title(channel: str) -> str:
-    """A channel's name as it is printed: T1, T1ce, T2, FLAIR; other names as they are."""
-    return {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}.get(channel, channel)
+def method_colours(methods: Iterable[str]) -> dict[str, str]:
+    """Each method's colour, by its place in params.yaml and so the same in every figure of a benchmark."""
+    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(methods)}
+
+
+def channel_title(channel: str) -> str:
+    """A channel's name as it is printed: T1, T1ce, T2, FLAIR, X-ray; other names as they are."""
+    return {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR", "xray": "X-ray"}.get(channel, channel)
 
 
 def setting_title(setting: str) -> str:
-    """A setting's name as it is printed: `L500_s100` is `L = 500, s = 100`; `default`, the only one, is nothing."""
+    """A setting's name as it is printed; `default`, the only one of its method, is nothing.
+
+    `L500_s100` is `L = 500, s = 100`, `view-equalised` is `view = equalised`, `k-5` is `k = -5`.
+    """
     if setting == "default":
         return ""
-    return ", ".join(re.sub(r"^([A-Za-z]+)(?=[-.\d])", r"\1 = ", part) for part in setting.split("_"))
+    return ", ".join(re.sub(r"^([A-Za-z]+)(?:-(?=[a-z])|(?=[-.\d]))", r"\1 = ", part) for part in setting.split("_"))

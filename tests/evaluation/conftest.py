@@ -4,6 +4,7 @@ import argparse
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stages.data.store import StoreWriter
@@ -68,6 +69,14 @@ class Benchmark:
                     path = root / "maps" / method / setting_name(setting) / split / "maps.npy"
                     write_maps(path, masks, quality, seed=number)
 
+    def remove_masks(self):
+        """Make it a data set without masks, whose manifests count no lesion pixels; maps and labels stay."""
+        for split in self.splits:
+            folder = self.root / "data" / split
+            (folder / "masks.npy").unlink()
+            manifest = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+            manifest.assign(lesion_pixels=0).to_csv(folder / "manifest.csv", index=False)
+
     def score(self, method, setting, output=None):
         """Run the stage `score`."""
         scores.main(
@@ -103,3 +112,10 @@ class Benchmark:
 @pytest.fixture
 def benchmark(tmp_path):
     return Benchmark(tmp_path)
+
+
+@pytest.fixture
+def unmasked(tmp_path):
+    result = Benchmark(tmp_path / "unmasked")
+    result.remove_masks()
+    return result

@@ -111,13 +111,30 @@ def test_wrong_maps_are_refused_with_their_file(benchmark):
         benchmark.score("ready-made", "default")
 
 
-def test_data_of_another_size_or_without_masks_are_refused(benchmark):
+def test_data_of_another_size_are_refused(benchmark):
     benchmark.parameters["data"]["size"] = 64
     with pytest.raises(InputError, match=r"data\.size says 64"):
         benchmark.score("ready-made", "default")
-    (benchmark.root / "data/validation/masks.npy").unlink()
-    with pytest.raises(InputError, match=r"no masks\.npy"):
-        benchmark.score("ready-made", "default")
+
+
+def test_without_masks_the_means_of_the_maps_are_what_there_is(benchmark, unmasked):
+    benchmark.score("ready-made", "default")
+    unmasked.score("ready-made", "default")
+    masked = records.read_slice_scores(benchmark.root / "scores/ready-made/default/test.csv")
+    frame = records.read_slice_scores(unmasked.root / "scores/ready-made/default/test.csv")
+    for column in ("slice_id", "subject_id", "label", "mean_map", "otsu"):
+        assert frame[column].tolist() == masked[column].tolist(), column
+    assert (frame["scored"] == 0).all()
+    assert frame[["dice_average_otsu", "dice_own_otsu", "auroc", "average_otsu"]].isna().all(axis=None)
+    assert masked["scored"].any(), "the case that the test is about"
+
+
+def test_without_masks_counted_lesion_pixels_do_not_make_a_slice_scored():
+    masks = np.zeros((2, 32, 32), np.uint8)
+    masks[0, :8, :8] = 1
+    frame = scores.score_slices(masks.astype(np.float16), None, manifest_of(masks), 20, "maps.npy")
+    assert frame["scored"].tolist() == [0, 0]
+    assert frame["average_otsu"].isna().all()
 
 
 def test_the_command_says_one_sentence_and_exits_with_1(benchmark):

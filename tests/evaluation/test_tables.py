@@ -1,62 +1,18 @@
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from stages.errors import InputError
-from stages.evaluation import records, tables
+from stages.evaluation import records, summary, tables
 
 
 @pytest.fixture
 def scored(benchmark):
     benchmark.score_all()
     return benchmark
-
-
-def slice_scores(**columns):
-    base = {
-        "slice_id": ["a", "b", "c", "d"],
-        "subject_id": ["s1", "s1", "s2", "s2"],
-        "label": [0, 1, 1, 1],
-        "lesion_pixels": [0, 1, 50, 60],
-        "otsu": [0.1, 0.2, 0.3, 0.5],
-        "average_otsu": [0.4] * 4,
-        "dice_average_otsu": [None, 0.0, 0.6, 0.8],
-        "dice_own_otsu": [None, 0.1, 0.5, 0.6],
-        "auroc": [None, 0.5, 0.9, 1.0],
-        "mean_map": [0.01, 9, 9, 9],
-        "scored": [0, 0, 1, 1],
-    }
-    return pd.DataFrame(base | columns).astype(
-        {name: float for name in ("dice_average_otsu", "dice_own_otsu", "auroc")}
-    )
-
-
-def test_each_metric_averages_over_its_own_slices():
-    summary = tables.summarise(slice_scores())
-    assert summary == pytest.approx(
-        {
-            "slices": 4,
-            "scored": 2,
-            "dice_average_otsu": 0.7,
-            "dice_own_otsu": 0.55,
-            "auroc": 0.95,
-            "dice_average_otsu_all": 1.4 / 3,
-            "dice_own_otsu_all": 0.4,
-            "auroc_all": 0.8,
-            "healthy_mean_map": 0.01,
-            "average_otsu": 0.4,
-        }
-    )
-
-
-def test_one_subject_has_intervals_without_width():
-    frame = slice_scores(subject_id=["s1"] * 4)
-    ends, summary = tables.intervals(frame, 50, seed=0), tables.summarise(frame)
-    assert ends["subjects"] == 1
-    for metric in tables.METRICS:
-        assert ends[f"{metric}_low"] == pytest.approx(summary[metric])
-        assert ends[f"{metric}_high"] == pytest.approx(summary[metric])
 
 
 def test_the_tables_hold_the_grid_and_nothing_else(scored):
@@ -92,25 +48,27 @@ def test_the_comparison_is_on_test_at_the_setting_of_validation(scored):
     }
     assert best == {"validation": "L20_s0", "test": "L10_s0.5"}, "the case that the test is about"
     row = comparison.loc["diffusion"]
-    assert row[["setting", "chosen_on"]].tolist() == ["L20_s0", "validation"]
+    assert row[["setting", "chosen_on"]].tolist() == ["L20_s0", "validation (Dice)"]
     assert comparison.loc["ready-made", ["setting", "chosen_on"]].tolist() == ["default", "params.yaml"]
-    for metric in tables.METRICS:
+    for metric in summary.METRICS:
         assert row[metric] == pytest.approx(frame.at[("diffusion", "L20_s0", "test"), metric])
         assert row[f"{metric}_low"] <= row[metric] <= row[f"{metric}_high"]
-    assert row[["subjects", "slices", "scored"]].tolist() == [3, 18, 9]
+    assert row[["subjects", "slices", "diseased", "scored"]].tolist() == [3, 18, 12, 9]
+    slices = records.read_slice_scores(scored.root / "scores/diffusion/L20_s0/test.csv")
+    assert row["image_auroc"] == pytest.approx(roc_auc_score(slices["label"], slices["mean_map"]), abs=1e-7)
     metrics = json.loads((scored.root / "metrics.json").read_text())
     assert metrics["diffusion"]["auroc"] == pytest.approx(row["auroc"], abs=1e-6)
     assert list(metrics) == ["diffusion", "ready-made"]
     text = (scored.root / "tables/comparison.md").read_text()
     numbers = "{:.3f} [{:.3f}, {:.3f}]".format(*row[["auroc", "auroc_low", "auroc_high"]])
-    assert "| diffusion | L20_s0 | validation | " in text
-    assert numbers in text
+    assert "| diffusion | L20_s0 | validation (Dice) | " in text
+    assert numbers.replace(" ", "** ", 1) in text, "the better of two methods is bold"
 
 
 def test_tabulating_twice_gives_the_same_bytes(scored):
     scored.tabulate()
     scored.tabulate(output=scored.root / "again")
-    for name in ("scores.csv", "comparison.csv", "comparison.md"):
+    for name in ("scores.csv", "comparison.csv", "comparison.md", "comparison.tex"):
         assert (scored.root / "tables" / name).read_bytes() == (scored.root / "again" / name).read_bytes()
     assert (scored.root / "metrics.json").read_bytes() == (scored.root / "again/metrics.json").read_bytes()
 
@@ -154,9 +112,67 @@ def test_damaged_scores_are_refused_with_their_file(scored, change, complaint):
         scored.tabulate()
 
 
-def test_a_metric_without_slices_is_a_dash_and_no_metric():
-    frame = slice_scores(label=[1, 1, 1, 1], dice_average_otsu=[0.1] * 4, dice_own_otsu=[0.1] * 4, auroc=[0.5] * 4)
-    scores = pd.DataFrame([{"method": "m", "setting": "default", "split": "test"}])
-    comparison = tables.compare({"m": {"grid": [{}], "setting": {}}}, scores, lambda *_: frame, 20, 0)
-    assert tables.markdown(comparison).splitlines()[2].endswith("| - |")
-    assert "healthy_mean_map" not in tables.flat_metrics(comparison)["m"]
+def test_words_have_a_column_of_the_table(scored):
+    scored.parameters["methods"] = {
+        "diffusion": {"grid": [{"L": [10], "s": [0.5]}], "setting": {"L": 10, "s": 0.5}},
+        "intensity": {"grid": [{"view": ["plain", "equalised"]}], "setting": "validation"},
+    }
+    source = scored.root / "scores/diffusion"
+    for setting, of in (("view-plain", "L10_s0"), ("view-equalised", "L20_s0")):
+        target = scored.root / "scores/intensity" / setting
+        target.mkdir(parents=True)
+        for split in scored.splits:
+            (target / f"{split}.csv").write_bytes((source / of / f"{split}.csv").read_bytes())
+    scored.tabulate()
+    frame = pd.read_csv(scored.root / "tables/scores.csv", dtype=str, keep_default_na=False)
+    assert frame[["setting", "L", "s", "view"]].to_numpy().tolist()[::2] == [
+        ["L10_s0.5", "10", "0.5", ""],
+        ["view-plain", "", "", "plain"],
+        ["view-equalised", "", "", "equalised"],
+    ]
+    comparison = pd.read_csv(scored.root / "tables/comparison.csv").set_index("method")
+    assert comparison.at["intensity", "setting"] == "view-equalised"
+
+
+def test_a_key_named_like_a_column_is_refused(scored):
+    scored.parameters["methods"] = {"mine": {"grid": [{"split": [1]}], "setting": {"split": 1}}}
+    (scored.root / "scores/diffusion/L10_s0").rename(scored.root / "scores/diffusion/split1")
+    (scored.root / "scores/diffusion").rename(scored.root / "scores/mine")
+    with pytest.raises(InputError, match=r"methods\.mine\.grid has a key 'split'"):
+        scored.tabulate()
+
+
+def test_without_masks_the_image_level_chooses_and_the_tables_say_what_is_not_there(unmasked):
+    unmasked.score_all()
+    unmasked.tabulate()
+    frame = pd.read_csv(unmasked.root / "tables/scores.csv").set_index(["method", "setting", "split"])
+    assert frame[["dice_average_otsu", "auroc", "auroc_all", "average_otsu"]].isna().all(axis=None)
+    on_validation = frame.loc["diffusion"].xs("validation", level="split")["image_auroc"]
+    for setting, value in on_validation.items():
+        slices = records.read_slice_scores(unmasked.root / "scores/diffusion" / setting / "validation.csv")
+        assert value == pytest.approx(roc_auc_score(slices["label"], slices["mean_map"]), abs=1e-7)
+    comparison = pd.read_csv(unmasked.root / "tables/comparison.csv").set_index("method")
+    row = comparison.loc["diffusion"]
+    assert row[["setting", "chosen_on"]].tolist() == [on_validation.idxmax(), "validation (image AUROC)"]
+    assert row["image_auroc_low"] <= row["image_auroc"] <= row["image_auroc_high"]
+    text = (unmasked.root / "tables/comparison.md").read_text()
+    assert text.splitlines()[0] == (
+        "| method | setting | chosen on | image AUROC | healthy mean map | mean map, healthy / diseased |"
+    )
+    assert "no masks of its lesions, so there are neither Dice nor AUROC over pixels" in text
+    assert "Dice (" not in (unmasked.root / "tables/comparison.tex").read_text()
+    metrics = json.loads((unmasked.root / "metrics.json").read_text())
+    assert set(metrics["diffusion"]) == {"image_auroc", "healthy_mean_map", "diseased_mean_map", "mean_map_ratio"}
+
+
+def test_every_method_is_compared_on_the_same_slices_and_resamples():
+    rng = np.random.default_rng(0)
+    methods = {"one": {"grid": [{}], "setting": {}}, "other": {"grid": [{}], "setting": {}}}
+    frame = pd.DataFrame({"slice_id": [str(n) for n in range(40)], "subject_id": np.repeat(list("abcd"), 10)})
+    frame = frame.assign(label=[0, 1] * 20, lesion_pixels=50, otsu=0.1, average_otsu=0.1, scored=[0, 1] * 20)
+    frame = frame.assign(dice_average_otsu=0.5, dice_own_otsu=0.5, auroc=0.5, mean_map=rng.uniform(size=40))
+    scores = pd.DataFrame({"method": list(methods), "setting": "default", "split": "test"})
+    comparison = tables.compare(methods, scores, lambda *_: frame, 50, 0)
+    one, other = comparison.drop(columns="method").to_dict("records")
+    assert one == other
+    assert one["image_auroc_low"] < one["image_auroc_high"]

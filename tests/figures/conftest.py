@@ -7,7 +7,6 @@ import pytest
 from stages.data.store import StoreWriter
 
 SIZE = 32
-CHANNELS = ["t1", "flair"]
 SETTINGS = {"diffusion": "L20_s5", "ready-made": "default"}
 
 
@@ -34,3 +33,15 @@ def results(tmp_path):
     comparison = {"method": SETTINGS.keys(), "setting": SETTINGS.values(), "average_otsu": 0.3}
     pd.DataFrame(comparison).to_csv(tmp_path / "comparison.csv", index=False)
     return tmp_path
+
+
+@pytest.fixture
+def unmasked(results):
+    """The same without masks: no masks.npy, no lesion pixels, no thresholds, one position for all."""
+    (results / "data/test/masks.npy").unlink()
+    for path, change in (
+        (results / "data/test/manifest.csv", {"lesion_pixels": 0, "position": 0}),
+        (results / "comparison.csv", {"average_otsu": ""}),
+    ):
+        pd.read_csv(path, dtype=str, keep_default_na=False).assign(**change).to_csv(path, index=False)
+    return results

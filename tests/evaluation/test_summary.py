@@ -1,0 +1,114 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from stages.evaluation import bootstrap, summary
+
+
+def slice_scores(**columns):
+    base = {
+        "slice_id": ["a", "b", "c", "d"],
+        "subject_id": ["s1", "s1", "s2", "s2"],
+        "label": [0, 1, 1, 1],
+        "lesion_pixels": [0, 1, 50, 60],
+        "otsu": [0.1, 0.2, 0.3, 0.5],
+        "average_otsu": [0.4] * 4,
+        "dice_average_otsu": [None, 0.0, 0.6, 0.8],
+        "dice_own_otsu": [None, 0.1, 0.5, 0.6],
+        "auroc": [None, 0.5, 0.9, 1.0],
+        "mean_map": [0.01, 9, 9, 9],
+        "scored": [0, 0, 1, 1],
+    }
+    return pd.DataFrame(base | columns).astype(
+        {name: float for name in ("dice_average_otsu", "dice_own_otsu", "auroc")}
+    )
+
+
+def many(label, mean_map):
+    """Slices of ten subjects of which only the label and the mean of the map matter."""
+    label = np.asarray(label, int)
+    frame = pd.DataFrame({"subject_id": [f"s{n % 10}" for n in range(len(label))], "label": label, "scored": label})
+    columns = ("dice_average_otsu", "dice_own_otsu", "auroc", "average_otsu")
+    return frame.assign(mean_map=mean_map, **dict.fromkeys(columns, 0.5))
+
+
+def test_each_metric_averages_over_its_own_slices():
+    assert summary.summarise(slice_scores()) == pytest.approx(
+        {
+            "slices": 4,
+            "diseased": 3,
+            "scored": 2,
+            "dice_average_otsu": 0.7,
+            "dice_own_otsu": 0.55,
+            "auroc": 0.95,
+            "dice_average_otsu_all": 1.4 / 3,
+            "dice_own_otsu_all": 0.4,
+            "auroc_all": 0.8,
+            "healthy_mean_map": 0.01,
+            "diseased_mean_map": 9,
+            "image_auroc": 1,
+            "mean_map_ratio": 0.01 / 9,
+            "average_otsu": 0.4,
+        }
+    )
+
+
+@pytest.mark.parametrize("decimals", [1, 9])  # with ties and without
+def test_the_image_auroc_is_scikit_learns(decimals):
+    rng = np.random.default_rng(decimals)
+    label = rng.random(300) < 0.6
+    frame = many(label, mean_map=np.round(rng.uniform(size=300) + 0.2 * label, decimals))
+    expected = roc_auc_score(frame["label"], frame["mean_map"])
+    assert 0.5 < expected < 0.95
+    assert summary.summarise(frame)["image_auroc"] == pytest.approx(expected, abs=1e-12)
+    ends = summary.intervals(frame, 200, seed=0)
+    assert ends["image_auroc_low"] < expected < ends["image_auroc_high"]
+
+
+def test_the_interval_of_the_ratio_is_that_of_the_plain_loop():
+    rng = np.random.default_rng(1)
+    label = rng.random(120) < 0.5
+    frame = many(label, mean_map=rng.uniform(size=120) + label)
+    ends = summary.intervals(frame, 100, seed=2)
+    names, draws = np.unique(frame["subject_id"]), bootstrap.resample_subjects(10, 100, seed=2)
+    ratios = []
+    for draw in draws:
+        resample = pd.concat([frame[frame["subject_id"] == name] for name in np.repeat(names, draw)])
+        means = resample.groupby("label")["mean_map"].mean()
+        ratios.append(means[0] / means[1])
+    expected = tuple(np.quantile(ratios, [0.025, 0.975]))
+    assert (ends["mean_map_ratio_low"], ends["mean_map_ratio_high"]) == pytest.approx(expected)
+
+
+def test_the_ratio_forgets_the_unit_and_needs_maps_with_a_zero():
+    frame = slice_scores(mean_map=[0.5, 1.0, 2.0, 3.0])
+    assert summary.summarise(frame)["mean_map_ratio"] == 0.25
+    other = summary.summarise(frame.assign(mean_map=frame["mean_map"] * 1000))
+    assert (other["mean_map_ratio"], other["healthy_mean_map"]) == (0.25, 500)
+    for below_zero in ([-0.5, 1, 2, 3], [0.5, -1, -2, -3], [0, 0, 0, 0]):
+        assert np.isnan(summary.summarise(slice_scores(mean_map=below_zero))["mean_map_ratio"])
+
+
+def test_without_masks_two_metrics_of_the_headline_remain():
+    nothing = [None] * 4
+    frame = slice_scores(
+        lesion_pixels=0, scored=0, dice_average_otsu=nothing, dice_own_otsu=nothing, auroc=nothing, average_otsu=np.nan
+    )
+    found = summary.summarise(frame)
+    assert [name for name in summary.TITLES if np.isnan(found[name])] == list(summary.NEEDS_MASKS)
+    ends = summary.intervals(frame, 20, seed=0)
+    assert np.isnan([ends["auroc_low"], ends["auroc_high"]]).all()
+
+
+def test_a_split_of_one_class_has_no_image_auroc():
+    assert np.isnan(summary.summarise(slice_scores(label=[1, 1, 1, 1]))["image_auroc"])
+
+
+def test_one_subject_has_intervals_without_width():
+    frame = slice_scores(subject_id=["s1"] * 4)
+    ends, found = summary.intervals(frame, 50, seed=0), summary.summarise(frame)
+    assert ends["subjects"] == 1
+    for metric in summary.METRICS:
+        assert ends[f"{metric}_low"] == pytest.approx(found[metric])
+        assert ends[f"{metric}_high"] == pytest.approx(found[metric])

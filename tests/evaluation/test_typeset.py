@@ -1,0 +1,122 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.evaluation import summary, typeset
+
+
+def comparison(methods=("diffusion", "vae", "intensity"), **columns):
+    """Three methods: the last is best where higher is better and worst where lower is."""
+    rows = pd.DataFrame({"method": methods, "setting": ["L500_s100", "default", "view-equalised"]})
+    rows = rows.assign(chosen_on="params.yaml", subjects=5, slices=40, diseased=30, scored=20, average_otsu=0.2)
+    for metric in summary.METRICS:
+        rows[metric] = columns.get(metric, [0.25, 0.5, 0.75])
+        rows[f"{metric}_low"], rows[f"{metric}_high"] = rows[metric] - 0.125, rows[metric] + 0.125
+    return rows
+
+
+def cells(latex):
+    """The rows of the tabular as lists of cells, after the checks that a compiler would make of them."""
+    lines = [line for line in latex.splitlines() if not line.startswith("%")]
+    body = "\n".join(lines)
+    depth = 0
+    for brace in re.sub(r"\\[{}]", "", body):
+        depth += (brace == "{") - (brace == "}")
+        assert depth >= 0, "a brace closes what nothing opened"
+    assert depth == 0
+    assert re.findall(r"\\(begin|end){tabular}", body) == ["begin", "end"]
+    commands = {"toprule", "midrule", "bottomrule", "shortstack", "textbf", "texttt", "scriptsize", "begin", "end"}
+    commands |= {"textbackslash", "textasciitilde", "textasciicircum"}
+    assert set(re.findall(r"\\([A-Za-z]+)", body)) <= commands
+    plain = re.sub(r"\\[&%$#_{}\\]", "", body)
+    assert not re.findall(r"[%$#_~^]", plain), "a special character stands unescaped"
+    columns = re.search(r"\\begin{tabular}{(\w+)}", body).group(1)
+    rows = [line.removesuffix(r" \\") for line in lines if line.endswith(r"\\")]
+    rows = [re.split(r"(?<!\\)&", row) for row in rows]
+    assert {len(row) for row in rows} == {len(columns)}
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_latex_is_a_booktabs_tabular_of_two_lines_a_method():
+    text = typeset.latex(comparison())
+    head, *rows = cells(text)
+    assert [text.index(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == sorted(
+        text.index(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")
+    )
+    assert head[0] == "Method"
+    assert head[2] == r"\shortstack{Dice \\ (average Otsu)}"
+    assert len(head) == 2 + len(summary.TITLES)
+    assert [row[:2] for row in rows] == [
+        ["diffusion", r"\texttt{L500\_s100}"],
+        ["", ""],
+        ["vae", r"\texttt{default}"],
+        ["", ""],
+        ["intensity", r"\texttt{view-equalised}"],
+        ["", ""],
+    ]
+    assert rows[0][2] == "0.250"
+    assert rows[1][2] == r"{\scriptsize [0.125, 0.375]}"
+
+
+def test_the_best_is_bold_at_the_end_that_is_better():
+    _, *rows = cells(typeset.latex(comparison()))
+    bold = {
+        metric: [row[2 + index].startswith(r"\textbf{") for row in rows[::2]]
+        for index, metric in enumerate(summary.TITLES)
+    }
+    assert bold.pop("mean_map_ratio") == [True, False, False], "lower is better"
+    assert bold.pop("healthy_mean_map") == [False] * 3, "methods' units differ"
+    assert set(bold) == set(summary.HIGHER_IS_BETTER)
+    assert list(bold.values()) == [[False, False, True]] * 4
+
+
+def test_ties_as_printed_are_bold_together_and_one_method_is_not():
+    table = comparison(auroc=[0.9001, 0.9004, 0.5], image_auroc=[0.9, np.nan, np.nan])
+    assert typeset.best(table, "auroc") == [True, True, False]
+    assert typeset.best(table, "image_auroc") == [False, False, False]
+    assert typeset.best(comparison(auroc=[np.nan, 0.2, 0.3]), "auroc") == [False, False, True]
+
+
+@pytest.mark.parametrize("name", ["a_b & 50% #1", "}x{^2~$y$", "back\\slash"])
+def test_names_are_escaped(name):
+    _, *rows = cells(typeset.latex(comparison(methods=[name, "b", "c"])))
+    escapes = {r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^"}
+    read = rows[0][0]
+    for command, character in escapes.items():
+        read = read.replace(command, f"\0{ord(character)}\0")
+    read = re.sub(r"\\(.)", r"\1", read)
+    assert re.sub("\0(\\d+)\0", lambda found: chr(int(found.group(1))), read) == name
+
+
+def test_columns_without_any_value_are_left_out_and_single_ones_are_dashes():
+    nothing = [np.nan] * 3
+    table = comparison(dice_average_otsu=nothing, dice_own_otsu=nothing, auroc=[np.nan, 0.5, 0.6])
+    head, first, ends, *_ = cells(typeset.latex(table))
+    assert head[2:4] == [r"\shortstack{AUROC}", r"\shortstack{Image AUROC}"]
+    assert (first[2], ends[2]) == ("--", "")
+    markdown = typeset.markdown(table).splitlines()
+    assert "Dice" not in markdown[0]
+    assert markdown[2].startswith("| diffusion | L500_s100 | params.yaml | - | 0.250 [0.125, 0.375] |")
+    assert {line.count("|") for line in markdown[:5]} == {3 + 4 + 1}
+
+
+def test_a_value_without_interval_stands_alone():
+    table = comparison()
+    table[["image_auroc_low", "image_auroc_high"]] = np.nan
+    assert "| **0.750** |" in typeset.markdown(table)
+    assert cells(typeset.latex(table))[2][5] == ""
+
+
+def test_mean_maps_of_any_unit_keep_their_digits():
+    text = typeset.markdown(comparison(healthy_mean_map=[0.00012345, 0.036, 123.4]))
+    assert [re.search(rf"\| {value} \[", text) is not None for value in (r"0\.000123", r"0\.0360", "123")] == [True] * 3
+
+
+def test_the_notes_say_over_what_the_numbers_are_taken():
+    text = typeset.markdown(comparison())
+    assert "5 subjects, 40 slices, 30 of them diseased" in text
+    assert "over the 20 scored slices" in text
+    assert "no masks" not in text
+    assert text.splitlines()[-1] in typeset.latex(comparison())
