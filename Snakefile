@@ -4,7 +4,8 @@
 #   snakemake --config run=smoke -- tables                   one benchmark, up to its tables
 #   snakemake --workflow-profile profiles/slurm              on a cluster
 #
-# workflow/rules has one file a chapter, in the order data flows; each rule runs the stage module of its name.
+# workflow/rules has one file a chapter, in the order data flows; a rule runs the stage module of its name, or that of its
+# data set's reader, its network, its method.
 
 from snakemake.utils import min_version
 
@@ -28,6 +29,7 @@ wildcard_constraints:
     benchmark=one_of(config["benchmarks"]),
     split="train|validation|test",
     method="[a-z0-9-]+",
+    network="[a-z0-9_]+",
     setting="[A-Za-z0-9.+_-]+",
 
 

@@ -15,6 +15,9 @@ from typing import TypeAlias
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from stages import imports
+from stages.errors import InputError
+
 SCHEMA = Path(__file__).resolve().parents[1] / "workflow" / "schemas" / "params.schema.yaml"
 KINDS = {
     "object": "a section of keys",
@@ -66,7 +69,7 @@ def _in_words(error: ValidationError) -> Iterator[Problem]:
     if kind == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         for key in value:
-            if key not in known:
+            if key not in known and not _is_own_section(path, key):
                 close = get_close_matches(str(key), known, n=1, cutoff=0.6)
                 hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
                 yield (*path, key), f"is not a known key; {hint}"
@@ -94,6 +97,12 @@ def _in_words(error: ValidationError) -> Iterator[Problem]:
         yield path, f"cannot be {_shown(value)}{_meaning(error)}"
 
 
+def _is_own_section(path: tuple[str | int, ...], key: str) -> bool:
+    """Whether a key is the section of a network or reader that somebody has added: theirs to check."""
+    package = {(): "training", ("data",): "data"}.get(path)
+    return package is not None and imports.exists(f"stages.{package}.{key}")
+
+
 def _shown(value: object) -> str:
     """A value as the user wrote it, with its kind where YAML may have surprised them."""
     if value is None:
@@ -114,37 +123,83 @@ def _meaning(error: ValidationError) -> str:
     return f" ({description})" if description else ""
 
 
+# The keys that each detector of this project takes its setting from.
+GRID_KEYS = {
+    "ddim": {"L", "s"},
+    "ddpm": {"L", "s"},
+    "classifier_free": {"L", "w"},
+    "vae": set(),
+    "fixed_point_gan": set(),
+    "intensity": {"view"},
+}
+
+
 def cross_problems(parameters: dict, name: str) -> Iterator[Problem]:
     """What one number says against another, in the parameters of benchmark `name`, which fit the schema."""
-    yield from _data_problems(parameters, name)
+    data = parameters["data"]
+    if data["reader"] not in data:
+        yield ("data", data["reader"]), "is missing: it holds the recipe of data.reader"
+        return
+    yield from _module_problems(("data", "reader"), f"stages.data.{data['reader']}", "RAW_DATA")
+    if data["reader"] == "brats":
+        yield from _brats_problems(parameters)
+    if "phantom" in parameters:
+        yield from _phantom_problems(parameters, name)
     for network in ("ddpm", "classifier"):
         yield from _network_problems(parameters, network)
+    yield from _adversarial_problems(parameters)
     yield from _diffusion_problems(parameters)
     for method in parameters["methods"]:
         yield from _method_problems(parameters, method)
 
 
-def _data_problems(parameters: dict, name: str) -> Iterator[Problem]:
-    data, split = parameters["data"], parameters["data"]["split"]
-    if data["pad"] % data["size"]:
-        yield ("data", "pad"), f"must be a multiple of data.size, but {data['pad']} is none of {data['size']}"
-    if data["slices"][0] > data["slices"][1]:
-        yield ("data", "slices"), f"must not end before they begin: {data['slices']}"
-    if data["percentiles"][0] >= data["percentiles"][1]:
-        yield ("data", "percentiles"), f"must ascend, not {data['percentiles']}"
-    if "phantom" not in parameters:
-        return
-    phantom, folder = parameters["phantom"], f"data/{name}"
+def _module_problems(path: tuple, module: str, constant: str) -> Iterator[Problem]:
+    """What is wrong with a module that params.yaml names."""
+    try:
+        imports.constant(module, constant)
+    except InputError as error:
+        yield path, f"names what cannot be used: {error}"
+
+
+def _brats_problems(parameters: dict) -> Iterator[Problem]:
+    data = parameters["data"]
+    recipe = data["brats"]
+    if recipe["pad"] % data["size"]:
+        yield (
+            ("data", "brats", "pad"),
+            f"must be a multiple of data.size, but {recipe['pad']} is none of {data['size']}",
+        )
+    if recipe["slices"][0] > recipe["slices"][1]:
+        yield ("data", "brats", "slices"), f"must not end before they begin: {recipe['slices']}"
+    if recipe["percentiles"][0] >= recipe["percentiles"][1]:
+        yield ("data", "brats", "percentiles"), f"must ascend, not {recipe['percentiles']}"
+
+
+def _phantom_problems(parameters: dict, name: str) -> Iterator[Problem]:
+    phantom, data, folder = parameters["phantom"], parameters["data"], f"data/{name}"
     if data["folder"] != folder:
         yield ("data", "folder"), f"must be {folder} in a benchmark with a phantom, not {data['folder']}"
-    if phantom["cases"] < sum(split.values()):
-        yield ("phantom", "cases"), f"must be enough for data.split, {sum(split.values())}, not {phantom['cases']}"
-    if max(phantom["shape"][:2]) > data["pad"]:
-        yield ("phantom", "shape"), f"must fit into data.pad = {data['pad']} along x and y, not {phantom['shape']}"
-    if data["slices"][1] >= phantom["shape"][2]:
+    reader = {"brain": "brats", "chest": "chexpert"}[phantom["anatomy"]]
+    if data["reader"] != reader:
         yield (
-            ("data", "slices"),
-            f"must end before phantom.shape's z = {phantom['shape'][2]}, not {data['slices']}",
+            ("data", "reader"),
+            f"must be {reader} where phantom.anatomy is {phantom['anatomy']}, not {data['reader']}",
+        )
+        return
+    if phantom["anatomy"] == "chest":
+        return
+    asked, recipe = sum(data["split"].values()), data["brats"]
+    if phantom["cases"] < asked:
+        yield ("phantom", "cases"), f"must be enough for data.split, {asked}, not {phantom['cases']}"
+    if max(phantom["shape"][:2]) > recipe["pad"]:
+        yield (
+            ("phantom", "shape"),
+            f"must fit into data.brats.pad = {recipe['pad']} along x and y, not {phantom['shape']}",
+        )
+    if recipe["slices"][1] >= phantom["shape"][2]:
+        yield (
+            ("data", "brats", "slices"),
+            f"must end before phantom.shape's z = {phantom['shape'][2]}, not {recipe['slices']}",
         )
 
 
@@ -171,6 +226,24 @@ def _network_problems(parameters: dict, name: str) -> Iterator[Problem]:
             yield (name, "network", key), f"must divide every width with attention, but {width} is one"
 
 
+def _adversarial_problems(parameters: dict) -> Iterator[Problem]:
+    """The VAE's and the GAN's networks halve the image a fixed number of times."""
+    size, gan = parameters["data"]["size"], parameters["fixed_point_gan"]
+    halvings = {
+        ("vae", "network", "widths"): len(parameters["vae"]["network"]["widths"]),
+        ("fixed_point_gan", "discriminator", "layers"): gan["discriminator"]["layers"],
+    }
+    for path, count in halvings.items():
+        if _in_use(parameters, path[0]) and (size % 2**count or size < 2**count):
+            yield path, f"must be fewer: data.size = {size} cannot be halved {count} times"
+    if _in_use(parameters, "fixed_point_gan") and (size % 4 or size < 8):
+        yield ("data", "size"), f"must be a multiple of 4 from 8 on for fixed_point_gan, not {size}"
+
+
+def _in_use(parameters: dict, detector: str) -> bool:
+    return any(method.get("detector") == detector for method in parameters["methods"].values())
+
+
 def _diffusion_problems(parameters: dict) -> Iterator[Problem]:
     diffusion, detection = parameters["diffusion"], parameters["detection"]
     for key in ("beta", "intensity"):
@@ -187,10 +260,12 @@ def _diffusion_problems(parameters: dict) -> Iterator[Problem]:
 
 def _method_problems(parameters: dict, name: str) -> Iterator[Problem]:
     method, path = parameters["methods"][name], ("methods", name)
-    if "encode_class" in method:
-        yield from _guidance_problems(parameters, path, method)
+    detector, split = method.get("detector"), parameters["data"]["split"]["validation"]
+    if detector is not None:
+        yield from _module_problems((*path, "detector"), f"stages.detection.{detector}", "NETWORKS")
+    yield from _grid_problems(parameters, path, method)
     if method["setting"] == "validation":
-        if parameters["data"]["split"]["validation"] == 0:
+        if not (sum(split.values()) if isinstance(split, dict) else split):
             yield (*path, "setting"), "cannot be chosen on validation: data.split.validation is 0"
     elif not any(_holds(block, method["setting"]) for block in method["grid"]):
         yield (*path, "setting"), f"must be one setting of the grid, not {method['setting']}"
@@ -200,22 +275,45 @@ def _holds(block: dict, setting: dict) -> bool:
     return block.keys() == setting.keys() and all(setting[key] in block[key] for key in block)
 
 
-def _guidance_problems(parameters: dict, path: tuple, method: dict) -> Iterator[Problem]:
-    for key in ("encode_class", "decode_class"):
-        if method[key] == "none" and parameters["ddpm"]["training"]["label_dropout"] == 0:
-            problem = "cannot be none where ddpm.training.label_dropout is 0: no training image goes without its class"
-            yield (*path, key), problem
+def _grid_problems(parameters: dict, path: tuple, method: dict) -> Iterator[Problem]:
+    """What this project's own detectors ask of their classes and grids; others take what they are given."""
+    detector, options = method.get("detector"), method.get("options", {})
+    if "encode_class" in options and not all("L" in block for block in method["grid"]):
+        yield (*path, "grid"), "must name L, since options.encode_class asks for images encoded to it"
+        return
+    if detector not in GRID_KEYS:
+        return
+    needs_no_class = [(*path, "options", key) for key, value in options.items() if value == "none"]
+    if detector == "classifier_free":
+        needs_no_class.append((*path, "detector"))
+    if parameters["ddpm"]["training"]["label_dropout"] == 0:
+        for key in needs_no_class:
+            problem = "cannot work without a class where ddpm.training.label_dropout is 0: every training image has one"
+            yield key, problem
+    if detector == "intensity" and options["channel"] not in parameters["data"]["channels"]:
+        known = ", ".join(parameters["data"]["channels"])
+        yield (*path, "options", "channel"), f"must be one of data.channels, {known}, not {options['channel']}"
+    keys = GRID_KEYS[detector]
     for index, block in enumerate(method["grid"]):
-        if set(block) != {"L", "s"}:
-            yield (*path, "grid", index), f"must name L and s, not {', '.join(block) or 'nothing'}"
-        else:
+        if set(block) != keys:
+            wanted = " and ".join(sorted(keys)) or "nothing"
+            yield (*path, "grid", index), f"must name {wanted} for {detector}, not {', '.join(block) or 'nothing'}"
+            continue
+        for key in keys:
+            kind = str if key == "view" else int | float
+            for value in block[key]:
+                if not isinstance(value, kind):
+                    wanted = "words" if key == "view" else "numbers"
+                    yield (*path, "grid", index, key), f"must hold {wanted}, not {value}"
+                    return
+        if "L" in keys:
             yield from _level_problems(parameters, (*path, "grid", index, "L"), block)
 
 
 def _level_problems(parameters: dict, path: tuple, block: dict) -> Iterator[Problem]:
     stride = parameters["detection"]["stride"]
     limits = {"ddpm.training.max_level": parameters["ddpm"]["training"]["max_level"]}
-    if any(scale > 0 for scale in block["s"]):
+    if any(scale > 0 for scale in block.get("s", [])):
         limits["classifier.training.max_level"] = parameters["classifier"]["training"]["max_level"]
     least = 2 if parameters["detection"]["convention"] == "released-code" else 1
     for level in block["L"]:

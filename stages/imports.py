@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from stages.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "stages"
 
@@ -36,6 +38,35 @@ def fingerprint(module: str, root: Path = ROOT) -> str:
     for name in files(module, root):
         digest.update(name.encode() + b"\0" + (root / name).read_bytes())
     return digest.hexdigest()
+
+
+def exists(module: str, root: Path = ROOT) -> bool:
+    """Whether this project has such a module."""
+    return _path(module, root).is_file()
+
+
+def constant(module: str, name: str, default: object = None, root: Path = ROOT) -> object:
+    """A module's literal `name = ...`, read without importing it, so that the workflow stays quick to start.
+
+    Returns `default` where the module has no such name, unless that is None.
+
+    Raises:
+        InputError: there is no such module or name, or its value is more than a literal.
+    """
+    path = _path(module, root)
+    file = path.relative_to(root)
+    if not path.is_file():
+        raise InputError(f"{file} is not there: write it, or correct its name in params.yaml")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        names = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+        if any(isinstance(target, ast.Name) and target.id == name for target in names):
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError:
+                raise InputError(f"{file}: {name} must be a literal, since it is read without being run") from None
+    if default is None:
+        raise InputError(f"{file} lacks the literal {name}, by which the workflow knows what it needs")
+    return default
 
 
 @cache

@@ -12,33 +12,33 @@ from pathlib import Path
 
 import yaml
 
+from stages import imports
 from stages.checks import cross_problems, schema_problems
 from stages.errors import InputError
 
 FILE = "params.yaml"
 
 # The keys of the merged parameters that each rule's stage uses: changing one reruns these rules and what follows them.
+# `extract`, `train` and `detect` run a module by the name of a reader, network or method, whose own sections are added.
 STAGE_KEYS = {
-    "generate_brain_phantom": ["seed", "phantom"],
-    "extract_brats": [
+    "generate_phantom": ["seed", "phantom"],
+    "extract": [
         "seed",
+        "data.reader",
         "data.channels",
-        "data.percentiles",
-        "data.slices",
-        "data.pad",
         "data.size",
         "data.split",
         "data.published_slices",
         "data.on_bad_case",
     ],
-    "train_ddpm": ["seed", "data.size", "data.channels", "diffusion", "ddpm"],
-    "train_classifier": ["seed", "data.size", "data.channels", "diffusion", "classifier"],
+    "train": ["seed", "data.size", "data.channels"],
     "encode_ddim": ["seed", "data.size", "data.channels", "diffusion", "detection", "ddpm"],
-    "decode_ddim": ["seed", "data.size", "data.channels", "diffusion", "detection", "ddpm", "classifier"],
+    "detect": ["seed", "data.size", "data.channels", "detection.batch", "detection.weights", "detection.precision"],
     "score": ["data.size", "evaluation.lesion_pixels_at_256"],
     "tabulate": ["seed", "evaluation", "methods"],
     "plot_examples": ["data.size", "data.channels", "evaluation.lesion_pixels_at_256", "methods", "figures"],
     "plot_sensitivity": ["methods"],
+    "plot_comparison": ["methods"],
 }
 
 
@@ -116,8 +116,19 @@ def settings(method: dict) -> list[dict]:
 
 
 def setting_name(setting: dict) -> str:
-    """The name of a setting's folder: {"L": 500, "s": 100} is L500_s100, {} is default."""
-    return "_".join(f"{key}{value:g}" for key, value in setting.items()) or "default"
+    """The name of a setting's folder: {"L": 500, "s": 100} is L500_s100, {"view": "plain"} view-plain, {} default."""
+    parts = [f"{key}-{value}" if isinstance(value, str) else f"{key}{value:g}" for key, value in setting.items()]
+    return "_".join(parts) or "default"
+
+
+def splits(parameters: dict) -> list[str]:
+    """The splits that are scored: those of validation and test that have a subject (or an image of any class)."""
+    return [split for split in ("validation", "test") if total(parameters["data"]["split"][split])]
+
+
+def total(count: int | dict[str, int]) -> int:
+    """The size of a split that is given as one number, or as a number of images for each class."""
+    return sum(count.values()) if isinstance(count, dict) else count
 
 
 def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
@@ -126,30 +137,65 @@ def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
         {
             setting["L"]
             for method in parameters["methods"].values()
-            if "encode_class" in method and encode_class in (None, method["encode_class"])
+            if encode_class in (None, encoding(method)) and encoding(method)
             for setting in settings(method)
         }
     )
 
 
-def stage_section(parameters: dict, stage: str) -> dict:
+def encoding(method: dict) -> str | None:
+    """The class under which a method's slices are encoded to noise by DDIM; None where they are not."""
+    return method.get("options", {}).get("encode_class")
+
+
+def networks(method: dict, setting: dict) -> list[str]:
+    """The networks that a method needs at a setting: its detector's NETWORKS, the classifier only where s > 0."""
+    if "detector" not in method:
+        return []
+    needed = imports.constant(f"stages.detection.{method['detector']}", "NETWORKS")
+    return [name for name in needed if name != "classifier" or setting.get("s", 0) > 0]
+
+
+def network_sections(names: list[str]) -> list[str]:
+    """The sections of params.yaml from which networks are made: each its own, and what its SECTIONS says."""
+    found = [imports.constant(f"stages.training.{name}", "SECTIONS", default=(name,)) for name in names]
+    return list(dict.fromkeys(section for sections in found for section in sections))
+
+
+def stage_section(parameters: dict, stage: str, item: str | None = None, setting: dict | None = None) -> dict:
     """The part of a benchmark's parameters that rule `stage` hands to its stage, nested as in params.yaml.
 
-    encode_ddim also gets `levels`, those of every method; its rule narrows them to one class.
+    Args:
+        parameters: of the benchmark, merged.
+        stage: the rule.
+        item: for `train` the network, for `encode_ddim` the class (adds `levels`), for `detect` the method (adds its
+            `options` and `setting`).
+        setting: for `detect`, out of the method's grid.
     """
     if stage not in STAGE_KEYS:
         raise InputError(f"there is no rule '{stage}' with parameters, only {', '.join(STAGE_KEYS)}")
+    keys, extra = list(STAGE_KEYS[stage]), {}
+    if stage == "extract":
+        keys.append(f"data.{parameters['data']['reader']}")
+    elif stage == "train":
+        keys += network_sections([item])
+    elif stage == "encode_ddim":
+        extra = {"levels": levels(parameters, item)}
+    elif stage == "detect":
+        method = parameters["methods"][item]
+        keys += network_sections(networks(method, setting))
+        if "diffusion" in keys:
+            keys.append("detection")
+        extra = {"options": method.get("options", {}), "setting": setting}
     section = {}
-    for key in STAGE_KEYS[stage]:
+    for key in keys:
         *parents, last = key.split(".")
         source, target = parameters, section
         for parent in parents:
             source, target = source[parent], target.setdefault(parent, {})
         if last in source:  # optional keys, such as phantom, may be absent
             target[last] = source[last]
-    if stage == "encode_ddim":
-        section["levels"] = levels(parameters)
-    return section
+    return section | extra
 
 
 def dotted(path: tuple[str | int, ...]) -> str:
@@ -204,8 +250,16 @@ def _refuse_repeated_keys(node: yaml.Node, file: str, path: tuple[str | int, ...
 def main(options: argparse.Namespace) -> None:
     """Print the parameters of a benchmark, or of one of its rules."""
     parameters = benchmark(load(options.params), options.benchmark)
-    if options.rule:
-        parameters = stage_section(parameters, options.rule)
+    if options.rule == "detect":
+        grids = {name: {setting_name(s): s for s in settings(method)} for name, method in parameters["methods"].items()}
+        if options.item not in grids or options.setting not in grids[options.item]:
+            known = "; ".join(f"{name} {' '.join(grid)}" for name, grid in grids.items())
+            raise InputError(f"detect needs the name of a method and one of its settings: {known}")
+        parameters = stage_section(parameters, "detect", options.item, grids[options.item][options.setting])
+    elif options.rule:
+        if options.rule == "train" and options.item is None:
+            raise InputError("train needs the name of a network, such as ddpm")
+        parameters = stage_section(parameters, options.rule, options.item)
     print(json.dumps(parameters, indent=2))
 
 
@@ -218,6 +272,10 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("benchmark", metavar="BENCHMARK", help="a name below `benchmarks:` of params.yaml")
     parser.add_argument("rule", metavar="RULE", nargs="?", help=f"one of {', '.join(STAGE_KEYS)}")
+    parser.add_argument(
+        "item", metavar="ITEM", nargs="?", help="train: the network; encode_ddim: the class; detect: the method"
+    )
+    parser.add_argument("setting", metavar="SETTING", nargs="?", help="detect: the setting's name, such as L500_s100")
     parser.add_argument("--params", type=Path, default=Path(FILE), metavar="FILE", help="default: %(default)s")
     return parser
 

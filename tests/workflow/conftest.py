@@ -85,10 +85,9 @@ cores: 2
 resources:
   - gpu=2
 set-threads:
-  train_ddpm: 1
-  train_classifier: 1
+  train: 1
   encode_ddim: 1
-  decode_ddim: 1
+  detect: 1
 rerun-incomplete: true
 """
 
@@ -125,3 +124,9 @@ def finished(smoked: Project, tmp_path: Path) -> Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The real project."""
+    return ROOT

@@ -21,14 +21,14 @@ def refusal(project, *arguments: str) -> str:
 
 def test_jobs_of_smoke(project):
     assert project.jobs(*SMOKE) == {
-        "generate_brain_phantom": 1,
-        "extract_brats": 1,
-        "train_ddpm": 1,
-        "train_classifier": 1,
+        "generate_phantom": 1,
+        "extract": 1,
+        "train": 4,
         "encode_ddim": 2,
-        "decode_ddim": 4,
-        "score": 4,
+        "detect": 10,
+        "score": 10,
         "tabulate": 1,
+        "plot_comparison": 1,
         "plot_examples": 1,
         "plot_sensitivity": 1,
         "all": 1,
@@ -43,20 +43,18 @@ def test_jobs_of_every_benchmark_in_one_go(project):
             (project.folder / values["data"]["folder"]).mkdir(parents=True, exist_ok=True)
     jobs = project.jobs("--config", f"run={','.join(benchmarks)}")
     methods = [method for values in benchmarks.values() for method in values["methods"].values()]
-    assert jobs["train_ddpm"] == jobs["extract_brats"] == jobs["tabulate"] == len(benchmarks)
-    assert jobs["generate_brain_phantom"] == sum("phantom" in values for values in benchmarks.values())
-    assert jobs["decode_ddim"] == jobs["score"] == sum(len(parameters.settings(method)) for method in methods)
-    assert jobs["encode_ddim"] == sum(
-        len({method["encode_class"] for method in values["methods"].values()}) for values in benchmarks.values()
-    )
+    assert jobs["train"] == 4 * len(benchmarks)
+    assert jobs["extract"] == jobs["tabulate"] == len(benchmarks)
+    assert jobs["generate_phantom"] == sum("phantom" in values for values in benchmarks.values())
+    assert jobs["detect"] == jobs["score"] == sum(len(parameters.settings(method)) for method in methods)
+    classes = [{parameters.encoding(m) for m in values["methods"].values()} - {None} for values in benchmarks.values()]
+    assert jobs["encode_ddim"] == sum(map(len, classes))
 
 
 def test_milestones(project):
-    assert "train_ddpm" not in project.jobs(*SMOKE, "--", "data")
+    assert "train" not in project.jobs(*SMOKE, "--", "data")
     checkpoints = project.jobs(*SMOKE, "--", "checkpoints")
-    assert set(checkpoints) == {
-        "generate_brain_phantom", "extract_brats", "train_ddpm", "train_classifier", "checkpoints"
-    }  # fmt: skip
+    assert set(checkpoints) == {"generate_phantom", "extract", "train", "checkpoints"}
     assert "score" not in project.jobs(*SMOKE, "--", "maps")
     assert "plot_examples" not in project.jobs(*SMOKE, "--", "tables")
 
@@ -64,13 +62,17 @@ def test_milestones(project):
 def test_no_classifier_where_nothing_is_guided(project):
     project.edit("params.yaml", "- {L: [20], s: [0, 5]}", "- {L: [20], s: [0]}")
     project.edit("params.yaml", "setting: {L: 20, s: 5}", "setting: {L: 20, s: 0}")
-    assert "train_classifier" not in project.jobs(*SMOKE)
-    assert "train_classifier" not in project.jobs(*SMOKE, "--", "checkpoints")
+    assert project.jobs(*SMOKE)["train"] == 4, "the ablation is guided still"
+    project.edit("params.yaml", "          - {L: [20], s: [0, 2]}", "          - {L: [20], s: [0]}")
+    assert project.jobs(*SMOKE)["train"] == 3
+    assert project.jobs(*SMOKE, "--", "checkpoints")["train"] == 3
 
 
 def test_maps_of_someone_else_are_scored(project):
     project.edit(
-        "params.yaml", "      classifier-free:\n", "      theirs: {grid: [{}], setting: {}}\n      classifier-free:\n"
+        "params.yaml",
+        "          score: gradient\n",
+        "          score: gradient\n      theirs: {grid: [{}], setting: {}}\n",
     )
     assert "results/smoke/maps/theirs/default/test/maps.npy" in refusal(project, *SMOKE)
     for split in ("validation", "test"):
@@ -78,7 +80,7 @@ def test_maps_of_someone_else_are_scored(project):
         path.parent.mkdir(parents=True)
         path.touch()
     jobs = project.jobs(*SMOKE)
-    assert (jobs["decode_ddim"], jobs["score"]) == (4, 5)
+    assert (jobs["detect"], jobs["score"]) == (10, 11)
 
 
 def test_a_misspelt_key_is_named(project):
@@ -119,16 +121,16 @@ def test_a_case_that_comes_reruns_extraction(project):
     assert touched.returncode == 0, touched.stdout
     assert project.jobs(*arguments) == {}
     (project.folder / "data/brats2020/HGG/BraTS_3").mkdir()
-    assert project.jobs(*arguments) == {"extract_brats": 1, "data": 1}
+    assert project.jobs(*arguments) == {"extract": 1, "data": 1}
 
 
 def test_no_rule_makes_a_raw_data_set(project):
     (project.folder / "data/brats2020/BraTS_1").mkdir(parents=True)
     for path in (project.folder / "stages").rglob("*.py"):  # newer than the data set
         path.touch()
-    assert "generate_brain_phantom" not in project.jobs("--config", "run=brats2020")
+    assert "generate_phantom" not in project.jobs("--config", "run=brats2020")
     direct = project.snakemake("-n", "--forceall", "data/brats2020")
-    assert "rule generate_brain_phantom" not in direct.stdout
+    assert "rule generate_phantom" not in direct.stdout
 
 
 @pytest.mark.parametrize("rule", ["tabulate", "plot_examples"])
@@ -137,10 +139,10 @@ def test_a_removed_grid_value_is_not_read(project, rule):
         dry = project.snakemake("-n", *SMOKE).stdout
         return re.search(rf"^rule {rule}:\n    input: (.*)$", dry, flags=re.MULTILINE)[1]
 
-    assert "classifier-free/L10_s0" in inputs()
-    project.edit("params.yaml", "- {L: [10, 20], s: [0]}", "- {L: [20], s: [0]}")
-    assert "classifier-free/L10_s0" not in inputs()
-    assert "classifier-free/L20_s0" in inputs()
+    assert "classifier-free/L10_w2" in inputs()
+    project.edit("params.yaml", "- {L: [10, 20], w: [2]}", "- {L: [20], w: [2]}")
+    assert "classifier-free/L10_w2" not in inputs()
+    assert "classifier-free/L20_w2" in inputs()
 
 
 def test_lint(project):

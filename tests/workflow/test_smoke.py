@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 SMOKE = ("--config", "run=smoke")
 RESULTS = Path("results/smoke")
+TABLES = {"tabulate": 1, "plot_comparison": 1, "plot_examples": 1, "plot_sensitivity": 1}
 
 
 def test_everything_is_there(smoked):
@@ -25,9 +26,10 @@ def test_everything_is_there(smoked):
     assert comparison.loc["diffusion", ["setting", "chosen_on"]].tolist() == ["L20_s5", "params.yaml"]
     assert comparison.loc["classifier-free", "chosen_on"] == "validation"
     assert comparison["auroc"].between(0, 1).all()
-    assert len(pd.read_csv(results / "tables" / "scores.csv")) == 4 * 2
+    assert set(comparison.index) == {"diffusion", "ddpm", "vae", "fixed-point-gan", "classifier-free", "intensity"}
+    assert len(pd.read_csv(results / "tables" / "scores.csv")) == 10 * 2
     assert json.loads((results / "metrics.json").read_text())
-    for name in ("examples", "healthy", "sensitivity"):
+    for name in ("examples", "healthy", "sensitivity", "comparison"):
         for extension in ("png", "svg", "pdf"):
             assert (results / "figures" / f"{name}.{extension}").stat().st_size > 1000
     assert not list(results.rglob("*.partial"))
@@ -41,7 +43,7 @@ def test_nothing_is_left_to_do_on_any_number_of_cores(smoked):
 
 def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
     output = (smoked.folder / "snakemake.log").read_text()
-    logs = [smoked.folder / RESULTS / "logs" / f"{name}.log" for name in ("train_ddpm", "encode_ddim/none")]
+    logs = [smoked.folder / RESULTS / "logs" / f"{name}.log" for name in ("train/ddpm", "encode_ddim/none")]
     for log in logs:
         text = log.read_text()
         lines = [line for line in text.splitlines() if line.startswith("device: ")]
@@ -54,29 +56,20 @@ def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
     ("old", "new", "jobs"),
     [
         ("diseased_slices: 2", "diseased_slices: 1", {"plot_examples": 1}),
-        ("bootstrap: 20", "bootstrap: 21", {"tabulate": 1, "plot_examples": 1, "plot_sensitivity": 1}),
-        (
-            "{L: [20], s: [0, 5]}",
-            "{L: [20], s: [0, 5, 7]}",
-            {"decode_ddim": 1, "score": 1, "tabulate": 1, "plot_examples": 1, "plot_sensitivity": 1},
-        ),
+        ("bootstrap: 20", "bootstrap: 21", TABLES),
+        ("{L: [20], s: [0, 5]}", "{L: [20], s: [0, 5, 7]}", {"detect": 1, "score": 1} | TABLES),
+        ("      score: gradient", "      score: combined", {"detect": 1, "score": 1} | TABLES),
+        ("widths: [8, 16]", "widths: [8, 24]", {"train": 1, "detect": 1, "score": 1} | TABLES),
         (
             "head_channels: 8, groups: 4}",
             "head_channels: 4, groups: 4}",
             # what is not guided does not know the classifier
-            {
-                "train_classifier": 1,
-                "decode_ddim": 1,
-                "score": 1,
-                "tabulate": 1,
-                "plot_examples": 1,
-                "plot_sensitivity": 1,
-            },
+            {"train": 1, "detect": 2, "score": 2} | TABLES,
         ),
         (
             "detection: {stride: 5,",
             "detection: {stride: 10,",
-            {"encode_ddim": 2, "decode_ddim": 4, "score": 4, "tabulate": 1, "plot_examples": 1, "plot_sensitivity": 1},
+            {"encode_ddim": 2, "detect": 6, "score": 6} | TABLES,
         ),
         ("run: [", "run: [smoke, ", {}),
     ],
@@ -90,33 +83,34 @@ def test_one_number_reruns_what_depends_on_it_and_nothing_else(finished, old, ne
 def test_an_edited_module_reruns_what_imports_it(finished):
     module = finished.folder / "stages" / "figures" / "style.py"
     module.write_text(module.read_text() + "# edited\n")
-    assert finished.jobs(*SMOKE) == {"plot_examples": 1, "plot_sensitivity": 1, "all": 1}
+    assert finished.jobs(*SMOKE) == {"plot_comparison": 1, "plot_examples": 1, "plot_sensitivity": 1, "all": 1}
 
 
 def test_a_removed_grid_value_leaves_the_tables(finished):
-    finished.edit("params.yaml", "{L: [10, 20], s: [0]}", "{L: [20], s: [0]}")
+    finished.edit("params.yaml", "{L: [10, 20], w: [2]}", "{L: [20], w: [2]}")
     run = finished.snakemake("--workflow-profile", "profiles/test", *SMOKE, "--until", "tabulate")
     assert run.returncode == 0, run.stdout
     scores = pd.read_csv(finished.folder / RESULTS / "tables" / "scores.csv")
     rows = scores[scores["method"] == "classifier-free"]
-    assert set(rows["setting"]) == {"L20_s0"}
-    assert (finished.folder / RESULTS / "maps" / "classifier-free" / "L10_s0").is_dir()
+    assert set(rows["setting"]) == {"L20_w2"}
+    assert (finished.folder / RESULTS / "maps" / "classifier-free" / "L10_w2").is_dir()
 
 
 def test_a_grid_without_guidance_runs_without_a_classifier(finished):
     finished.edit("params.yaml", "- {L: [20], s: [0, 5]}", "- {L: [20], s: [0]}")
     finished.edit("params.yaml", "setting: {L: 20, s: 5}", "setting: {L: 20, s: 0}")
+    finished.edit("params.yaml", "          - {L: [20], s: [0, 2]}", "          - {L: [20], s: [0]}")
     for path in (finished.folder / RESULTS).glob("**/classifier*"):
         if "free" not in path.name:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert set(finished.jobs(*SMOKE)) <= {"tabulate", "plot_examples", "plot_sensitivity", "encode_ddim", "all"}
+    assert set(finished.jobs(*SMOKE)) <= {*TABLES, "encode_ddim", "all"}
 
 
 def test_a_killed_training_goes_on_by_itself(finished):
     finished.edit("params.yaml", "        iterations: 20\n", "        iterations: 400\n        save_minutes: 0.001\n")
     results = finished.folder / RESULTS
     snakemake = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/test", *SMOKE, "--until", "train_ddpm"],
+        [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/test", *SMOKE, "--", "checkpoints"],
         cwd=finished.folder,
         env=finished.environment,
         stdout=subprocess.PIPE,
@@ -133,5 +127,5 @@ def test_a_killed_training_goes_on_by_itself(finished):
     output, _ = snakemake.communicate(timeout=300)
     assert snakemake.returncode == 0, output
     assert "Trying to restart" in output
-    assert "train_ddpm: going on from iteration" in (results / "logs" / "train_ddpm.log").read_text()
+    assert "train_ddpm: going on from iteration" in (results / "logs" / "train" / "ddpm.log").read_text()
     assert (results / "checkpoints" / "ddpm.safetensors").is_file()

@@ -19,12 +19,6 @@ os.environ.update(
     PYTHONUNBUFFERED="1",
 )
 
-RAW_DATA = {
-    "brats": "case folders as BraTS 2017-2021 have them (<case>/<case>_t1.nii.gz, ...); the BraTS 2020 training set "
-    "comes, after registration, from https://www.med.upenn.edu/cbica/brats2020/data.html",
-}
-
-
 # Configuration
 
 
@@ -49,16 +43,13 @@ def benchmark_parameters(benchmark):
     return parameters.benchmark(config, benchmark)
 
 
-def section(rule, **extra):
-    """A rule's part of the parameters as JSON; `extra` holds functions of the wildcards (None: leave the key out)."""
+def section(rule, item=None):
+    """A rule's part of the parameters as JSON. `item` names the wildcard of its network or class, where it has one."""
 
     def as_json(wildcards):
-        values = parameters.stage_section(
-            benchmark_parameters(wildcards.benchmark), rule
-        )
-        values |= {key: function(wildcards) for key, function in extra.items()}
+        values = benchmark_parameters(wildcards.benchmark)
         return json.dumps(
-            {key: value for key, value in values.items() if value is not None}
+            parameters.stage_section(values, rule, getattr(wildcards, item or "", None))
         )
 
     return as_json
@@ -83,27 +74,38 @@ def phantom_benchmarks():
     ]
 
 
+def phantom_module(wildcards):
+    anatomy = benchmark_parameters(wildcards.benchmark)["phantom"]["anatomy"]
+    return f"stages.data.{anatomy}_phantom"
+
+
+def reader_module(wildcards):
+    return f"stages.data.{benchmark_parameters(wildcards.benchmark)['data']['reader']}"
+
+
 def raw_folder(wildcards):
     return benchmark_parameters(wildcards.benchmark)["data"]["folder"]
 
 
-def raw_folders(wildcards):
-    """The raw data set's folder and the two levels below it (HGG/<case>): a case that comes or goes reruns extraction."""
+def raw_files(wildcards):
+    """The raw data set's folder and what its reader's RAW_INPUTS names below: what comes or goes reruns extraction."""
     folder = Path(raw_folder(wildcards))
     if "phantom" in benchmark_parameters(wildcards.benchmark):
         return [str(folder)]
-    below = [path for pattern in ("*/", "*/*/") for path in folder.glob(pattern)]
+    patterns = imports.constant(reader_module(wildcards), "RAW_INPUTS")
+    below = [path for pattern in patterns for path in folder.glob(pattern)]
     return [str(folder), *sorted(map(str, below))]
 
 
 def require_raw_data():
     """One sentence for a data set that is not there: what is missing, where it belongs, where it comes from."""
     for benchmark in config["run"]:
-        values = benchmark_parameters(benchmark)
-        if "phantom" not in values and not Path(values["data"]["folder"]).is_dir():
+        data = benchmark_parameters(benchmark)["data"]
+        if benchmark not in phantom_benchmarks() and not Path(data["folder"]).is_dir():
+            described = imports.constant(f"stages.data.{data['reader']}", "RAW_DATA")
             raise WorkflowError(
-                f"{values['data']['folder']} is not there: benchmark {benchmark} needs its raw data set in (or linked "
-                f"as) this folder, {RAW_DATA[values['data']['reader']]}"
+                f"{data['folder']} is not there: benchmark {benchmark} needs its raw data set in (or linked as) this "
+                f"folder, {described}"
             )
 
 
@@ -112,8 +114,7 @@ def require_raw_data():
 
 def splits(wildcards):
     """The splits that are scored."""
-    counts = benchmark_parameters(wildcards.benchmark)["data"]["split"]
-    return [split for split in ("validation", "test") if counts[split] > 0]
+    return parameters.splits(benchmark_parameters(wildcards.benchmark))
 
 
 def method_of(wildcards):
@@ -131,21 +132,10 @@ def setting_of(wildcards):
 
 
 def method_settings(benchmark):
-    """Every method with every setting of its grid, as names of folders."""
+    """Every method with every setting of its grid."""
     for method, values in benchmark_parameters(benchmark)["methods"].items():
         for setting in parameters.settings(values):
-            yield method, parameters.setting_name(setting)
-
-
-def guided(benchmark):
-    """Whether any setting needs the classifier: one whose guidance scale s is above 0."""
-    methods = benchmark_parameters(benchmark)["methods"].values()
-    return any(
-        setting.get("s", 0) > 0
-        for method in methods
-        if "encode_class" in method
-        for setting in parameters.settings(method)
-    )
+            yield method, setting
 
 
 def own_methods():
@@ -154,50 +144,61 @@ def own_methods():
         name
         for benchmark in config["benchmarks"]
         for name, values in benchmark_parameters(benchmark)["methods"].items()
-        if "encode_class" in values
+        if "detector" in values
     ]
     return list(dict.fromkeys(found))
 
 
-def encode_levels(wildcards):
-    return parameters.levels(
-        benchmark_parameters(wildcards.benchmark), wildcards.encode_class
+def detector_module(wildcards):
+    return f"stages.detection.{method_of(wildcards)['detector']}"
+
+
+def detect_section(wildcards):
+    values = benchmark_parameters(wildcards.benchmark)
+    setting = setting_of(wildcards)
+    return json.dumps(
+        parameters.stage_section(values, "detect", wildcards.method, setting)
     )
+
+
+def needed_networks(wildcards):
+    return parameters.networks(method_of(wildcards), setting_of(wildcards))
+
+
+def needed_checkpoints(wildcards):
+    """The checkpoints behind a setting: without guidance, a new classifier changes nothing."""
+    return [
+        checkpoint_file(wildcards.benchmark, name)
+        for name in needed_networks(wildcards)
+    ]
+
+
+def network_arguments(wildcards):
+    return [
+        f"{name}={checkpoint_file(wildcards.benchmark, name)}"
+        for name in needed_networks(wildcards)
+    ]
 
 
 def latents(wildcards):
-    return (
-        f"results/{wildcards.benchmark}/latents/{method_of(wildcards)['encode_class']}"
-    )
-
-
-def classifier(wildcards):
-    """The classifier's checkpoint, where guidance needs it: without guidance, a new classifier changes nothing."""
-    if setting_of(wildcards)["s"] == 0:
+    """The images encoded to noise, for the methods that decode them."""
+    encode_class = parameters.encoding(method_of(wildcards))
+    if encode_class is None:
         return []
-    return f"results/{wildcards.benchmark}/checkpoints/classifier.safetensors"
+    return f"results/{wildcards.benchmark}/latents/{encode_class}"
 
 
-def classifier_section(wildcards):
-    return (
-        benchmark_parameters(wildcards.benchmark)["classifier"]
-        if setting_of(wildcards)["s"] > 0
-        else None
-    )
+def latents_argument(wildcards):
+    return latents(wildcards) and ["--latents", latents(wildcards)]
 
 
 def map_files(benchmark, method, setting):
-    """What a setting's maps are as inputs: the folder that decode_ddim writes, or someone else's files in it."""
+    """What a setting's maps are as inputs: the folder that `detect` writes, or someone else's files in it."""
     folder = f"results/{benchmark}/maps/{method}/{setting}"
     values = benchmark_parameters(benchmark)
-    if "encode_class" in values["methods"][method]:
+    if "detector" in values["methods"][method]:
         return [folder]
-    counts = values["data"]["split"]
-    return [
-        f"{folder}/{split}/maps.npy"
-        for split in ("validation", "test")
-        if counts[split] > 0
-    ]
+    return [f"{folder}/{split}/maps.npy" for split in parameters.splits(values)]
 
 
 def setting_maps(wildcards):
@@ -216,35 +217,32 @@ def stores(benchmark):
     return [f"results/{benchmark}/data"]
 
 
+def checkpoint_file(benchmark, network):
+    return f"results/{benchmark}/checkpoints/{network}.safetensors"
+
+
 def networks(benchmark):
+    """The checkpoints that any setting of any method needs."""
+    methods = benchmark_parameters(benchmark)["methods"]
     needed = [
-        (
-            "ddpm",
-            any(
-                "encode_class" in m
-                for m in benchmark_parameters(benchmark)["methods"].values()
-            ),
-        )
+        name
+        for method, setting in method_settings(benchmark)
+        for name in parameters.networks(methods[method], setting)
     ]
-    needed += [("classifier", guided(benchmark))]
-    return [
-        f"results/{benchmark}/checkpoints/{name}.safetensors"
-        for name, is_needed in needed
-        if is_needed
-    ]
+    return [checkpoint_file(benchmark, name) for name in dict.fromkeys(needed)]
 
 
 def anomaly_maps(benchmark):
     return [
         file
         for method, setting in method_settings(benchmark)
-        for file in map_files(benchmark, method, setting)
+        for file in map_files(benchmark, method, parameters.setting_name(setting))
     ]
 
 
 def scores(benchmark):
     return [
-        f"results/{benchmark}/scores/{method}/{setting}"
+        f"results/{benchmark}/scores/{method}/{parameters.setting_name(setting)}"
         for method, setting in method_settings(benchmark)
     ]
 
@@ -253,7 +251,7 @@ def tables(benchmark):
     folder = f"results/{benchmark}"
     return [
         f"{folder}/tables/{name}"
-        for name in ("scores.csv", "comparison.csv", "comparison.md")
+        for name in ("scores.csv", "comparison.csv", "comparison.md", "comparison.tex")
     ] + [f"{folder}/metrics.json"]
 
 
@@ -261,6 +259,6 @@ def figures(benchmark):
     folder = f"results/{benchmark}/figures"
     return [
         f"{folder}/{name}.{extension}"
-        for name in ("examples", "healthy", "sensitivity")
+        for name in ("examples", "healthy", "sensitivity", "comparison")
         for extension in ("png", "svg", "pdf")
     ]

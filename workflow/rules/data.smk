@@ -1,14 +1,14 @@
-# Raw volumes -> slice stores.
+# Raw images -> slice stores. The phantom's anatomy and the data set's reader name the modules that run.
 
 
 # Only where params.yaml has a phantom: this rule may never take a raw data set for an output to be made again.
-rule generate_brain_phantom:
+rule generate_phantom:
     input:
-        code=code("stages.data.brain_phantom"),
+        code=lambda wildcards: code(phantom_module(wildcards)),
     output:
         directory("data/{benchmark}"),
     log:
-        "results/{benchmark}/logs/generate_brain_phantom.log",
+        "results/{benchmark}/logs/generate_phantom.log",
     wildcard_constraints:
         benchmark=one_of(phantom_benchmarks()),
     conda:
@@ -18,20 +18,21 @@ rule generate_brain_phantom:
         mem_mb=8000,
         runtime=60,
     params:
-        parameters=section("generate_brain_phantom"),
+        module=phantom_module,
+        parameters=section("generate_phantom"),
     shell:
-        "python -m stages.data.brain_phantom --parameters {params.parameters:q} --output {output} "
+        "python -m {params.module} --parameters {params.parameters:q} --output {output} "
         "--processes {threads} 3>&2 2>&1 | tee -i {log}"
 
 
-rule extract_brats:
+rule extract:
     input:
-        raw=raw_folders,
-        code=code("stages.data.brats"),
+        raw=raw_files,
+        code=lambda wildcards: code(reader_module(wildcards)),
     output:
         directory("results/{benchmark}/data"),
     log:
-        "results/{benchmark}/logs/extract_brats.log",
+        "results/{benchmark}/logs/extract.log",
     conda:
         "../../environment.yml"
     threads: 8
@@ -39,8 +40,9 @@ rule extract_brats:
         mem_mb=8000,
         runtime=240,
     params:
-        parameters=section("extract_brats"),
+        module=reader_module,
+        parameters=section("extract"),
         raw=raw_folder,
     shell:
-        "python -m stages.data.brats --parameters {params.parameters:q} --raw {params.raw:q} --output {output} "
+        "python -m {params.module} --parameters {params.parameters:q} --raw {params.raw:q} --output {output} "
         "--processes {threads} 3>&2 2>&1 | tee -i {log}"

@@ -22,7 +22,7 @@ rule encode_ddim:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
-        parameters=section("encode_ddim", levels=encode_levels),
+        parameters=section("encode_ddim", "encode_class"),
         splits=splits,
         state="results/{benchmark}/state/latents/{encode_class}",
     shell:
@@ -31,19 +31,19 @@ rule encode_ddim:
         "--threads {threads} 3>&2 2>&1 | tee -i {log}"
 
 
-# A new s decodes only itself; a new L encodes again and thus decodes all that start from the same encoding. (With
-# `ancient` around the latents, Snakemake 9.27 encodes and then forgets the new decode jobs until it is called again.)
-rule decode_ddim:
+# Each method by the module of its detector. A new s decodes only itself; a new L encodes again and thus decodes all that
+# start from the same encoding. (With `ancient` around the latents, Snakemake 9.27 encodes and then forgets the new jobs
+# until it is called again.)
+rule detect:
     input:
         data="results/{benchmark}/data",
         latents=latents,
-        ddpm="results/{benchmark}/checkpoints/ddpm.safetensors",
-        classifier=classifier,
-        code=code("stages.detection.decode"),
+        checkpoints=needed_checkpoints,
+        code=lambda wildcards: code(detector_module(wildcards)),
     output:
         directory("results/{benchmark}/maps/{method}/{setting}"),
     log:
-        "results/{benchmark}/logs/decode_ddim/{method}/{setting}.log",
+        "results/{benchmark}/logs/detect/{method}/{setting}.log",
     wildcard_constraints:
         method=one_of(own_methods()),
     retries: 1
@@ -55,16 +55,13 @@ rule decode_ddim:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
-        parameters=section("decode_ddim", classifier=classifier_section),
-        decode_class=lambda wildcards: method_of(wildcards)["decode_class"],
-        level=lambda wildcards: setting_of(wildcards)["L"],
-        scale=lambda wildcards: setting_of(wildcards)["s"],
-        classifier=lambda wildcards: classifier(wildcards)
-        and ["--classifier", classifier(wildcards)],
+        module=detector_module,
+        parameters=detect_section,
+        networks=network_arguments,
+        latents=latents_argument,
         splits=splits,
         state="results/{benchmark}/state/maps/{method}/{setting}",
     shell:
-        "python -m stages.detection.decode --parameters {params.parameters:q} --decode-class {params.decode_class} "
-        "--level {params.level} --scale {params.scale} --data {input.data} --splits {params.splits} "
-        "--latents {input.latents} --ddpm {input.ddpm} {params.classifier} --output {output} --state {params.state} "
-        "--threads {threads} 3>&2 2>&1 | tee -i {log}"
+        "python -m {params.module} --parameters {params.parameters:q} --data {input.data} --splits {params.splits} "
+        "--networks {params.networks} {params.latents} --output {output} --state {params.state} --threads {threads} "
+        "3>&2 2>&1 | tee -i {log}"

@@ -38,6 +38,7 @@ rule tabulate:
             labels={"figure": "comparison"},
         ),
         markdown="results/{benchmark}/tables/comparison.md",
+        latex="results/{benchmark}/tables/comparison.tex",
         metrics="results/{benchmark}/metrics.json",
     log:
         "results/{benchmark}/logs/tabulate.log",

@@ -63,3 +63,30 @@ rule plot_sensitivity:
     shell:
         "python -m stages.figures.sensitivity --parameters {params.parameters:q} --scores {input.scores} "
         "--output {params.figures} 3>&2 2>&1 | tee -i {log}"
+
+
+rule plot_comparison:
+    input:
+        comparison="results/{benchmark}/tables/comparison.csv",
+        code=code("stages.figures.comparison"),
+    output:
+        report(
+            "results/{benchmark}/figures/comparison.png",
+            caption="../report/comparison-figure.rst",
+            category="{benchmark}",
+            labels={"figure": "comparison of the methods"},
+        ),
+        multiext("results/{benchmark}/figures/comparison", ".svg", ".pdf"),
+    log:
+        "results/{benchmark}/logs/plot_comparison.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        parameters=section("plot_comparison"),
+        figures="results/{benchmark}/figures",
+    shell:
+        "python -m stages.figures.comparison --parameters {params.parameters:q} --comparison {input.comparison} "
+        "--output {params.figures} 3>&2 2>&1 | tee -i {log}"

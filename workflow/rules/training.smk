@@ -1,18 +1,18 @@
-# Slice stores -> networks. A job that was killed goes on from the state folder, which Snakemake does not clean up; nor
-# does it delete logs, so that metrics and sheets can be looked at whatever happens, and an imported checkpoint is taken
-# as it is.
+# Slice stores -> networks, each by the module of its name. A job that was killed goes on from the state folder, which
+# Snakemake does not clean up; nor does it delete logs, so that metrics and sheets can be looked at whatever happens, and
+# an imported checkpoint is taken as it is.
 
 
-rule train_ddpm:
+rule train:
     input:
         data="results/{benchmark}/data",
-        code=code("stages.training.ddpm"),
+        code=lambda wildcards: code(f"stages.training.{wildcards.network}"),
     output:
-        checkpoint="results/{benchmark}/checkpoints/ddpm.safetensors",
+        checkpoint="results/{benchmark}/checkpoints/{network}.safetensors",
     log:
-        text="results/{benchmark}/logs/train_ddpm.log",
-        metrics="results/{benchmark}/training/ddpm/metrics.csv",
-        sheet="results/{benchmark}/training/ddpm/sheet.png",
+        text="results/{benchmark}/logs/train/{network}.log",
+        metrics="results/{benchmark}/training/{network}/metrics.csv",
+        sheet="results/{benchmark}/training/{network}/sheet.png",
     retries: 1
     conda:
         "../../environment.yml"
@@ -22,38 +22,10 @@ rule train_ddpm:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=lambda wildcards, attempt: 1440 * attempt,
     params:
-        parameters=section("train_ddpm"),
-        log="results/{benchmark}/training/ddpm",
-        state="results/{benchmark}/state/ddpm",
+        parameters=section("train", "network"),
+        log="results/{benchmark}/training/{network}",
+        state="results/{benchmark}/state/{network}",
     shell:
-        "python -m stages.training.ddpm --parameters {params.parameters:q} --data {input.data}/train "
-        "--checkpoint {output.checkpoint} --log {params.log} --state {params.state} --threads {threads} "
-        "3>&2 2>&1 | tee -i {log.text}"
-
-
-rule train_classifier:
-    input:
-        data="results/{benchmark}/data",
-        code=code("stages.training.classifier"),
-    output:
-        checkpoint="results/{benchmark}/checkpoints/classifier.safetensors",
-    log:
-        text="results/{benchmark}/logs/train_classifier.log",
-        metrics="results/{benchmark}/training/classifier/metrics.csv",
-        sheet="results/{benchmark}/training/classifier/sheet.png",
-    retries: 1
-    conda:
-        "../../environment.yml"
-    threads: 8
-    resources:
-        gpu=1,
-        mem_mb=lambda wildcards, attempt: 16000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
-    params:
-        parameters=section("train_classifier"),
-        log="results/{benchmark}/training/classifier",
-        state="results/{benchmark}/state/classifier",
-    shell:
-        "python -m stages.training.classifier --parameters {params.parameters:q} --data {input.data}/train "
+        "python -m stages.training.{wildcards.network} --parameters {params.parameters:q} --data {input.data}/train "
         "--checkpoint {output.checkpoint} --log {params.log} --state {params.state} --threads {threads} "
         "3>&2 2>&1 | tee -i {log.text}"

@@ -1,0 +1,89 @@
+"""What docs/ tells users to write is written, to the letter, and goes through to the tables and figures."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from stages.parameters import deep_merge
+
+pytestmark = pytest.mark.slow
+
+BLOCK = re.compile(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+
+
+def follow(project, page: str, root) -> None:
+    """Write every file that a page shows; what it shows of params.yaml is merged into it."""
+    blocks = BLOCK.findall((root / "docs" / page).read_text())
+    assert len(blocks) >= 2
+    params = project.folder / "params.yaml"
+    for name, text in blocks:
+        path = project.folder / name
+        if path == params:
+            merged = deep_merge_keeping_nulls(yaml.safe_load(params.read_text()), yaml.safe_load(text))
+            params.write_text(yaml.safe_dump(merged, sort_keys=False))
+        else:
+            assert not path.exists(), f"{name} is there already"
+            path.write_text(text)
+
+
+def deep_merge_keeping_nulls(base: dict, added: dict) -> dict:
+    """As a user who types it in would: in a benchmark, null is a value."""
+    result = deep_merge(base, {})
+    for key, value in added.items():
+        below = result.get(key)
+        result[key] = deep_merge_keeping_nulls(below, value) if isinstance(below, dict) else value
+    return result
+
+
+def rules(project) -> dict[str, bytes]:
+    paths = [project.folder / "Snakefile", *(project.folder / "workflow").rglob("*")]
+    return {str(path): path.read_bytes() for path in paths if path.is_file()}
+
+
+def test_add_your_method(finished, root):
+    before = rules(finished)
+    follow(finished, "add-your-method.md", root)
+    assert rules(finished) == before
+    results = finished.folder / "results/smoke"
+    for split in ("validation", "test"):  # the method that runs elsewhere
+        shape = np.load(results / f"data/{split}/masks.npy", mmap_mode="r").shape
+        path = results / f"maps/elsewhere/default/{split}/maps.npy"
+        path.parent.mkdir(parents=True)
+        np.save(path, np.random.default_rng(0).random(shape).astype(np.float16))
+    jobs = finished.jobs("--config", "run=smoke")
+    assert {rule: jobs.get(rule, 0) for rule in ("train", "detect", "score")} == {"train": 1, "detect": 3, "score": 4}
+    run = finished.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
+    assert run.returncode == 0, run.stdout
+    table = pd.read_csv(results / "tables/comparison.csv").set_index("method")
+    assert table.loc["local-contrast", "setting"] in ("k1", "k2")
+    assert table.loc[["local-contrast", "bottleneck", "elsewhere"], "auroc"].between(0, 1).all()
+    assert "bottleneck" in (results / "tables/comparison.tex").read_text()
+    assert finished.jobs("--config", "run=smoke") == {}
+
+
+def test_add_your_data_set(project, root):
+    project.write_test_profile()
+    before = rules(project)
+    follow(project, "add-your-data-set.md", root)
+    assert rules(project) == before
+    missing = project.snakemake("-n", "--config", "run=my-data")
+    assert "data/my-data is not there" in missing.stdout
+    assert "one .npz file a subject" in missing.stdout
+    rng = np.random.default_rng(0)
+    folder = project.folder / "data/my-data"
+    folder.mkdir(parents=True)
+    for subject in range(9):
+        images, masks = rng.uniform(0.2, 0.4, (6, 1, 16, 16)), np.zeros((6, 16, 16), np.uint8)
+        masks[3:, 4:9, 5:10] = 1
+        images[:, 0][masks == 1] = 0.9
+        np.savez(folder / f"subject{subject}.npz", images=images, masks=masks)
+    run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=my-data")
+    assert run.returncode == 0, run.stdout
+    table = pd.read_csv(project.folder / "results/my-data/tables/comparison.csv").set_index("method")
+    assert table.index.tolist() == ["vae", "intensity"]
+    assert table.loc["intensity", "setting"] == "view-plain"
+    assert table.loc["intensity", "auroc"] == 1
+    assert (project.folder / "results/my-data/figures/comparison.png").stat().st_size > 1000
