@@ -40,9 +40,9 @@ def fingerprint(module: str, root: Path = ROOT) -> str:
     return digest.hexdigest()
 
 
-def exists(module: str, root: Path = ROOT) -> bool:
-    """Whether this project has such a module."""
-    return _path(module, root).is_file()
+def defines(module: str, name: str, root: Path = ROOT) -> bool:
+    """Whether this project has such a module, and it assigns or defines `name` at its top."""
+    return _path(module, root).is_file() and _definition(module, name, root) is not None
 
 
 def constant(module: str, name: str, default: object = None, root: Path = ROOT) -> object:
@@ -51,22 +51,49 @@ def constant(module: str, name: str, default: object = None, root: Path = ROOT) 
     Returns `default` where the module has no such name, unless that is None.
 
     Raises:
-        InputError: there is no such module or name, or its value is more than a literal.
+        InputError: there is no such module or name, it cannot be parsed, or the value is more than a literal.
     """
-    path = _path(module, root)
-    file = path.relative_to(root)
-    if not path.is_file():
+    file = _path(module, root).relative_to(root)
+    if not (root / file).is_file():
         raise InputError(f"{file} is not there: write it, or correct its name in params.yaml")
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        names = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
-        if any(isinstance(target, ast.Name) and target.id == name for target in names):
-            try:
-                return ast.literal_eval(node.value)
-            except ValueError:
-                raise InputError(f"{file}: {name} must be a literal, since it is read without being run") from None
-    if default is None:
+    node = _definition(module, name, root)
+    if node is None and default is not None:
+        return default
+    if node is None:
         raise InputError(f"{file} lacks the literal {name}, by which the workflow knows what it needs")
-    return default
+    try:
+        return ast.literal_eval(node.value)
+    except (ValueError, AttributeError):
+        raise InputError(f"{file}: {name} must be a literal, since it is read without being run") from None
+
+
+def names(module: str, name: str, default: tuple[str, ...] | None = None, root: Path = ROOT) -> tuple[str, ...]:
+    """A module's literal tuple or list of texts, as `constant` reads it.
+
+    Raises:
+        InputError: as `constant`, and where it is something else: `("ddpm")` is a text, `("ddpm",)` a tuple.
+    """
+    value = constant(module, name, default, root)
+    if not isinstance(value, tuple | list) or not all(isinstance(part, str) for part in value):
+        file = _path(module, root).relative_to(root)
+        raise InputError(f"{file}: {name} must be a tuple of texts such as ('ddpm',), not {value!r}")
+    return tuple(value)
+
+
+def _definition(module: str, name: str, root: Path) -> ast.stmt | None:
+    """The statement at a module's top that assigns or defines `name`."""
+    path = _path(module, root)
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f" line {line}" if line else ""
+        raise InputError(f"{path.relative_to(root)}{where} is not Python: {error}") from None
+    for node in tree.body:
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+        if getattr(node, "name", None) == name or any(getattr(target, "id", None) == name for target in targets):
+            return node
+    return None
 
 
 @cache

@@ -7,14 +7,14 @@ This is the one module that reads and merges params.yaml; `load` refuses what is
 import argparse
 import json
 import sys
-from itertools import product
 from pathlib import Path
 
 import yaml
 
-from stages import imports
-from stages.checks import cross_problems, schema_problems
+from stages.checks import schema_problems
+from stages.cross_checks import cross_problems
 from stages.errors import InputError
+from stages.methods import encoding, network_sections, networks, setting_name, settings, total
 
 FILE = "params.yaml"
 
@@ -101,34 +101,9 @@ def deep_merge(base: dict, overrides: dict) -> dict:
     return result
 
 
-def settings(method: dict) -> list[dict]:
-    """The settings of a method's grid: the union of its blocks' products, in order, each once.
-
-    A block is what scikit-learn's ParameterGrid takes: {"L": [250, 500], "s": [0, 100]} makes four settings.
-    """
-    found = []
-    for block in method["grid"]:
-        for values in product(*block.values()):
-            setting = dict(zip(block, values, strict=True))
-            if setting not in found:
-                found.append(setting)
-    return found
-
-
-def setting_name(setting: dict) -> str:
-    """The name of a setting's folder: {"L": 500, "s": 100} is L500_s100, {"view": "plain"} view-plain, {} default."""
-    parts = [f"{key}-{value}" if isinstance(value, str) else f"{key}{value:g}" for key, value in setting.items()]
-    return "_".join(parts) or "default"
-
-
 def splits(parameters: dict) -> list[str]:
     """The splits that are scored: those of validation and test that have a subject (or an image of any class)."""
     return [split for split in ("validation", "test") if total(parameters["data"]["split"][split])]
-
-
-def total(count: int | dict[str, int]) -> int:
-    """The size of a split that is given as one number, or as a number of images for each class."""
-    return sum(count.values()) if isinstance(count, dict) else count
 
 
 def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
@@ -141,25 +116,6 @@ def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
             for setting in settings(method)
         }
     )
-
-
-def encoding(method: dict) -> str | None:
-    """The class under which a method's slices are encoded to noise by DDIM; None where they are not."""
-    return method.get("options", {}).get("encode_class")
-
-
-def networks(method: dict, setting: dict) -> list[str]:
-    """The networks that a method needs at a setting: its detector's NETWORKS, the classifier only where s > 0."""
-    if "detector" not in method:
-        return []
-    needed = imports.constant(f"stages.detection.{method['detector']}", "NETWORKS")
-    return [name for name in needed if name != "classifier" or setting.get("s", 0) > 0]
-
-
-def network_sections(names: list[str]) -> list[str]:
-    """The sections of params.yaml from which networks are made: each its own, and what its SECTIONS says."""
-    found = [imports.constant(f"stages.training.{name}", "SECTIONS", default=(name,)) for name in names]
-    return list(dict.fromkeys(section for sections in found for section in sections))
 
 
 def stage_section(parameters: dict, stage: str, item: str | None = None, setting: dict | None = None) -> dict:

@@ -77,6 +77,15 @@ def test_constants_are_read_without_importing(package):
         imports.constant("stages.g", "D", root=package)
     with pytest.raises(InputError, match=r"stages/h\.py is not there"):
         imports.constant("stages.h", "A", root=package)
+    assert imports.names("stages.g", "B", root=package) == ("c",)
+    with pytest.raises(InputError, match=r"stages/g\.py: A must be a tuple of texts such as .*, not \(1, 'b'\)"):
+        imports.names("stages.g", "A", root=package)
+    (package / "stages/broken.py").write_text("A = (\n")
+    with pytest.raises(InputError, match=r"stages/broken\.py line 1 is not Python"):
+        imports.constant("stages.broken", "A", root=package)
+    assert imports.defines("stages.b", "late", root=package)
+    assert not imports.defines("stages.b", "early", root=package)
+    assert not imports.defines("stages.no", "late", root=package)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from sklearn.model_selection import ParameterGrid
 
-from stages import parameters
+from stages import methods, parameters
 from stages.checks import SCHEMA
 from stages.errors import InputError
 
@@ -49,7 +49,7 @@ def test_paper_values_are_the_papers():
     assert (paper["data"]["size"], paper["diffusion"]["timesteps"]) == (256, 1000)
     assert (paper["ddpm"]["training"]["iterations"], paper["classifier"]["training"]["iterations"]) == (50_000, 20_000)
     assert paper["ddpm"]["training"]["batch"] == 10
-    names = {parameters.setting_name(setting) for setting in parameters.settings(paper["methods"]["diffusion"])}
+    names = {methods.setting_name(setting) for setting in methods.settings(paper["methods"]["diffusion"])}
     fig4 = {f"L{level}_s{scale}" for level in (250, 500, 750) for scale in (5, 10, 20, 50, 100, 250, 500)}
     assert names - {"L250_s0", "L500_s0", "L750_s0"} == fig4 | {f"L500_s{scale}" for scale in (350, 750, 1000, 1500)}
 
@@ -105,10 +105,16 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/methods/vae", {"detector": "detector"}, "stages/detection/detector.py lacks the literal NETWORKS"),
         ("benchmarks/smoke/methods/theirs", {"options": {"k": 1}, "grid": [{}], "setting": {}}, "methods.theirs.detector is missing"),
         ("paper/methods/intensity/grid", [{"view": ["Plain"]}], "grid[0].view[0] cannot be the text 'Plain' (a number from 0 on, or a word"),
-        ("paper/methods/intensity/grid", [{"view": [1]}], "intensity.grid[0].view must hold words, not 1"),
+        ("paper/methods/intensity/grid", [{"view": [1]}], "intensity.grid[0].view may hold plain, inverted, equalised, not 1"),
         ("paper/methods/diffusion/grid", [{"L": ["deep"], "s": [1]}], "diffusion.grid[0].L must hold numbers, not deep"),
         ("paper/methods/intensity/options/channel", "xray", "options.channel must be one of data.channels, t1, t1ce, t2, flair, not xray"),
         ("benchmarks/smoke/vae/network/widths", [8] * 5, "vae.network.widths must be fewer: data.size = 16 cannot be halved 5 times"),
+        ("benchmarks/smoke/data/split/validation", {"healthy": "x"}, "split.validation.healthy must be a whole number, not the text 'x'"),
+        ("benchmarks/smoke/data/phantom", {}, "data.phantom is not a known key"),
+        ("benchmarks/smoke/loop", {}, "benchmarks.smoke.loop is not a known key"),
+        ("paper/methods/intensity/grid", [{"view": ["plane"]}], "view may hold plain, inverted, equalised, not plane"),
+        ("benchmarks/smoke/methods/theirs", {"detector": "vae", "options": {"score": "gradient", "encode_class": "none"}, "grid": [{}], "setting": {}}, "options.encode_class is not a known key"),
+        ("benchmarks/smoke/detection", {"convention": "released-code", "stride": 1, "batch": 8}, "ddpm.grid[0].L must be [500] under convention released-code, not [20]"),
         ("benchmarks/smoke/data/reader", "dicom", "data.dicom is missing: it holds the recipe of data.reader"),
         ("benchmarks/smoke/data", {"reader": "chexpert"}, "must be xray, not the text 't1'"),
         ("benchmarks/smoke/data/split", {"train": {"healthy": 1, "diseased": 1}}, "split.train must be a whole number, not {"),
@@ -168,18 +174,36 @@ def test_run_is_a_name_a_text_or_a_list(config, run):
     assert parameters.load(config)["run"] == ["smoke", "brats2020"][: 1 if run == "smoke" else 2]
 
 
+def test_a_chest_phantom_has_enough_images_of_the_size(config):
+    config["benchmarks"]["chest"] = copy.deepcopy(PARAMS["benchmarks"]["phantom-chest"])
+    config["benchmarks"]["chest"]["data"]["folder"] = "data/chest"
+    parameters.load(config)
+    put(config, "benchmarks/chest/phantom/size", 32)
+    assert "phantom.size must be at least data.size = 64, not 32" in refusal(config)
+    put(config, "benchmarks/chest/phantom/patients", 10)
+    assert "phantom.patients must be enough for data.split, 760, not 10" in refusal(config)
+
+
+def test_networks_that_no_method_uses_are_not_held_against_the_data(config):
+    config["benchmarks"]["smoke"]["methods"] = {name: None for name in PARAMS["paper"]["methods"]} | {
+        "vae": {"setting": {}}
+    }
+    put(config, "benchmarks/smoke/ddpm/network/multipliers", [1] * 6)
+    parameters.load(config)
+
+
 def test_a_method_of_someone_else_needs_a_grid_only(config):
     config["benchmarks"]["smoke"]["methods"]["autoencoder"] = {"grid": [{}], "setting": {}}
     method = parameters.benchmark(parameters.load(config), "smoke")["methods"]["autoencoder"]
-    assert [parameters.setting_name(setting) for setting in parameters.settings(method)] == ["default"]
-    assert parameters.networks(method, {}) == []
+    assert [methods.setting_name(setting) for setting in methods.settings(method)] == ["default"]
+    assert methods.networks(method, {}) == []
 
 
 def test_settings_are_the_union_of_the_blocks_once_and_in_order():
     method = {"grid": [{"L": [250, 500], "s": [0, 2.5]}, {"L": [500], "s": [0.0, 1000]}]}
-    names = [parameters.setting_name(setting) for setting in parameters.settings(method)]
+    names = [methods.setting_name(setting) for setting in methods.settings(method)]
     assert names == ["L250_s0", "L250_s2.5", "L500_s0", "L500_s2.5", "L500_s1000"]
-    of_scikit_learn = {parameters.setting_name(setting) for setting in ParameterGrid(method["grid"])}
+    of_scikit_learn = {methods.setting_name(setting) for setting in ParameterGrid(method["grid"])}
     assert set(names) == of_scikit_learn
 
 
@@ -198,7 +222,7 @@ def test_a_method_gets_its_networks_and_what_they_are_made_from():
 
 def test_a_word_of_a_grid_stands_in_the_settings_name():
     method = {"grid": [{"view": ["plain", "inverted"], "k": [1]}]}
-    names = [parameters.setting_name(setting) for setting in parameters.settings(method)]
+    names = [methods.setting_name(setting) for setting in methods.settings(method)]
     assert names == ["view-plain_k1", "view-inverted_k1"]
 
 

@@ -2,7 +2,7 @@
 
 To add a method, write `stages/detection/<name>.py` with the literal `NETWORKS` (names of the checkpoints that it needs,
 each made by `stages/training/<network>.py`; the workflow reads it without importing the module), a `Detector`, and at
-the end `run(<the class>)` where the module is the program. CONTRIBUTING.md shows one.
+the end `run(<the class>)` where the module is the program. docs/add-your-method.md shows one.
 """
 
 import argparse
@@ -163,9 +163,13 @@ def _detect_split(method: Detector, split: str, options: argparse.Namespace, ide
     with command.progress(f"detect {split}", n, arrays.done, "slice") as bar:
         while arrays.done < n:
             rows = slice(arrays.done, arrays.done + options.parameters["detection"]["batch"])
+            batch = _batch(store, latents, rows, method.fabric.device)
             with torch.no_grad(), method.fabric.autocast():
-                found = method.detect(_batch(store, latents, rows, method.fabric.device))
-            arrays.write(**{key: _checked(found, key, shape[1:], method) for key, (shape, _) in shapes.items()})
+                found = method.detect(batch)
+            size = len(batch.images)
+            arrays.write(
+                **{key: _checked(found, key, (size, *shape[1:]), method) for key, (shape, _) in shapes.items()}
+            )
             bar.update(arrays.done - bar.n)
     return arrays
 
@@ -180,9 +184,11 @@ def _checked(found: Detection, key: str, shape: tuple[int, ...], method: Detecto
     """`maps` or `images` of a batch as float16, refused where they are not what a store can hold."""
     at = ", ".join(f"{key} = {value}" for key, value in method.setting.items())
     tensor, name = getattr(found, key), f"{type(method).__name__}{' at ' if at else ''}{at}"
-    if tensor is None or tensor.shape != (len(found.maps), *shape):
+    if tensor is None or tensor.shape != shape:
         shown = "nothing" if tensor is None else f"shape {tuple(tensor.shape)}"
-        raise InputError(f"{name} gave {shown} as {key} where (slices, {', '.join(map(str, shape))}) is expected")
+        raise InputError(
+            f"{name} gave {shown} as {key} of a batch where shape {shape} is expected: correct its detect()"
+        )
     if not (tensor.abs() < np.finfo(np.float16).max).all():
         raise InputError(
             f"{name} gave {key} that are not finite: remove this setting from the method's grid in params.yaml, or "

@@ -10,7 +10,7 @@ The last two are as the authors publish them (github.com/MIC-DKFZ/mood, example_
 github.com/MIC-DKFZ/vae-anomaly-experiments, brats_script.py), where they differ so that one slice's map depends neither
 on its batch nor on chance: s(x) is not scaled to the extremes of a batch, and the derivative is taken at the image, as
 in the second, not at two noisy copies of it. The error is absolute, not squared, in `combined` too. KL is the mean over
-latents times the values of an image, so that s(x) is of the order of 1 at any size. The first repository's `grad`
+latents times the values of an image, so that s(x) is of one order at any size. The first repository's `grad`
 derives the whole loss; the absolute error's slope is 1 in every pixel, and on the brain phantom its AUROC was .50-.69.
 """
 

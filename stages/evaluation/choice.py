@@ -3,7 +3,7 @@
 import pandas as pd
 
 from stages.errors import InputError
-from stages.parameters import setting_name, settings
+from stages.methods import setting_name, settings
 
 FIXED = "params.yaml"
 BY_DICE = "validation (Dice)"

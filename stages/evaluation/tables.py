@@ -20,7 +20,7 @@ from stages.evaluation import records
 from stages.evaluation.choice import choose_setting
 from stages.evaluation.summary import METRICS, intervals, summarise
 from stages.evaluation.typeset import latex, markdown
-from stages.parameters import setting_name, settings
+from stages.methods import setting_name, settings
 
 
 def compare(methods: dict, scores: pd.DataFrame, chosen_slices, resamples: int, seed: int) -> pd.DataFrame:

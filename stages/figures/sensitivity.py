@@ -24,7 +24,7 @@ from stages.evaluation import records
 from stages.evaluation.choice import choose_setting
 from stages.evaluation.summary import TITLES
 from stages.figures import style
-from stages.parameters import setting_name, settings
+from stages.methods import setting_name, settings
 
 WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
 AXIS_TITLES = {"s": "guidance scale s", "w": "guidance weight w", "L": "noise level L"}

@@ -9,6 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from stages.errors import InputError
+
 INTENSITY = (-1.0, 1.0)
 """The interval as which the networks see an image's [0, 1]: tanh's."""
 
@@ -26,7 +28,7 @@ class Generator(nn.Module):
     def __init__(self, size: int, image_channels: int, channels: int, residual_blocks: int):
         super().__init__()
         if size < 8 or size % 4:
-            raise ValueError(f"the generator halves its images twice, to at least 2 x 2; it cannot take {size} pixels")
+            raise InputError(f"the generator halves its images twice, to at least 2 x 2; it cannot take {size} pixels")
         width = channels
         layers = [nn.Conv2d(image_channels + 1, width, 7, padding=3, bias=False), *_normalised(width)]
         for _ in range(2):
@@ -79,7 +81,7 @@ class Discriminator(nn.Module):
         super().__init__()
         side = size >> layers
         if side << layers != size or not side:
-            raise ValueError(f"{size} pixels cannot be halved {layers} times")
+            raise InputError(f"{size} pixels cannot be halved {layers} times")
         widths = [image_channels, *(channels << layer for layer in range(layers))]
         body = []
         for before, after in pairwise(widths):

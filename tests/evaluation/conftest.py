@@ -9,7 +9,7 @@ import pytest
 
 from stages.data.store import StoreWriter
 from stages.evaluation import scores, tables
-from stages.parameters import setting_name, settings
+from stages.methods import setting_name, settings
 
 SIZE = 32
 PARAMETERS = {

@@ -7,7 +7,7 @@ from matplotlib.pyplot import close
 
 from stages.errors import InputError
 from stages.figures import sensitivity, style
-from stages.parameters import setting_name, settings
+from stages.methods import setting_name, settings
 
 METHODS = {
     "diffusion": {"grid": [{"L": [250, 500], "s": [100, 0, 5]}], "setting": {"L": 500, "s": 5}},

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from stages.errors import InputError
 from stages.networks.fixed_point_gan import Discriminator, Generator
 
 
@@ -69,7 +70,7 @@ def test_the_discriminator_judges_patches_and_the_image():
 
 
 def test_sizes_that_cannot_be_halved_are_refused():
-    with pytest.raises(ValueError, match="cannot take 18 pixels"):
+    with pytest.raises(InputError, match="cannot take 18 pixels"):
         Generator(18, 2, channels=4, residual_blocks=1)
-    with pytest.raises(ValueError, match="24 pixels cannot be halved 4 times"):
+    with pytest.raises(InputError, match="24 pixels cannot be halved 4 times"):
         Discriminator(24, 2, channels=4, layers=4)

@@ -22,7 +22,7 @@ from stages.training import vae
 def parameters(tiny_parameters):
     """What train_vae hands to its stage, at the smallest size."""
     training = {k: v for k, v in tiny_parameters["ddpm"]["training"].items() if k not in ("max_level", "label_dropout")}
-    loss = {"kl": 0.01, "kl_after": 2, "context": 0.5, "squares": 3, "side": 0.5}
+    loss = {"kl": 0.01, "context": 0.5, "squares": 3, "side": 0.5}
     section = {"network": {"widths": [4, 8], "latent": 6}, "loss": loss, "training": training}
     return {"seed": 3, "data": tiny_parameters["data"], "vae": section}
 
@@ -62,26 +62,33 @@ def fixed_objective(parameters, **loss):
 
 
 def test_the_loss_is_the_published_mixture(parameters):
-    loss = {"kl": 0.01, "kl_after": 5, "context": 0.0, "squares": 3, "side": 0.5}
-    images = torch.full((4, 2, 16, 16), 0.75)
+    loss = {"kl": 0.01, "context": 0.0, "squares": 3, "side": 0.5}
+    images = torch.tensor([0.75, 0.25, 0.75, 0.25])[:, None, None, None].expand(4, 2, 16, 16)
     objective = fixed_objective(parameters, **loss)
-    early = objective.loss("network", objective.players(), images, None, generator())
-    assert objective.turns(5) == ["network"]
     terms = objective.loss("network", objective.players(), images, None, generator())
     assert {name: float(value) for name, value in terms.items()} == pytest.approx(
-        {"loss": 0.5 + 0.01 * 0.5, "reconstruction": 0.5, "kl": 0.5}
+        {"loss": 0.25 + 0.01 * 0.5, "reconstruction": 0.25, "kl": 0.5}
     )
-    assert float(early["loss"]) == pytest.approx(0.5)
-    assert float(early["kl"]) == pytest.approx(0.5)
-    objective = fixed_objective(parameters, **loss | {"context": 0.25, "kl_after": 0})
+    objective = fixed_objective(parameters, **loss | {"context": 0.25})
     terms = objective.loss("network", objective.players(), images, None, generator())
-    assert float(terms["context"]) == pytest.approx(0.5)
-    assert float(terms["loss"]) == pytest.approx(0.75 * 0.505 + 0.25 * 0.5)
+    assert float(terms["context"]) == pytest.approx(0.25)
+    assert float(terms["loss"]) == pytest.approx(0.75 * 0.255 + 0.25 * 0.25)
     (plain, noise), (masked, none) = objective.network.seen
     assert torch.equal(plain, images)
     assert noise.shape == (4, 6)
     assert none is None  # the masked branch decodes the mean
     assert not torch.equal(masked, images)
+
+
+@pytest.mark.parametrize(("grey", "counts"), [(0.20, False), (0.23, True)])
+def test_the_divergence_waits_until_the_others_mean_is_beaten(grey, counts, parameters):
+    images = torch.tensor([0.0, grey, 0.0, grey])[:, None, None, None].expand(4, 2, 16, 16)
+    objective = fixed_objective(parameters, kl=0.01, context=0.0, squares=3, side=0.5)
+    terms = objective.loss("network", objective.players(), images, None, generator())
+    error = 0.25 - grey / 2  # of 0.25; the mean of the other three errs by 2 / 3 of the distance between the greys
+    assert float(terms["reconstruction"]) == pytest.approx(error)
+    assert (error < 2 / 3 * grey) == counts
+    assert float(terms["loss"]) == pytest.approx(error + 0.005 * counts)
 
 
 def test_masks_are_a_few_grey_squares_of_at_most_half_the_side():
@@ -147,7 +154,6 @@ def test_two_runs_with_one_seed_write_the_same_bytes(parameters, tiny_store, tmp
 
 def test_a_killed_run_ends_in_the_same_weights(parameters, tiny_store, tmp_path):
     parameters["vae"]["training"]["iterations"] = 200
-    parameters["vae"]["loss"]["kl_after"] = 120
     whole = train(parameters, tiny_store, tmp_path / "whole")
     state = tmp_path / "killed/state/state.safetensors"
     process = subprocess.Popen(
@@ -166,7 +172,7 @@ def test_a_killed_run_ends_in_the_same_weights(parameters, tiny_store, tmp_path)
 
 def test_training_learns(parameters, tiny_store, tmp_path):
     parameters["vae"]["training"] |= {"iterations": 150, "accumulate": 1, "log_every": 10, "learning_rate": 3e-3}
-    parameters["vae"]["loss"] |= {"context": 0.0, "kl_after": 100}
+    parameters["vae"]["loss"] |= {"context": 0.0}
     train(parameters, tiny_store, tmp_path)
     metrics = pd.read_csv(tmp_path / "log/metrics.csv")
     assert metrics["reconstruction"].iloc[-1] < metrics["reconstruction"].iloc[0] / 3

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from stages import parameters
+from stages import methods, parameters
 
 SMOKE = ("--config", "run=smoke")
 
@@ -42,12 +42,12 @@ def test_jobs_of_every_benchmark_in_one_go(project):
         if "phantom" not in values:
             (project.folder / values["data"]["folder"]).mkdir(parents=True, exist_ok=True)
     jobs = project.jobs("--config", f"run={','.join(benchmarks)}")
-    methods = [method for values in benchmarks.values() for method in values["methods"].values()]
+    listed = [method for values in benchmarks.values() for method in values["methods"].values()]
     assert jobs["train"] == 4 * len(benchmarks)
     assert jobs["extract"] == jobs["tabulate"] == len(benchmarks)
     assert jobs["generate_phantom"] == sum("phantom" in values for values in benchmarks.values())
-    assert jobs["detect"] == jobs["score"] == sum(len(parameters.settings(method)) for method in methods)
-    classes = [{parameters.encoding(m) for m in values["methods"].values()} - {None} for values in benchmarks.values()]
+    assert jobs["detect"] == jobs["score"] == sum(len(methods.settings(method)) for method in listed)
+    classes = [{methods.encoding(m) for m in values["methods"].values()} - {None} for values in benchmarks.values()]
     assert jobs["encode_ddim"] == sum(map(len, classes))
 
 

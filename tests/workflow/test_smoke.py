@@ -24,7 +24,7 @@ def test_everything_is_there(smoked):
     results = smoked.folder / RESULTS
     comparison = pd.read_csv(results / "tables" / "comparison.csv").set_index("method")
     assert comparison.loc["diffusion", ["setting", "chosen_on"]].tolist() == ["L20_s5", "params.yaml"]
-    assert comparison.loc["classifier-free", "chosen_on"] == "validation"
+    assert comparison.loc["classifier-free", "chosen_on"] == "validation (Dice)"
     assert comparison["auroc"].between(0, 1).all()
     assert set(comparison.index) == {"diffusion", "ddpm", "vae", "fixed-point-gan", "classifier-free", "intensity"}
     assert len(pd.read_csv(results / "tables" / "scores.csv")) == 10 * 2

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from stages import imports, parameters
+from stages import imports, methods, parameters
 from stages.errors import InputError
 
 # `python` in a rule is the one that runs Snakemake, whether or not its environment is activated, and prints at once.
@@ -123,8 +123,8 @@ def method_of(wildcards):
 
 def setting_of(wildcards):
     """The setting behind a folder's name: {"L": 500, "s": 100} for L500_s100."""
-    for setting in parameters.settings(method_of(wildcards)):
-        if parameters.setting_name(setting) == wildcards.setting:
+    for setting in methods.settings(method_of(wildcards)):
+        if methods.setting_name(setting) == wildcards.setting:
             return setting
     raise WorkflowError(
         f"{wildcards.setting} is no setting of methods.{wildcards.method}.grid in params.yaml"
@@ -134,7 +134,7 @@ def setting_of(wildcards):
 def method_settings(benchmark):
     """Every method with every setting of its grid."""
     for method, values in benchmark_parameters(benchmark)["methods"].items():
-        for setting in parameters.settings(values):
+        for setting in methods.settings(values):
             yield method, setting
 
 
@@ -162,7 +162,7 @@ def detect_section(wildcards):
 
 
 def needed_networks(wildcards):
-    return parameters.networks(method_of(wildcards), setting_of(wildcards))
+    return methods.networks(method_of(wildcards), setting_of(wildcards))
 
 
 def needed_checkpoints(wildcards):
@@ -182,7 +182,7 @@ def network_arguments(wildcards):
 
 def latents(wildcards):
     """The images encoded to noise, for the methods that decode them."""
-    encode_class = parameters.encoding(method_of(wildcards))
+    encode_class = methods.encoding(method_of(wildcards))
     if encode_class is None:
         return []
     return f"results/{wildcards.benchmark}/latents/{encode_class}"
@@ -223,26 +223,21 @@ def checkpoint_file(benchmark, network):
 
 def networks(benchmark):
     """The checkpoints that any setting of any method needs."""
-    methods = benchmark_parameters(benchmark)["methods"]
-    needed = [
-        name
-        for method, setting in method_settings(benchmark)
-        for name in parameters.networks(methods[method], setting)
-    ]
-    return [checkpoint_file(benchmark, name) for name in dict.fromkeys(needed)]
+    needed = methods.networks_in_use(benchmark_parameters(benchmark)["methods"])
+    return [checkpoint_file(benchmark, name) for name in needed]
 
 
 def anomaly_maps(benchmark):
     return [
         file
         for method, setting in method_settings(benchmark)
-        for file in map_files(benchmark, method, parameters.setting_name(setting))
+        for file in map_files(benchmark, method, methods.setting_name(setting))
     ]
 
 
 def scores(benchmark):
     return [
-        f"results/{benchmark}/scores/{method}/{parameters.setting_name(setting)}"
+        f"results/{benchmark}/scores/{method}/{methods.setting_name(setting)}"
         for method, setting in method_settings(benchmark)
     ]
 

@@ -1,0 +1,55 @@
+"""What the methods of params.yaml are: the settings of their grids, and the networks that they need."""
+
+from itertools import product
+
+from stages import imports
+
+
+def settings(method: dict) -> list[dict]:
+    """The settings of a method's grid: the union of its blocks' products, in order, each once.
+
+    A block is what scikit-learn's ParameterGrid takes: {"L": [250, 500], "s": [0, 100]} makes four settings.
+    """
+    found = []
+    for block in method["grid"]:
+        for values in product(*block.values()):
+            setting = dict(zip(block, values, strict=True))
+            if setting not in found:
+                found.append(setting)
+    return found
+
+
+def setting_name(setting: dict) -> str:
+    """The name of a setting's folder: {"L": 500, "s": 100} is L500_s100, {"view": "plain"} view-plain, {} default."""
+    parts = [f"{key}-{value}" if isinstance(value, str) else f"{key}{value:g}" for key, value in setting.items()]
+    return "_".join(parts) or "default"
+
+
+def total(count: int | dict[str, int]) -> int:
+    """The size of a split that is given as one number, or as a number of images for each class."""
+    return sum(count.values()) if isinstance(count, dict) else count
+
+
+def encoding(method: dict) -> str | None:
+    """The class under which a method's slices are encoded to noise by DDIM; None where they are not."""
+    return method.get("options", {}).get("encode_class")
+
+
+def networks(method: dict, setting: dict) -> list[str]:
+    """The networks that a method needs at a setting: its detector's NETWORKS, but no classifier where s is 0."""
+    if "detector" not in method:
+        return []
+    needed = imports.names(f"stages.detection.{method['detector']}", "NETWORKS")
+    return [name for name in needed if name != "classifier" or setting.get("s", 1) != 0]
+
+
+def networks_in_use(methods: dict) -> list[str]:
+    """The networks that any setting of any method needs, each once, in order."""
+    found = [name for method in methods.values() for setting in settings(method) for name in networks(method, setting)]
+    return list(dict.fromkeys(found))
+
+
+def network_sections(names: list[str]) -> list[str]:
+    """The sections of params.yaml from which networks are made: each its own, and what its SECTIONS says."""
+    found = [imports.names(f"stages.training.{name}", "SECTIONS", default=(name,)) for name in names]
+    return list(dict.fromkeys(section for sections in found for section in sections))
