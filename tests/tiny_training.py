@@ -32,7 +32,7 @@ def tiny_store(tmp_path_factory):
 
 @pytest.fixture
 def tiny_parameters():
-    """What train_ddpm and train_classifier hand to their stages, at the smallest size."""
+    """What rule train hands to the DDPM's and the classifier's stages, at the smallest size."""
     training = {
         "iterations": 12,
         "batch": 4,

@@ -15,7 +15,7 @@ def raw(tmp_path):
 
 @pytest.fixture
 def parameters():
-    """Parameters of extract_brats for the cases of `raw`."""
+    """Parameters of the BraTS reader for the cases of `raw`."""
     return {
         "seed": 0,
         "data": {
