@@ -179,7 +179,7 @@ def _diffusion_problems(parameters: dict, used: list[str]) -> Iterator[Problem]:
     for key in ("beta", "intensity"):
         if diffusion[key][0] >= diffusion[key][1]:
             yield ("diffusion", key), f"must ascend, not {diffusion[key]}"
-    for network in {"ddpm", "classifier"} & set(used):
+    for network in [name for name in ("ddpm", "classifier") if name in used]:
         level = parameters[network]["training"]["max_level"]
         if level > diffusion["timesteps"]:
             problem = f"must be at most diffusion.timesteps = {diffusion['timesteps']}, not {level}"
