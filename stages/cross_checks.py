@@ -9,21 +9,6 @@ from stages import imports, methods
 from stages.checks import Problem, schema_problems
 from stages.errors import InputError
 
-CLASSES = ("healthy", "diseased", "none")
-VIEWS = ("plain", "inverted", "equalised")
-
-# The keys that each detector of this project takes its setting from.
-GRID_KEYS = {
-    "ddim": {"L", "s"},
-    "ddpm": {"L", "s"},
-    "classifier_free": {"L", "w"},
-    "vae": set(),
-    "fixed_point_gan": set(),
-    "intensity": {"view"},
-}
-RELEASED_ABLATION_LEVEL = 500
-"""The noise level of the ablation in the authors' repository, whatever is asked of it."""
-
 
 def cross_problems(parameters: dict, name: str) -> Iterator[Problem]:
     """What is wrong with the parameters of benchmark `name`, which fit the schema, as a whole."""
@@ -69,6 +54,7 @@ def _ask_reader(module: str) -> None:
 
 
 def _ask_detector(method: dict) -> None:
+    methods.grid(method)
     for network in imports.names(f"stages.detection.{method['detector']}", "NETWORKS"):
         if not imports.defines(f"stages.training.{network}", "objective"):
             raise InputError(
@@ -203,37 +189,48 @@ def _holds(block: dict, setting: dict) -> bool:
 
 
 def _grid_problems(parameters: dict, path: tuple, method: dict) -> Iterator[Problem]:
-    """What this project's detectors ask of their classes and grids, and of anybody's who decodes encoded images."""
+    """What a detector's GRID asks of the grid, and encoding and the diffusion model of its classes and levels."""
     detector, options = method.get("detector"), method.get("options", {})
     yield from _class_problems(parameters, path, method)
     if detector == "intensity" and options["channel"] not in parameters["data"]["channels"]:
         known = ", ".join(parameters["data"]["channels"])
         yield (*path, "options", "channel"), f"must be one of data.channels, {known}, not {options['channel']}"
+    asked = methods.grid(method)
     for index, block in enumerate(method["grid"]):
-        where, keys = (*path, "grid", index), GRID_KEYS.get(detector, set(block))
-        if set(block) != keys:
-            wanted = " and ".join(sorted(keys)) or "nothing"
+        where = (*path, "grid", index)
+        if asked is not None and set(block) != set(asked):
+            wanted = " and ".join(sorted(asked)) or "nothing"
             yield where, f"must name {wanted} for {detector}, not {', '.join(block) or 'nothing'}"
-        elif "encode_class" in options and "L" not in block:
+            continue
+        if "encode_class" in options and "L" not in block:
             yield where, "must name L, since options.encode_class asks for images encoded to it"
-        elif mixed := [key for key in block if key in ("L", "s", "w") and any(isinstance(v, str) for v in block[key])]:
-            yield (*where, mixed[0]), f"must hold numbers, not {', '.join(map(str, block[mixed[0]]))}"
-        elif detector == "intensity" and not set(block["view"]) <= set(VIEWS):
-            yield (*where, "view"), f"may hold {', '.join(VIEWS)}, not {', '.join(map(str, block['view']))}"
-        elif "encode_class" in options or detector in ("ddim", "ddpm", "classifier_free"):
+            continue
+        problems = list(_value_problems(where, block, asked or dict.fromkeys({"L", "s", "w"} & set(block), ())))
+        yield from problems
+        if not problems and ("encode_class" in options or detector in ("ddim", "ddpm", "classifier_free")):
             yield from _level_problems(parameters, (*where, "L"), block)
             released = parameters["detection"]["convention"] == "released-code"
-            if detector == "ddpm" and released and block["L"] != [RELEASED_ABLATION_LEVEL]:
-                problem = f"must be [{RELEASED_ABLATION_LEVEL}] under convention released-code, not {block['L']}"
-                yield (*where, "L"), problem
+            only = imports.constant("stages.detection.ddpm", "RELEASED_LEVEL")
+            if detector == "ddpm" and released and block["L"] != [only]:
+                yield (*where, "L"), f"must be [{only}] under convention released-code, not {block['L']}"
+
+
+def _value_problems(where: tuple, block: dict, asked: dict) -> Iterator[Problem]:
+    """Values that are no words where words are asked, or no numbers where there are none."""
+    for key, words in asked.items():
+        shown = ", ".join(map(str, block[key]))
+        if words and not set(block[key]) <= set(words):
+            yield (*where, key), f"may hold {', '.join(words)}, not {shown}"
+        elif not words and any(isinstance(value, str) for value in block[key]):
+            yield (*where, key), f"must hold numbers, not {shown}"
 
 
 def _class_problems(parameters: dict, path: tuple, method: dict) -> Iterator[Problem]:
     options = method.get("options", {})
     told = {key: options[key] for key in ("encode_class", "decode_class") if key in options}
     for key, value in told.items():
-        if value not in CLASSES:
-            yield (*path, "options", key), f"must be {' or '.join(CLASSES)}, not {value}"
+        for _, sentence in schema_problems(value, "class"):
+            yield (*path, "options", key), sentence
     without = [(*path, "options", key) for key, value in told.items() if value == "none"]
     if method.get("detector") == "classifier_free":
         without.append((*path, "detector"))

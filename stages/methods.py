@@ -3,6 +3,7 @@
 from itertools import product
 
 from stages import imports
+from stages.errors import InputError
 
 
 def settings(method: dict) -> list[dict]:
@@ -33,6 +34,23 @@ def total(count: int | dict[str, int]) -> int:
 def encoding(method: dict) -> str | None:
     """The class under which a method's slices are encoded to noise by DDIM; None where they are not."""
     return method.get("options", {}).get("encode_class")
+
+
+def grid(method: dict) -> dict[str, tuple[str, ...]] | None:
+    """The keys of a method's settings, as its detector's GRID has them, each with the words that it takes.
+
+    No words: it takes numbers. None where there is no detector, or one that takes whatever it is given.
+
+    Raises:
+        InputError: GRID is something else.
+    """
+    module = f"stages.detection.{method.get('detector')}"
+    if not imports.defines(module, "GRID"):
+        return None
+    found = imports.constant(module, "GRID")
+    if not isinstance(found, dict) or not all(isinstance(words, tuple | list) for words in found.values()):
+        raise InputError(f"{module}: GRID must map each key to a tuple of words, () for numbers, not {found!r}")
+    return found
 
 
 def networks(method: dict, setting: dict) -> list[str]:

@@ -6,11 +6,11 @@ This is the one module that reads and merges params.yaml; `load` refuses what is
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import yaml
 
+from stages import command
 from stages.checks import schema_problems
 from stages.cross_checks import cross_problems
 from stages.errors import InputError
@@ -237,7 +237,4 @@ def arguments() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    try:
-        main(arguments().parse_args())
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    command.run(main, arguments())

@@ -233,6 +233,15 @@ def test_the_size_of_a_split_is_a_number_or_one_for_each_class():
     assert parameters.splits({"data": {"split": {"train": 3, "validation": 1, "test": 1}}}) == ["validation", "test"]
 
 
+def test_a_detectors_grid_is_read_from_its_module(monkeypatch):
+    assert methods.grid({"detector": "ddim"}) == {"L": (), "s": ()}
+    assert methods.grid({"detector": "intensity"}) == {"view": ("plain", "inverted", "equalised")}
+    assert methods.grid({"grid": [{}]}) is None
+    monkeypatch.setattr(methods.imports, "constant", lambda *_: {"k": "word"})
+    with pytest.raises(InputError, match="GRID must map each key to a tuple of words"):
+        methods.grid({"detector": "ddim"})
+
+
 def test_levels_are_those_of_the_class():
     smoke = parameters.benchmark(PARAMS, "smoke")
     assert parameters.levels(smoke) == [10, 20]

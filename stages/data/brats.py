@@ -28,7 +28,6 @@ from stages.data.extraction import BadCaseError
 from stages.data.processes import in_order
 from stages.data.split import SPLITS, UNUSED, split_subjects, stratum
 from stages.data.volumes import MASK, Case, CaseSlices, Recipe, find_cases, read_case
-from stages.errors import InputError
 
 RAW_INPUTS = ("*/", "*/*/")
 """What below the raw folder reruns extraction when it comes or goes: case folders, nested (HGG/<case>) or not."""
@@ -77,13 +76,8 @@ def extract(
     cases, duplicates = without_duplicates(find_cases(raw))
     find, read = partial(find_files, recipe=recipe), partial(read_case, recipe=recipe)
     cases, bad = extraction.usable_cases(cases, find, read, on_bad_case, processes, duplicates)
-    try:
+    with extraction.naming_bad(bad, "cases"):
         split_of = split_subjects((case.name for case in cases), data["split"], parameters["seed"])
-    except InputError as error:
-        if not bad:
-            raise
-        raise InputError(f"{error}; {len(bad)} bad cases were left out, the first: {bad[0]}") from error
-
     used = [case for case in cases if split_of[case.name] != UNUSED]
     splits = [split for split in SPLITS if data["split"].get(split, 0) > 0]
     slices, diseased = Counter(), Counter()

@@ -103,15 +103,10 @@ def extract(parameters: dict, raw: Path, output: Path, on_bad_case: str = "stop"
     table = read_table(find_tree(raw, RAW_DATA), own["healthy"], own["diseased"], own["view"])
     find, read = partial(find_files, recipe=recipe), partial(read_radiograph, recipe=recipe)
     radiographs, bad = extraction.usable_cases(table.radiographs, find, read, on_bad_case, processes, table.bad)
-    try:
+    with extraction.naming_bad(bad, "rows"):
         split_of = split_images(
             [(item.slice_id, item.subject, item.label) for item in radiographs], data["split"], parameters["seed"]
         )
-    except InputError as error:
-        if not bad:
-            raise
-        raise InputError(f"{error}; {len(bad)} bad rows were left out, the first: {bad[0]}") from error
-
     used = [item for item in radiographs if item.slice_id in split_of]
     splits = [split for split in SPLITS if split in split_of.values()]
     with extraction.outputs(output, raw, splits, 1, recipe.size, recipe.masks is not None) as outputs:

@@ -89,6 +89,17 @@ def usable_cases(
     return good, sorted(bad, key=lambda error: (error.case, error.file))
 
 
+@contextmanager
+def naming_bad(bad: Sequence[BadCaseError], what: str) -> Iterator[None]:
+    """Around the drawing of splits: where they lack subjects, say how many `what` were left out, and name the first."""
+    try:
+        yield
+    except InputError as error:
+        if not bad:
+            raise
+        raise InputError(f"{error}; {len(bad)} bad {what} were left out, the first: {bad[0]}") from error
+
+
 @dataclass(frozen=True)
 class _Problem:
     """What is wrong with a case, if anything: a call that another process can make."""

@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from stages.data.split import SPLITS
-from stages.data.store import DISEASED, HEALTHY
+from stages.data.store import CLASSES
 from stages.errors import InputError
-
-CLASSES = {"healthy": HEALTHY, "diseased": DISEASED}
 
 
 def split_images(

@@ -31,6 +31,8 @@ IMAGE_DTYPE = np.dtype(np.float16)
 MASK_DTYPE = np.dtype(np.uint8)
 HEALTHY, DISEASED = 0, 1
 """The labels of the manifest, and the classes of the networks."""
+CLASSES = {"healthy": HEALTHY, "diseased": DISEASED}
+"""As params.yaml names them."""
 
 COLUMNS = ("slice_id", "subject_id", "position", "label", "lesion_pixels", "source", "affine")
 _TEXT_COLUMNS = ("slice_id", "subject_id", "source", "affine")

@@ -12,6 +12,7 @@ from stages.detection.diffusion_model import DiffusionModel
 from stages.networks.unet import UNet
 
 NETWORKS = ("ddpm",)
+GRID = {"L": (), "w": ()}
 
 
 class ClassifierFree(Detector):

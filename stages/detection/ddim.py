@@ -10,6 +10,7 @@ from stages.networks.unet import EncoderClassifier, UNet
 
 NETWORKS = ("ddpm", "classifier")
 """The classifier is needed where s > 0 only."""
+GRID = {"L": (), "s": ()}
 
 
 class Ddim(Detector):

@@ -14,6 +14,7 @@ from stages.networks.unet import EncoderClassifier, UNet
 
 NETWORKS = ("ddpm", "classifier")
 """The classifier is needed where s > 0 only."""
+GRID = {"L": (), "s": ()}
 
 RELEASED_LEVEL = 500
 """The one noise level to which the released code noises an image, whatever L it is given."""

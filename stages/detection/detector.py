@@ -1,8 +1,9 @@
 """What a method is: slices in, anomaly maps and reconstructions out. And the stage that runs one over a data set.
 
-To add a method, write `stages/detection/<name>.py` with the literal `NETWORKS` (names of the checkpoints that it needs,
-each made by `stages/training/<network>.py`; the workflow reads it without importing the module), a `Detector`, and at
-the end `run(<the class>)` where the module is the program. docs/add-your-method.md shows one.
+To add a method, write `stages/detection/<name>.py` with two literals, which the workflow reads without importing the
+module: `NETWORKS`, the names of the checkpoints that it needs, each made by `stages/training/<network>.py`, and `GRID`,
+the keys of a setting, each with the words that it takes, none for numbers. Then a `Detector`, and at the end
+`run(<the class>)` where the module is the program. docs/add-your-method.md shows one.
 """
 
 import argparse

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.data.store import DISEASED, HEALTHY
+from stages.data import store
+from stages.data.store import HEALTHY
 from stages.diffusion import ddim
 from stages.diffusion.guidance import LogProbability, classifier_free_epsilon
 from stages.diffusion.schedule import NoiseSchedule
 from stages.errors import InputError
 from stages.networks.unet import NO_CLASS, log_probability
 
-CLASSES = {"healthy": HEALTHY, "diseased": DISEASED, "none": NO_CLASS}
+CLASSES = store.CLASSES | {"none": NO_CLASS}
+"""What the network can be told."""
 
 
 class DiffusionModel:

@@ -11,6 +11,7 @@ from stages.detection.detector import Batch, Detection, Detector, anomaly_map, r
 from stages.networks.fixed_point_gan import INTENSITY, Generator
 
 NETWORKS = ("fixed_point_gan",)
+GRID = {}
 
 
 class FixedPointGan(Detector):

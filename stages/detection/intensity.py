@@ -15,6 +15,7 @@ from stages.detection.detector import Batch, Detection, Detector, run
 from stages.errors import InputError
 
 NETWORKS = ()
+GRID = {"view": ("plain", "inverted", "equalised")}
 
 
 def plain(image: Tensor) -> Tensor:

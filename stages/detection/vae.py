@@ -23,6 +23,7 @@ from stages.errors import InputError
 from stages.networks.vae import Vae, divergence
 
 NETWORKS = ("vae",)
+GRID = {}
 
 SCORES = ("reconstruction", "gradient", "combined")
 

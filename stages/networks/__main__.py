@@ -1,14 +1,12 @@
 """Print each network's parameters and floating-point operations for a benchmark of params.yaml."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from stages import parameters
-from stages.errors import InputError
+from stages import command, parameters
 from stages.networks import build
 from stages.networks.fixed_point_gan import Discriminator, Generator
 from stages.networks.unet import EncoderClassifier, UNet
@@ -17,16 +15,17 @@ from stages.networks.vae import Vae
 NETWORKS = {"ddpm": UNet, "classifier": EncoderClassifier, "vae": Vae, "fixed_point_gan": Generator}
 
 
-def main() -> None:
-    """Count on the meta device: nothing is allocated, so the paper's sizes take a second."""
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.networks", description=__doc__)
     parser.add_argument("benchmark", help="a name below `benchmarks` in params.yaml")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
-    options = parser.parse_args()
-    try:
-        values = parameters.benchmark(parameters.load(options.params), options.benchmark)
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    """Count on the meta device: nothing is allocated, so the paper's sizes take a second."""
+    values = parameters.benchmark(parameters.load(options.params), options.benchmark)
     size, channels = values["data"]["size"], len(values["data"]["channels"])
     print(f"{options.benchmark}: {channels} x {size} x {size}")
     print(f"{'network':12}{'parameters':>15}{'GFLOPs forward':>17}{'forward + backward':>21}   (one image)")
@@ -47,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main, arguments())

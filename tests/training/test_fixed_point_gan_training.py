@@ -1,18 +1,13 @@
 """Fixed-Point GAN's losses against closed forms, whose weights they move, and runs that are repeated or killed."""
 
-import json
 import math
-import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from runs import kill, train
 from torch import nn
 
 from stages import checkpoint
@@ -175,24 +170,12 @@ def test_only_the_player_whose_turn_it_is_takes_gradients(parameters, player):
             assert gradients == [None] * len(gradients)
 
 
-def command(parameters: dict, store: Path, out: Path) -> list[str]:
-    return [
-        *("--parameters", json.dumps(parameters), "--data", str(store), "--threads", "1"),
-        *("--checkpoint", str(out / "gan.safetensors"), "--log", str(out / "log"), "--state", str(out / "state")),
-    ]
-
-
-def train(parameters: dict, store: Path, out: Path) -> bytes:
-    fixed_point_gan.main(fixed_point_gan.arguments().parse_args(command(parameters, store, out)))
-    return (out / "gan.safetensors").read_bytes()
-
-
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_two_runs_with_one_seed_write_the_same_bytes(parameters, tiny_store, tmp_path, precision):
     parameters["fixed_point_gan"]["training"]["precision"] = precision
-    first = train(parameters, tiny_store, tmp_path / "a")
-    assert first == train(parameters, tiny_store, tmp_path / "b")
-    assert first != train(parameters | {"seed": 4}, tiny_store, tmp_path / "c")
+    first = train("fixed_point_gan", parameters, tiny_store, tmp_path / "a")
+    assert first == train("fixed_point_gan", parameters, tiny_store, tmp_path / "b")
+    assert first != train("fixed_point_gan", parameters | {"seed": 4}, tiny_store, tmp_path / "c")
     metrics = pd.read_csv(tmp_path / "a/log/metrics.csv")
     assert metrics["step"].tolist() == [3, 6, 9, 12]
     names = {"loss", "real", "fake", "classification", "gradient_penalty"}
@@ -202,30 +185,16 @@ def test_two_runs_with_one_seed_write_the_same_bytes(parameters, tiny_store, tmp
     assert {f"generator_{name}" for name in names} <= set(metrics)
     assert np.isfinite(metrics).all(axis=None)
     assert (tmp_path / "a/log/sheet.png").stat().st_size > 0
-    tensors, _ = checkpoint.load(tmp_path / "a/gan.safetensors")
+    tensors, _ = checkpoint.load(tmp_path / "a/fixed_point_gan.safetensors")
     generator = build.network(Generator, "fixed_point_gan", parameters).state_dict()
     assert tensors.keys() == generator.keys() | {f"ema.{name}" for name in generator}
 
 
 def test_a_killed_run_ends_in_the_same_weights(parameters, tiny_store, tmp_path):
     parameters["fixed_point_gan"]["training"]["epochs"] = 40
-    whole = train(parameters, tiny_store, tmp_path / "whole")
-    state = tmp_path / "killed/state/state.safetensors"
-    options = command(parameters, tiny_store, tmp_path / "killed")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stages.training.fixed_point_gan", *options], stdout=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 60
-    before, saves = None, 0
-    while saves < 4 and process.poll() is None and time.monotonic() < deadline:
-        if state.exists() and (now := state.stat().st_mtime_ns) != before:
-            before, saves = now, saves + 1
-        time.sleep(0.002)
-    assert process.poll() is None, "the run ended before it could be killed"
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() != 0
-    assert not (tmp_path / "killed/gan.safetensors").exists()
-    assert train(parameters, tiny_store, tmp_path / "killed") == whole
+    whole = train("fixed_point_gan", parameters, tiny_store, tmp_path / "whole")
+    kill("fixed_point_gan", parameters, tiny_store, tmp_path / "killed", signal.SIGKILL, saves=4)
+    assert train("fixed_point_gan", parameters, tiny_store, tmp_path / "killed") == whole
     a, b = (
         pd.read_csv(tmp_path / run / "log/metrics.csv").drop(columns="images_per_second") for run in ("whole", "killed")
     )
@@ -235,14 +204,14 @@ def test_a_killed_run_ends_in_the_same_weights(parameters, tiny_store, tmp_path)
 def test_training_learns_to_take_the_square_away(parameters, tiny_store, tmp_path):
     section = parameters["fixed_point_gan"]
     section["network"]["channels"] = section["discriminator"]["channels"] = 8
-    section["training"] |= {"epochs": 60, "batch": 6, "accumulate": 1, "learning_rate": 4e-3, "log_every": 20}
+    section["training"] |= {"epochs": 150, "batch": 6, "accumulate": 1, "learning_rate": 4e-3, "log_every": 20}
     section["training"]["save_minutes"] = 5
-    train(parameters, tiny_store, tmp_path)
+    train("fixed_point_gan", parameters, tiny_store, tmp_path)
     metrics = pd.read_csv(tmp_path / "log/metrics.csv")
     assert metrics["discriminator_classification"].iloc[-1] < metrics["discriminator_classification"].iloc[0] / 5
     assert metrics["generator_classification"].iloc[-1] < metrics["generator_classification"].max() / 2
     generator = build.network(Generator, "fixed_point_gan", parameters)
-    checkpoint.load_into(generator, tmp_path / "gan.safetensors")
+    checkpoint.load_into(generator, tmp_path / "fixed_point_gan.safetensors")
     store = open_store(tiny_store)
     images = 2 * torch.from_numpy(store.images.astype(np.float32)) - 1
     with torch.no_grad():

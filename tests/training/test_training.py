@@ -1,38 +1,20 @@
 """The training loop: deterministic, resumable after any kind of end, clear where something is wrong."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from runs import kill, train
 
 from stages import checkpoint
 from stages.errors import InputError
 from stages.networks.unet import NO_CLASS
-from stages.training import classifier, ddpm
+from stages.training import ddpm
 from stages.training.loop import augment, batch_indices, learning_rate
 
-STAGES = {"ddpm": ddpm, "classifier": classifier}
-
-
-def command(stage: str, parameters: dict, store: Path, out: Path) -> list[str]:
-    return [
-        *("--parameters", json.dumps(parameters), "--data", str(store), "--threads", "1"),
-        *("--checkpoint", str(out / f"{stage}.safetensors"), "--log", str(out / "log"), "--state", str(out / "state")),
-    ]
-
-
-def train(stage: str, parameters: dict, store: Path, out: Path) -> bytes:
-    module = STAGES[stage]
-    module.main(module.arguments().parse_args(command(stage, parameters, store, out)))
-    return (out / f"{stage}.safetensors").read_bytes()
+STAGES = ("ddpm", "classifier")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -52,25 +34,8 @@ def test_a_killed_run_ends_in_the_same_weights(stage, tiny_store, tiny_parameter
     section = tiny_parameters[stage]["training"]
     section["iterations"] = 60
     whole = train(stage, tiny_parameters, tiny_store, tmp_path / "whole")
-    state = tmp_path / "killed/state/state.safetensors"
-    options = command(stage, tiny_parameters, tiny_store, tmp_path / "killed")
-    for kill in (signal.SIGKILL, signal.SIGTERM):
-        before = state.stat().st_mtime_ns if state.exists() else 0
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"stages.training.{stage}", *options],
-            stdout=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 60
-        saves = 0
-        while saves < 3 and process.poll() is None and time.monotonic() < deadline:
-            if state.exists() and (now := state.stat().st_mtime_ns) != before:
-                before, saves = now, saves + 1
-            time.sleep(0.002)
-        assert process.poll() is None, "the run ended before it could be killed"
-        os.kill(process.pid, kill)
-        assert process.wait() != 0
-        assert state.exists()
-        assert not (tmp_path / f"killed/{stage}.safetensors").exists()
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        kill(stage, tiny_parameters, tiny_store, tmp_path / "killed", how, saves=3)
     assert train(stage, tiny_parameters, tiny_store, tmp_path / "killed") == whole
     columns = ["step", "loss"]
     a, b = (pd.read_csv(tmp_path / run / "log/metrics.csv")[columns] for run in ("whole", "killed"))

@@ -1,16 +1,12 @@
 """Training of the variational autoencoder: terms, healthy slices, masks, determinism, resuming."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from runs import kill, train
 
 from stages import checkpoint
 from stages.data.store import open_store
@@ -25,18 +21,6 @@ def parameters(tiny_parameters):
     loss = {"kl": 0.01, "context": 0.5, "squares": 3, "side": 0.5}
     section = {"network": {"widths": [4, 8], "latent": 6}, "loss": loss, "training": training}
     return {"seed": 3, "data": tiny_parameters["data"], "vae": section}
-
-
-def command(parameters, store, out):
-    return [
-        *("--parameters", json.dumps(parameters), "--data", str(store), "--threads", "1"),
-        *("--checkpoint", str(out / "vae.safetensors"), "--log", str(out / "log"), "--state", str(out / "state")),
-    ]
-
-
-def train(parameters, store, out) -> bytes:
-    vae.main(vae.arguments().parse_args(command(parameters, store, out)))
-    return (out / "vae.safetensors").read_bytes()
 
 
 def generator(seed=0):
@@ -131,20 +115,20 @@ def test_only_healthy_slices_are_learnt_from(parameters, tiny_store, tmp_path, m
         return original(self, player, networks, images, labels, generator)
 
     monkeypatch.setattr(vae.ReconstructionObjective, "loss", spy)
-    train(parameters, tiny_store, tmp_path)
+    train("vae", parameters, tiny_store, tmp_path)
     assert seen == healthy
 
 
 def test_no_healthy_slice_is_one_sentence(parameters, tiny_store, tmp_path, monkeypatch):
     monkeypatch.setattr(vae, "HEALTHY", 7)
     with pytest.raises(InputError, match="holds no slice that train_vae learns from"):
-        train(parameters, tiny_store, tmp_path)
+        train("vae", parameters, tiny_store, tmp_path)
 
 
 def test_two_runs_with_one_seed_write_the_same_bytes(parameters, tiny_store, tmp_path):
-    first = train(parameters, tiny_store, tmp_path / "a")
-    assert first == train(parameters, tiny_store, tmp_path / "b")
-    assert first != train(parameters | {"seed": 4}, tiny_store, tmp_path / "c")
+    first = train("vae", parameters, tiny_store, tmp_path / "a")
+    assert first == train("vae", parameters, tiny_store, tmp_path / "b")
+    assert first != train("vae", parameters | {"seed": 4}, tiny_store, tmp_path / "c")
     metrics = pd.read_csv(tmp_path / "a/log/metrics.csv")
     assert {"loss", "reconstruction", "kl", "context"} < set(metrics.columns)
     assert (tmp_path / "a/log/sheet.png").stat().st_size > 0
@@ -154,26 +138,15 @@ def test_two_runs_with_one_seed_write_the_same_bytes(parameters, tiny_store, tmp
 
 def test_a_killed_run_ends_in_the_same_weights(parameters, tiny_store, tmp_path):
     parameters["vae"]["training"]["iterations"] = 200
-    whole = train(parameters, tiny_store, tmp_path / "whole")
-    state = tmp_path / "killed/state/state.safetensors"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stages.training.vae", *command(parameters, tiny_store, tmp_path / "killed")],
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    assert process.poll() is None, "the run ended before it could be killed"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "killed/vae.safetensors").exists()
-    assert train(parameters, tiny_store, tmp_path / "killed") == whole
+    whole = train("vae", parameters, tiny_store, tmp_path / "whole")
+    kill("vae", parameters, tiny_store, tmp_path / "killed", signal.SIGKILL, saves=1)
+    assert train("vae", parameters, tiny_store, tmp_path / "killed") == whole
 
 
 def test_training_learns(parameters, tiny_store, tmp_path):
     parameters["vae"]["training"] |= {"iterations": 150, "accumulate": 1, "log_every": 10, "learning_rate": 3e-3}
     parameters["vae"]["loss"] |= {"context": 0.0}
-    train(parameters, tiny_store, tmp_path)
+    train("vae", parameters, tiny_store, tmp_path)
     metrics = pd.read_csv(tmp_path / "log/metrics.csv")
     assert metrics["reconstruction"].iloc[-1] < metrics["reconstruction"].iloc[0] / 3
     assert "context" not in metrics

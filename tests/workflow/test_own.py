@@ -18,6 +18,7 @@ def follow(project, page: str, root) -> None:
     """Write every file that a page shows; what it shows of params.yaml is merged into it."""
     blocks = BLOCK.findall((root / "docs" / page).read_text())
     assert len(blocks) >= 2
+    assert not [name for name, _ in blocks if name.startswith(("Snakefile", "workflow"))], "no rule is edited"
     params = project.folder / "params.yaml"
     for name, text in blocks:
         path = project.folder / name
@@ -38,15 +39,8 @@ def deep_merge_keeping_nulls(base: dict, added: dict) -> dict:
     return result
 
 
-def rules(project) -> dict[str, bytes]:
-    paths = [project.folder / "Snakefile", *(project.folder / "workflow").rglob("*")]
-    return {str(path): path.read_bytes() for path in paths if path.is_file()}
-
-
 def test_add_your_method(finished, root):
-    before = rules(finished)
     follow(finished, "add-your-method.md", root)
-    assert rules(finished) == before
     results = finished.folder / "results/smoke"
     for split in ("validation", "test"):  # the method that runs elsewhere
         shape = np.load(results / f"data/{split}/masks.npy", mmap_mode="r").shape
@@ -66,9 +60,7 @@ def test_add_your_method(finished, root):
 
 def test_add_your_data_set(project, root):
     project.write_test_profile()
-    before = rules(project)
     follow(project, "add-your-data-set.md", root)
-    assert rules(project) == before
     missing = project.snakemake("-n", "--config", "run=my-data")
     assert "data/my-data is not there" in missing.stdout
     assert "one .npz file a subject" in missing.stdout
