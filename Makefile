@@ -1,5 +1,6 @@
 # make         set up .venv and run the benchmarks that `run:` in params.yaml lists
 # make env     set up .venv; again only when pyproject.toml or constraints.txt changes
+# make report  put figures, tables, run times and parameters into one page, report.html
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
 # make lint    ruff, snakefmt, import-linter, snakemake --lint
 # make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
@@ -10,7 +11,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run env test lint lock pull
+.PHONY: run report env test lint lock pull
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
@@ -20,6 +21,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 run: env
 	snakemake --cores all $(ARGS) --resources gpu=1
+
+report: env
+	snakemake --report report.html $(ARGS)
 
 env: $(STAMP)
 

@@ -21,6 +21,9 @@ read_params("params.yaml")
 configfile: "params.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 config = checked(config)
 require_raw_data()
 
@@ -37,6 +40,7 @@ rule all:
     input:
         milestone(tables),
         milestone(figures),
+        milestone(exports),
 
 
 # Milestones: `snakemake -- maps` goes so far. dvc.yaml versions what each of them leaves behind.
@@ -54,7 +58,7 @@ rule checkpoints:
 
 rule maps:
     input:
-        milestone(anomaly_maps),
+        milestone(detections),
 
 
 rule tables:
@@ -65,6 +69,11 @@ rule tables:
 rule figures:
     input:
         milestone(figures),
+
+
+rule exports:
+    input:
+        milestone(exports),
 
 
 include: "workflow/rules/data.smk"

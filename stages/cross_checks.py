@@ -30,6 +30,8 @@ def cross_problems(parameters: dict, name: str) -> Iterator[Problem]:
     yield from _diffusion_problems(parameters, used)
     for method in parameters["methods"]:
         yield from _method_problems(parameters, method)
+    yield from _trade_off_problems(parameters)
+    yield from _figure_problems(parameters)
 
 
 def _module_problems(parameters: dict) -> Iterator[Problem]:
@@ -170,8 +172,9 @@ def _diffusion_problems(parameters: dict, used: list[str]) -> Iterator[Problem]:
         if level > diffusion["timesteps"]:
             problem = f"must be at most diffusion.timesteps = {diffusion['timesteps']}, not {level}"
             yield (network, "training", "max_level"), problem
-    if detection["convention"] == "released-code" and detection["stride"] != 1:
-        yield ("detection", "stride"), f"must be 1 under convention released-code, not {detection['stride']}"
+    for key, only in {"stride": 1, "solver": "ddim"}.items():
+        if detection["convention"] == "released-code" and detection[key] != only:
+            yield ("detection", key), f"must be {only} under convention released-code, not {detection[key]}"
 
 
 def _method_problems(parameters: dict, name: str) -> Iterator[Problem]:
@@ -208,7 +211,7 @@ def _grid_problems(parameters: dict, path: tuple, method: dict) -> Iterator[Prob
         problems = list(_value_problems(where, block, asked or dict.fromkeys({"L", "s", "w"} & set(block), ())))
         yield from problems
         if not problems and ("encode_class" in options or detector in ("ddim", "ddpm", "classifier_free")):
-            yield from _level_problems(parameters, (*where, "L"), block)
+            yield from _level_problems(parameters, (*where, "L"), block, parameters["detection"]["stride"])
             released = parameters["detection"]["convention"] == "released-code"
             only = imports.constant("stages.detection.ddpm", "RELEASED_LEVEL")
             if detector == "ddpm" and released and block["L"] != [only]:
@@ -240,8 +243,40 @@ def _class_problems(parameters: dict, path: tuple, method: dict) -> Iterator[Pro
             yield key, problem
 
 
-def _level_problems(parameters: dict, path: tuple, block: dict) -> Iterator[Problem]:
-    stride = parameters["detection"]["stride"]
+def _trade_off_problems(parameters: dict) -> Iterator[Problem]:
+    if "trade_off" not in parameters:
+        return
+    trade_off, path = parameters["trade_off"], ("trade_off",)
+    known = [name for name, method in parameters["methods"].items() if method.get("detector") == "ddim"]
+    if trade_off["method"] not in known:
+        problem = f"must be one of the methods of detector ddim, {', '.join(known) or 'of which there is none'}"
+        yield (*path, "method"), f"{problem}, not {trade_off['method']}; `trade_off: null` leaves it out"
+        return
+    if parameters["detection"]["convention"] == "released-code":
+        yield path, "must be null under convention released-code, which knows no strides"
+    yield from _sampled_problems(parameters, (*path, "setting"), trade_off["setting"], stride=1)
+    level = trade_off["setting"]["L"]
+    for solver, strides in trade_off["solvers"].items():
+        for stride in strides:
+            if level % stride:
+                yield (*path, "solvers", solver), f"must hold divisors of trade_off.setting.L = {level}, not {stride}"
+
+
+def _figure_problems(parameters: dict) -> Iterator[Problem]:
+    name, known = parameters["figures"]["method"], parameters["methods"]
+    if name not in known:
+        yield ("figures", "method"), f"must be one of methods, {', '.join(known)}, not {name}"
+    elif known[name].get("detector") == "ddim":
+        stride = parameters["detection"]["stride"]
+        yield from _sampled_problems(parameters, ("figures", "scheme"), parameters["figures"]["scheme"], stride)
+
+
+def _sampled_problems(parameters: dict, path: tuple, setting: dict, stride: int) -> Iterator[Problem]:
+    """Problems of a noise level and guidance scale that stand outside a grid."""
+    yield from _level_problems(parameters, (*path, "L"), {"L": [setting["L"]], "s": [setting["s"]]}, stride)
+
+
+def _level_problems(parameters: dict, path: tuple, block: dict, stride: int) -> Iterator[Problem]:
     limits = {"ddpm.training.max_level": parameters["ddpm"]["training"]["max_level"]}
     if any(scale > 0 for scale in block.get("s", [])):
         limits["classifier.training.max_level"] = parameters["classifier"]["training"]["max_level"]

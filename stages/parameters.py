@@ -20,6 +20,7 @@ FILE = "params.yaml"
 
 # The keys of the merged parameters that each rule's stage uses: changing one reruns these rules and what follows them.
 # `extract`, `train` and `detect` run a module by the name of a reader, network or method, whose own sections are added.
+_SLICES = ("seed", "data.channels", "methods", "figures.method")
 STAGE_KEYS = {
     "generate_phantom": ["seed", "phantom"],
     "extract": [
@@ -34,11 +35,39 @@ STAGE_KEYS = {
     "train": ["seed", "data.size", "data.channels"],
     "encode_ddim": ["seed", "data.size", "data.channels", "diffusion", "detection", "ddpm"],
     "detect": ["seed", "data.size", "data.channels", "detection.batch", "detection.weights", "detection.precision"],
+    "trade_off": [
+        "seed",
+        "data.size",
+        "data.channels",
+        "diffusion",
+        "detection.convention",
+        "detection.batch",
+        "detection.weights",
+        "detection.precision",
+        "trade_off.slices",
+        "trade_off.solvers",
+    ],
+    "trajectory": ["seed", "data.size", "data.channels", "diffusion", "detection"],
     "score": ["data.size", "evaluation.lesion_pixels_at_256"],
-    "tabulate": ["seed", "evaluation", "methods"],
-    "plot_examples": ["data.size", "data.channels", "evaluation.lesion_pixels_at_256", "methods", "figures"],
-    "plot_sensitivity": ["methods"],
+    "tabulate": ["seed", "evaluation.bootstrap", "evaluation.size_groups", "methods"],
+    "score_trade_off": ["data.size", "evaluation.lesion_pixels_at_256"],
+    "figure_1": ["data.channels"],
+    "figure_2": [*_SLICES, "figures.diseased_slices"],
+    "figure_3": [*_SLICES, "figures.diseased_slices"],
+    "figure_4": ["methods", "figures.method", "figures.published"],
+    "figure_5": [*_SLICES],
+    "figure_6": [*_SLICES],
+    "figure_7": [*_SLICES, "figures.healthy_slices"],
+    "supplement_1": [*_SLICES, "figures.diseased_slices", "figures.supplement_slices"],
+    "supplement_2": [*_SLICES, "figures.healthy_slices", "figures.supplement_slices"],
+    "supplement_3": [*_SLICES, "figures.diseased_slices", "figures.supplement_slices"],
+    "plot_settings": ["methods"],
     "plot_comparison": ["methods"],
+    "plot_lesion_size": ["methods"],
+    "plot_trade_off": ["data.channels", "trade_off"],
+    "show_tables": [],
+    "build_explorer": [*_SLICES, "figures.explorer_slices", "figures.explorer_megabytes"],
+    "export": ["data.reader", "data.channels", "data.size"],
 }
 
 
@@ -118,6 +147,13 @@ def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
     )
 
 
+def sampled(parameters: dict, stage: str) -> tuple[str, dict]:
+    """The method and the setting whose sampling `trade_off` measures, or whose images `trajectory` keeps for Fig. 1."""
+    if stage == "trade_off":
+        return parameters["trade_off"]["method"], parameters["trade_off"]["setting"]
+    return parameters["figures"]["method"], parameters["figures"]["scheme"]
+
+
 def stage_section(parameters: dict, stage: str, item: str | None = None, setting: dict | None = None) -> dict:
     """The part of a benchmark's parameters that rule `stage` hands to its stage, nested as in params.yaml.
 
@@ -131,7 +167,7 @@ def stage_section(parameters: dict, stage: str, item: str | None = None, setting
     if stage not in STAGE_KEYS:
         raise InputError(f"there is no rule '{stage}' with parameters, only {', '.join(STAGE_KEYS)}")
     keys, extra = list(STAGE_KEYS[stage]), {}
-    if stage == "extract":
+    if stage in ("extract", "export"):
         keys.append(f"data.{parameters['data']['reader']}")
     elif stage == "train":
         keys += network_sections([item])
@@ -143,6 +179,12 @@ def stage_section(parameters: dict, stage: str, item: str | None = None, setting
         if "diffusion" in keys:
             keys.append("detection")
         extra = {"options": method.get("options", {}), "setting": setting}
+    elif stage in ("trade_off", "trajectory"):
+        method, setting = sampled(parameters, stage)
+        keys += network_sections(networks(parameters["methods"][method], setting))
+        extra = {"options": parameters["methods"][method]["options"], "setting": setting}
+    elif stage == "show_tables":
+        return parameters
     section = {}
     for key in keys:
         *parents, last = key.split(".")

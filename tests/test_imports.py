@@ -53,7 +53,7 @@ def test_imports_are_followed_wherever_they_stand(package):
 
 def test_every_rule_declares_the_stage_that_it_runs():
     rules = re.split(r"^rule ", RULES, flags=re.MULTILINE)[1:]
-    assert len(rules) == 10
+    assert len(rules) == 21
     for rule in rules:
         module = re.search(r"python -m (\S+)", rule)[1]
         if module == "{params.module}":

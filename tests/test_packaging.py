@@ -15,7 +15,7 @@ import stages
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-CONDA_NAMES = {"torch": "pytorch", "lightning-fabric": "pytorch-lightning"}
+CONDA_NAMES = {"torch": "pytorch", "lightning-fabric": "pytorch-lightning", "playwright": "playwright-python"}
 
 REQUIREMENTS = [
     Requirement(line)

@@ -136,6 +136,15 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/ddpm/training/max_level", 15, "L must stay within ddpm.training.max_level = 15, not 20"),
         ("benchmarks/smoke/classifier/training/max_level", 15, "L must stay within classifier.training.max_level = 15"),
         ("benchmarks/smoke/detection/convention", "released-code", "detection.stride must be 1 under convention released"),
+        ("benchmarks/smoke/detection", {"convention": "released-code", "stride": 1, "solver": "heun"}, "detection.solver must be ddim under convention released"),
+        ("benchmarks/smoke/trade_off/solvers", {"euler": [5]}, "trade_off.solvers.euler is not a good name"),
+        ("benchmarks/smoke/trade_off/solvers/heun", [3], "trade_off.solvers.heun must hold divisors of trade_off.setting.L = 20, not 3"),
+        ("benchmarks/smoke/trade_off/method", "vae", "trade_off.method must be one of the methods of detector ddim, diffusion, not vae"),
+        ("benchmarks/smoke/trade_off/setting/L", 40, "trade_off.setting.L must stay within ddpm.training.max_level = 20, not 40"),
+        ("benchmarks/smoke/trade_off/slices", 1, "trade_off.slices must be at least 2"),
+        ("benchmarks/smoke/figures/method", "difusion", "figures.method must be one of methods, diffusion, ddpm"),
+        ("benchmarks/smoke/figures/scheme/L", 18, "figures.scheme.L must hold multiples of detection.stride = 5, not 18"),
+        ("benchmarks/smoke/figures/published", "brats2018", "figures.published must be brats2020, not the text 'brats2018'"),
         ("benchmarks/smoke/data/split/validation", 0, "setting cannot be chosen on validation: data.split"),
         ("benchmarks/smoke/methods/diffusion/setting", {"L": 20, "s": 7}, "setting must be one setting of the grid"),
         ("benchmarks/smoke/methods/diffusion/grid", [{"L": [20], "s": [5], "k": [1]}], "grid[0] must name L and s for ddim, not L, s, k"),
@@ -188,6 +197,7 @@ def test_networks_that_no_method_uses_are_not_held_against_the_data(config):
     config["benchmarks"]["smoke"]["methods"] = {name: None for name in PARAMS["paper"]["methods"]} | {
         "vae": {"setting": {}}
     }
+    config["benchmarks"]["smoke"] |= {"trade_off": None, "figures": {"method": "vae"}}
     put(config, "benchmarks/smoke/ddpm/network/multipliers", [1] * 6)
     parameters.load(config)
 
@@ -240,6 +250,24 @@ def test_a_detectors_grid_is_read_from_its_module(monkeypatch):
     monkeypatch.setattr(methods.imports, "constant", lambda *_: {"k": "word"})
     with pytest.raises(InputError, match="GRID must map each key to a tuple of words"):
         methods.grid({"detector": "ddim"})
+
+
+def test_the_trade_off_and_the_scheme_get_the_networks_of_their_method():
+    smoke = parameters.benchmark(PARAMS, "smoke")
+    section = parameters.stage_section(smoke, "trade_off")
+    assert section["setting"] == {"L": 20, "s": 5}
+    assert section["options"] == {"encode_class": "healthy", "decode_class": "healthy"}
+    assert section["trade_off"].keys() == {"slices", "solvers"}
+    assert "stride" not in section["detection"], "the stride of the other maps changes nothing here"
+    assert "classifier" in section
+    smoke["figures"]["scheme"] = {"L": 20, "s": 0}
+    assert "classifier" not in parameters.stage_section(smoke, "trajectory")
+    assert "stride" in parameters.stage_section(smoke, "trajectory")["detection"]
+
+
+def test_a_benchmark_may_leave_the_trade_off_out(config):
+    config["benchmarks"]["smoke"]["trade_off"] = None
+    assert "trade_off" not in parameters.benchmark(parameters.load(config), "smoke")
 
 
 def test_levels_are_those_of_the_class():

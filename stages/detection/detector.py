@@ -110,7 +110,7 @@ def arguments(detector: type[Detector]) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="folder with a slice store for each split")
     parser.add_argument("--splits", nargs="+", required=True, help="the splits to go through")
     parser.add_argument(
-        "--networks", nargs="*", default=[], type=_named, metavar="NAME=FILE", help="checkpoints of the networks"
+        "--networks", nargs="*", default=[], type=named_file, metavar="NAME=FILE", help="checkpoints of the networks"
     )
     parser.add_argument("--latents", type=Path, help="folder of noisy images, for methods that decode them")
     parser.add_argument("--output", type=Path, required=True, help="folder for <split>/maps.npy and images.npy")
@@ -119,7 +119,8 @@ def arguments(detector: type[Detector]) -> argparse.ArgumentParser:
     return parser
 
 
-def _named(text: str) -> tuple[str, Path]:
+def named_file(text: str) -> tuple[str, Path]:
+    """An argument NAME=FILE."""
     name, equals, path = text.partition("=")
     if not (name and equals and path):
         raise argparse.ArgumentTypeError(f"expected NAME=FILE, got {text!r}")

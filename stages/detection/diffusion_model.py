@@ -3,7 +3,7 @@
 The samplers themselves, in the networks' range of intensities, are in stages/diffusion.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from stages.data.store import HEALTHY
 from stages.diffusion import ddim
 from stages.diffusion.guidance import LogProbability, classifier_free_epsilon
 from stages.diffusion.schedule import NoiseSchedule
+from stages.diffusion.solvers import SOLVERS
 from stages.errors import InputError
 from stages.networks.unet import NO_CLASS, log_probability
 
@@ -35,6 +36,7 @@ class DiffusionModel:
         diffusion = parameters["diffusion"]
         self.seed = parameters["seed"]
         self.released = parameters["detection"]["convention"] == "released-code"
+        self.solver = SOLVERS[parameters["detection"]["solver"]]
         self.stride = parameters["detection"]["stride"]
         self.low, self.high = diffusion["intensity"]
         self.device = device
@@ -79,7 +81,7 @@ class DiffusionModel:
     # --- images in [0, 1] in, images in [0, 1] out ------------------------------------------------------------------
 
     def encode(self, images: Tensor, slice_ids: list[str], class_name: str, levels: list[int]) -> dict[int, Tensor]:
-        """x_L of images (N, C, H, W) in [0, 1] for each L of `levels`, by reversed DDIM, once to the largest.
+        """x_L of images (N, C, H, W) in [0, 1] for each L of `levels`, by the reversed solver, once to the largest.
 
         x_L is in the networks' range. `slice_ids` (N) seed the noise that the released code adds first.
         """
@@ -88,15 +90,21 @@ class DiffusionModel:
             start = ddim.released_start(x_0, self.noise(slice_ids, x_0)(), self.schedule)
             passed = ddim.encode_released(epsilon, start, max(levels), self.schedule)
         else:
-            passed = ddim.encode(epsilon, x_0, max(levels), self.schedule, self.stride)
+            passed = self.solver.encode(epsilon, x_0, max(levels), self.schedule, self.stride)
         return {level: x for level, x in passed if level in levels}
 
     def decode(self, epsilon: ddim.Epsilon, latents: Tensor | None, level: int, scale: float = 0) -> Tensor:
-        """Reconstructions (N, C, H, W) in [0, 1], not clipped, by DDIM from x_L (N, C, H, W), guided with scale s."""
+        """Reconstructions (N, C, H, W) in [0, 1], not clipped, from x_L (N, C, H, W), guided with scale s."""
         if latents is None:
             raise InputError("--latents is missing: this method decodes the noisy images that encode_ddim writes")
+        return self.from_range(ddim.last(self.decode_path(epsilon, latents, level, scale)))
+
+    def decode_path(
+        self, epsilon: ddim.Epsilon, latents: Tensor, level: int, scale: float = 0
+    ) -> Iterator[tuple[int, Tensor]]:
+        """What `decode` passes on its way, (k, x_k) in the networks' range, at last (0, the reconstruction)."""
         sampler = (epsilon, self.log_probability(), latents, level, scale, self.schedule)
-        return self.from_range(ddim.decode_released(*sampler) if self.released else ddim.decode(*sampler, self.stride))
+        return ddim.decode_released(*sampler) if self.released else self.solver.decode(*sampler, self.stride)
 
     def to_range(self, images: Tensor) -> Tensor:
         """Images in [0, 1] to the networks' range of intensities."""

@@ -1,9 +1,11 @@
 """DDIM, both ways: encode an image to noise level L, decode it under guidance (Wolleb et al. 2022, Algorithm 1).
 
-`Epsilon` and `LogProbability` are the networks with their class bound: what is written here is the sampler alone.
+Either way is a generator of the levels passed and the images there; `last` runs it to its end. `Epsilon` and
+`LogProbability` are the networks with their class bound: what is written here is the sampler alone.
 Levels are those of `NoiseSchedule`. Arithmetic is float64 around networks that see float32.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -46,7 +48,7 @@ def encode(
     ab = schedule.alpha_bar
     x = x_0.double()
     for k, following in pairwise(ladder(level, stride)):
-        eps = _call(epsilon, x, k)
+        eps = predict(epsilon, x, k)
         x = x + ab[following].sqrt() * (
             ((1 / ab[k]).sqrt() - (1 / ab[following]).sqrt()) * x
             + ((1 / ab[following] - 1).sqrt() - (1 / ab[k] - 1).sqrt()) * eps
@@ -62,8 +64,10 @@ def decode(
     scale: float,
     schedule: NoiseSchedule,
     stride: int = 1,
-) -> Tensor:
+) -> Iterator[tuple[int, Tensor]]:
     """DDIM from noise level L to the clean image, guided towards the healthy class (Eq. 5 with sigma = 0).
+
+    Yields (k, x_k), float64, at every level passed, at last (0, the reconstruction). Nothing is clipped.
 
     Args:
         epsilon: the noise predictor.
@@ -73,26 +77,31 @@ def decode(
         scale: s, the gradient scale.
         schedule: the noise levels.
         stride: levels a step (see `ladder`).
-
-    Returns:
-        The reconstruction (N, C, H, W), float64. Nothing is clipped.
     """
     ab = schedule.alpha_bar
     x = x_level.double()
     for k, preceding in pairwise(reversed(ladder(level, stride))):
-        eps = _guide(_call(epsilon, x, k), log_probability, x, k, scale, ab[k])
+        eps = guide(predict(epsilon, x, k), log_probability, x, k, scale, ab[k])
         x_0 = (x - (1 - ab[k]).sqrt() * eps) / ab[k].sqrt()
         x = ab[preceding].sqrt() * x_0 + (1 - ab[preceding]).sqrt() * eps
+        yield preceding, x
+
+
+def last(path: Iterator[tuple[int, Tensor]]) -> Tensor:
+    """The image (N, C, H, W) at the last level of `encode` or `decode`; those before are not kept."""
+    _, x = deque(path, maxlen=1).pop()
     return x
 
 
-def _call(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: int) -> Tensor:
-    return network(x.float(), timestep(level, len(x), x.device)).double()
+def predict(epsilon: Epsilon, x: Tensor, level: int) -> Tensor:
+    """epsilon(x_k) in float64, of a network that sees float32 and the timestep of level k."""
+    return epsilon(x.float(), timestep(level, len(x), x.device)).double()
 
 
-def _guide(
+def guide(
     eps: Tensor, log_probability: LogProbability | None, x: Tensor, level: int, scale: float, alpha_bar: Tensor
 ) -> Tensor:
+    """epsilon_hat of level k, whose alpha_bar is given; at scale 0 epsilon itself, and no classifier is asked."""
     if scale == 0:
         return eps
     return guided_epsilon(
@@ -116,7 +125,7 @@ def encode_released(
     """The released code's encoding over t = 1..L-1, yielding (L', x) where a run to L' would end."""
     x = x_start.double()
     for t in range(1, level):
-        x_0, eps = _clipped(_call(epsilon, x, t + 1), x, t + 1, schedule)
+        x_0, eps = _clipped(predict(epsilon, x, t + 1), x, t + 1, schedule)
         following = schedule.at(t + 2) if t + 2 <= schedule.timesteps else torch.zeros_like(schedule.at(0))
         x = following.sqrt() * x_0 + (1 - following).sqrt() * eps
         yield t + 1, x
@@ -129,15 +138,15 @@ def decode_released(
     level: int,
     scale: float,
     schedule: NoiseSchedule,
-) -> Tensor:
-    """The released code's decoding over t = L-2..0; guidance comes after the clip."""
+) -> Iterator[tuple[int, Tensor]]:
+    """The released code's decoding over t = L-2..0, yielding (t, x); guidance comes after the clip."""
     x = x_level.double()
     for t in range(level - 2, -1, -1):
         alpha_bar, preceding = schedule.at(t + 1), schedule.at(t)
-        _, eps = _clipped(_call(epsilon, x, t + 1), x, t + 1, schedule)
-        eps = _guide(eps, log_probability, x, t + 1, scale, alpha_bar)
+        _, eps = _clipped(predict(epsilon, x, t + 1), x, t + 1, schedule)
+        eps = guide(eps, log_probability, x, t + 1, scale, alpha_bar)
         x = preceding.sqrt() * predict_x_0(x, eps, t + 1, schedule) + (1 - preceding).sqrt() * eps
-    return x
+        yield t, x
 
 
 def _clipped(eps: Tensor, x: Tensor, level: int, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from stages.errors import InputError
 
 TEXT = ["slice_id", "subject_id"]
 NUMBERS = [
+    "position",
     "label",
     "lesion_pixels",
     "otsu",
@@ -17,14 +18,23 @@ NUMBERS = [
     "dice_average_otsu",
     "dice_own_otsu",
     "auroc",
+    "auroc_body",
+    "true_positives",
+    "predicted_pixels",
     "mean_map",
+    "max_map",
+    "body_share",
     "scored",
 ]
 COLUMNS = TEXT + NUMBERS
 
-# Empty on slices that are not scored, and so on all where there are no masks. AUROC may be empty anywhere: a lesion can
-# fill its slice.
-_MAY_BE_EMPTY = {"average_otsu", "dice_average_otsu", "dice_own_otsu"}
+# Empty on slices that are not scored, and so on all where there are no masks.
+_OF_SCORED_SLICES = {"average_otsu", "dice_average_otsu", "dice_own_otsu"}
+# Of all slices where there is an average Otsu threshold, of none where there is not.
+_AT_THE_AVERAGE = {"true_positives", "predicted_pixels"}
+# AUROC may be empty anywhere, since a lesion can fill its slice; a slice that is no part of a volume has no position.
+_MAY_BE_EMPTY = {"auroc", "auroc_body", "position", "body_share"}
+_SHARES = ("dice_average_otsu", "dice_own_otsu", "auroc", "auroc_body", "body_share")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -73,7 +83,11 @@ def read_slice_scores(path: Path) -> pd.DataFrame:
         twice = frame.loc[frame["slice_id"].duplicated(), "slice_id"].iloc[0]
         raise InputError(f"{path} scores slice {twice!r} twice: delete it and score again")
     for column in NUMBERS:
-        needed = frame["scored"] == 1 if column in _MAY_BE_EMPTY else column != "auroc"
+        needed = column not in _MAY_BE_EMPTY
+        if column in _OF_SCORED_SLICES:
+            needed = frame["scored"] == 1
+        elif column in _AT_THE_AVERAGE:
+            needed = frame["average_otsu"].notna()
         if (frame[column].isna() & needed).any() or np.isinf(frame[column]).any():
             raise InputError(f"{path} holds empty or infinite values in column {column!r}: delete it and score again")
     for column in ("label", "scored"):
@@ -81,6 +95,16 @@ def read_slice_scores(path: Path) -> pd.DataFrame:
             raise InputError(f"{path} holds other values than 0 and 1 in column {column!r}: delete it and score again")
     if frame["average_otsu"].nunique(dropna=False) > 1:
         raise InputError(f"{path} holds more than one average Otsu threshold: delete it and score again")
+    for column in _SHARES:
+        if not frame[column].dropna().between(0, 1).all():
+            raise InputError(f"{path} holds values outside [0, 1] in column {column!r}: delete it and score again")
+    if frame["body_share"].isna().nunique() > 1:
+        raise InputError(f"{path} has the body of some slices only: delete it and score again")
+    overlap, predicted, lesion = (frame[name] for name in ("true_positives", "predicted_pixels", "lesion_pixels"))
+    if ((overlap < 0) | (overlap > predicted) | (overlap > lesion)).any():
+        raise InputError(f"{path} holds impossible counts in column 'true_positives': delete it and score again")
+    if (frame["max_map"] < frame["mean_map"] - 1e-6 * frame["mean_map"].abs()).any():
+        raise InputError(f"{path} holds maxima below the mean in column 'max_map': delete it and score again")
     for column in ("label", "lesion_pixels", "scored"):
         frame[column] = frame[column].astype(int)
     return frame

@@ -1,14 +1,15 @@
 """What the slice scores of one method, setting and split come to: every metric and its interval over subjects.
 
-Most metrics are means of a column over some of the slices. Two are not: the image-level AUROC (are diseased slices told
-from healthy ones by the mean of the map alone?), which needs no mask, and the ratio of the mean map of healthy slices
-to that of diseased ones, which needs no common unit of the methods' maps.
+Most metrics are means of a column over some of the slices. Others are not: the image-level AUROC (are diseased slices
+told from healthy ones by the mean, or the maximum, of the map alone?), which needs no mask; the ratio of the mean map
+of healthy slices to that of diseased ones, which needs no common unit of the methods' maps; the Dice of whole volumes;
+and what is pooled over all pixels, which needs their counts (stages.evaluation.pooled).
 """
 
 import numpy as np
 import pandas as pd
 
-from stages.evaluation import bootstrap
+from stages.evaluation import bootstrap, pooled
 
 # Metric -> the column of the slice scores, and the slices over which its mean is taken.
 MEANS = {
@@ -21,9 +22,21 @@ MEANS = {
     "healthy_mean_map": ("mean_map", "healthy"),
     "diseased_mean_map": ("mean_map", "diseased"),
 }
+# The field's metrics beyond the paper's, in the order of the comparison, as they are printed; higher is better.
+FIELD_TITLES = {
+    "ap": "pixel AP",
+    "best_dice": "best achievable Dice (upper bound)",
+    "dice_3d": "3-D Dice (average Otsu)",
+    "auroc_body": "AUROC (body)",
+    "ap_body": "pixel AP (body)",
+    "image_auroc_max": "image AUROC (maximum)",
+}
+POOLED = ("ap", "best_dice", "ap_body")
+FIELD_MEANS = {"auroc_body": ("auroc_body", "scored")}
 METRICS = (*MEANS, "image_auroc", "mean_map_ratio")
+EVERY_METRIC = (*METRICS, *FIELD_TITLES)
 
-# Those of the comparison, in its order, as they are printed.
+# The headline of the comparison, in its order, as they are printed.
 TITLES = {
     "dice_average_otsu": "Dice (average Otsu)",
     "dice_own_otsu": "Dice (own Otsu)",
@@ -34,15 +47,33 @@ TITLES = {
 }
 NEEDS_MASKS = ("dice_average_otsu", "dice_own_otsu", "auroc")
 # The healthy mean map is in neither: its unit is that of a method's own map.
+OWN_UNIT = ("healthy_mean_map", "diseased_mean_map")
 HIGHER_IS_BETTER = ("dice_average_otsu", "dice_own_otsu", "auroc", "image_auroc")
 LOWER_IS_BETTER = ("mean_map_ratio",)
 
 
 def values(slices: pd.DataFrame, metric: str) -> np.ndarray:
-    """What a metric of `MEANS` averages: (N,), one a slice, nan where the slice is not among those that count."""
-    column, population = MEANS[metric]
+    """What a metric of `MEANS` or `FIELD_MEANS` averages: (N,), one a slice, nan where the slice does not count."""
+    column, population = (MEANS | FIELD_MEANS)[metric]
     chosen = {"scored": slices["scored"] == 1, "diseased": slices["label"] == 1, "healthy": slices["label"] == 0}
     return slices[column].where(chosen[population]).to_numpy(np.float64)
+
+
+def volume_dice(slices: pd.DataFrame, subjects: np.ndarray, count: int) -> np.ndarray:
+    """3-D Dice of each subject at the average Otsu threshold, over all its slices, healthy ones included: (count,).
+
+    nan for subjects without a lesion, and where the slices of a subject form no volume (no position).
+    """
+    rows = slices["position"].notna().to_numpy() if "position" in slices else np.zeros(len(slices), bool)
+    sums = {
+        name: np.bincount(subjects[rows], weights=slices.loc[rows, name].to_numpy(np.float64), minlength=count)
+        for name in ("true_positives", "predicted_pixels", "lesion_pixels")
+        if rows.any()
+    }
+    if not sums:
+        return np.full(count, np.nan)
+    dice = bootstrap.divide(2 * sums["true_positives"], sums["predicted_pixels"] + sums["lesion_pixels"])
+    return np.where(sums["lesion_pixels"] > 0, dice, np.nan)
 
 
 def estimates(slices: pd.DataFrame, metric: str, subjects: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -50,41 +81,68 @@ def estimates(slices: pd.DataFrame, metric: str, subjects: np.ndarray, draws: np
 
     Args:
         slices: N slice scores.
-        metric: one of `METRICS`.
+        metric: one of `EVERY_METRIC`, but none of `POOLED`.
         subjects: (N,) the number of each slice's subject.
         draws: (B, S) from `bootstrap.resample_subjects`; a row of ones is the split itself.
     """
-    if metric == "image_auroc":
-        return bootstrap.aurocs(slices["mean_map"], slices["label"] == 1, subjects, draws)
+    if metric in ("image_auroc", "image_auroc_max"):
+        column = "mean_map" if metric == "image_auroc" else "max_map"
+        return bootstrap.aurocs(slices[column], slices["label"] == 1, subjects, draws)
     if metric == "mean_map_ratio":
         healthy, diseased = (
             bootstrap.means(values(slices, name), subjects, draws) for name in ("healthy_mean_map", "diseased_mean_map")
         )
         # A map that is negative somewhere has no zero to which a ratio could refer.
         return np.where(healthy >= 0, bootstrap.divide(healthy, diseased), np.nan)
+    if metric == "dice_3d":
+        count = draws.shape[1]
+        return bootstrap.means(volume_dice(slices, subjects, count), np.arange(count), draws)
     return bootstrap.means(values(slices, metric), subjects, draws)
 
 
-def summarise(slices: pd.DataFrame) -> dict[str, float]:
-    """The metrics of one method, setting and split, and over how many slices; nan where no slice counts."""
-    everyone = np.zeros(len(slices), np.int64), np.ones((1, 1), np.int64)
+def numbered(slices: pd.DataFrame) -> tuple[int, np.ndarray]:
+    """How many subjects there are, and the number (N,) of each slice's subject, in the order of their names."""
+    names, subjects = np.unique(slices["subject_id"].to_numpy(str), return_inverse=True)
+    return len(names), subjects
+
+
+def every_estimate(slices: pd.DataFrame, draws: np.ndarray, pixels: pooled.PixelCounts | None) -> dict[str, np.ndarray]:
+    """Every metric in each resample of subjects: (B,) each; the pooled ones are nan without the pixels' counts."""
+    _, subjects = numbered(slices)
+    found = {name: np.full(len(draws), np.nan) for name in POOLED}
+    if pixels is not None:
+        found = pooled.estimates(pixels, draws)
+    return {
+        metric: found[metric] if metric in POOLED else estimates(slices, metric, subjects, draws)
+        for metric in EVERY_METRIC
+    }
+
+
+def summarise(slices: pd.DataFrame, pixels: pooled.PixelCounts | None = None) -> dict[str, float]:
+    """The metrics of one method, setting and split, and over how many slices; nan where no slice counts.
+
+    Args:
+        slices: N slice scores.
+        pixels: the counts of their pixels; None where there are none, and so no pooled metrics.
+    """
     result = {"slices": len(slices), "diseased": int((slices["label"] == 1).sum())}
     result["scored"] = int(slices["scored"].sum())
-    for metric in METRICS:
-        result[metric] = float(estimates(slices, metric, *everyone)[0])
-    return result | {"average_otsu": float(slices["average_otsu"].iloc[0])}
+    found = every_estimate(slices, np.ones((1, numbered(slices)[0]), np.int64), pixels)
+    result |= {metric: float(found[metric][0]) for metric in EVERY_METRIC}
+    result["average_otsu"] = float(slices["average_otsu"].iloc[0])
+    return result | {"body_share": float(slices["body_share"].mean())}
 
 
-def intervals(slices: pd.DataFrame, resamples: int, seed: int) -> dict[str, float]:
+def intervals(
+    slices: pd.DataFrame, resamples: int, seed: int, pixels: pooled.PixelCounts | None = None
+) -> dict[str, float]:
     """95 % bootstrap interval over subjects of each metric, as <metric>_low and <metric>_high; `subjects`: how many.
 
     The average Otsu threshold stays that of the whole split: an interval is about these maps at this threshold. The
     same subjects are drawn for every metric and, on the same slices, for every method.
     """
-    names, subjects = np.unique(slices["subject_id"].to_numpy(str), return_inverse=True)
-    draws = bootstrap.resample_subjects(len(names), resamples, seed)
-    result = {"subjects": len(names)}
-    for metric in METRICS:
-        ends = bootstrap.ends(estimates(slices, metric, subjects, draws))
-        result[f"{metric}_low"], result[f"{metric}_high"] = ends
+    count, _ = numbered(slices)
+    result = {"subjects": count}
+    for metric, found in every_estimate(slices, bootstrap.resample_subjects(count, resamples, seed), pixels).items():
+        result[f"{metric}_low"], result[f"{metric}_high"] = bootstrap.ends(found)
     return result

@@ -1,9 +1,11 @@
 """Gather the scores of every method, setting and split; compare the methods at the setting that is reported.
 
-Writes scores.csv (a row a method, setting and split), comparison.csv, .md and .tex (a row a method: test split, with
-95 % intervals from a bootstrap over subjects) and metrics.json for `dvc metrics`. What is read is listed from the grid:
-files left by settings that are no longer in it are not looked at. A data set without masks has no Dice and no AUROC
-over pixels: those columns are empty, a setting is chosen by the image-level AUROC, and the tables say so.
+Writes scores.csv (a row a method, setting and split), comparison.csv (a row a method: test split, with 95 % intervals
+from a bootstrap over subjects), lesion_size.csv (a row a method and group of lesion sizes), paired.csv (a row a metric
+and pair of methods), comparison.md and .tex (these three on a page), sensitivity.csv and .md (Dice and AUROC over s and
+L), and metrics.json for `dvc metrics`. What is read is listed from the grid: files left by settings that are no longer
+in it are not looked at. A data set without masks has no Dice and no AUROC over pixels: those columns are empty, a
+setting is chosen by the image-level AUROC, and the tables say so.
 """
 
 import argparse
@@ -16,41 +18,43 @@ import pandas as pd
 from stages import command
 from stages.data.store import SliceStore, open_store
 from stages.errors import InputError
-from stages.evaluation import records
+from stages.evaluation import page, paired, pooled, records, sensitivity
 from stages.evaluation.choice import choose_setting
-from stages.evaluation.summary import METRICS, intervals, summarise
-from stages.evaluation.typeset import latex, markdown
+from stages.evaluation.lesion_size import by_lesion_size
+from stages.evaluation.summary import EVERY_METRIC, intervals, summarise
 from stages.methods import setting_name, settings
 
 
-def compare(methods: dict, scores: pd.DataFrame, chosen_slices, resamples: int, seed: int) -> pd.DataFrame:
+def compare(methods: dict, scores: pd.DataFrame, chosen, resamples: int, seed: int) -> pd.DataFrame:
     """One row a method: its reported setting on the test split.
 
     Args:
         methods: name -> grid and setting, as in params.yaml.
         scores: the table of all settings and splits.
-        chosen_slices: function of (method, setting) to the slice scores of the test split.
+        chosen: function of (method, setting) to the slice scores of the test split and the counts of its pixels (None
+            without masks).
         resamples: number of bootstrap resamples.
         seed: of the bootstrap.
     """
     rows = []
     for method, parameters in methods.items():
         setting, chosen_on = choose_setting(method, parameters, scores)
-        slices = chosen_slices(method, setting)
-        summary, ends = summarise(slices), intervals(slices, resamples, seed)
+        slices, pixels = chosen(method, setting)
+        summary, ends = summarise(slices, pixels), intervals(slices, resamples, seed, pixels)
         row = {"method": method, "setting": setting, "chosen_on": chosen_on}
-        for metric in METRICS:
+        for metric in EVERY_METRIC:
             row[metric] = summary[metric]
             row |= {f"{metric}_{end}": ends[f"{metric}_{end}"] for end in ("low", "high")}
         row["subjects"] = ends["subjects"]
-        rows.append(row | {name: summary[name] for name in ("slices", "diseased", "scored", "average_otsu")})
+        counts = ("slices", "diseased", "scored", "average_otsu", "body_share")
+        rows.append(row | {name: summary[name] for name in counts})
     return pd.DataFrame(rows)
 
 
 def flat_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Method -> metric -> value, six decimals, for `dvc metrics`; a metric that no slice counts for is left out."""
     return {
-        row["method"]: {metric: round(row[metric], 6) for metric in METRICS if np.isfinite(row[metric])}
+        row["method"]: {metric: round(row[metric], 6) for metric in EVERY_METRIC if np.isfinite(row[metric])}
         for row in comparison.to_dict("records")
     }
 
@@ -83,7 +87,7 @@ def read_scores(folder: Path, methods: dict, stores: dict[str, SliceStore]) -> p
                 "(scaled to data.size), so give it more subjects or lower that number"
             )
         own = {"method": method, "setting": name, "split": split}
-        summary = summarise(slices)
+        summary = summarise(slices, read_pixels(path.parent, split, stores[split], slices))
         for key in setting:
             if key in own | summary:
                 raise InputError(
@@ -92,6 +96,11 @@ def read_scores(folder: Path, methods: dict, stores: dict[str, SliceStore]) -> p
         values = {key: setting.get(key, np.nan) for key in keys}
         rows.append({"method": method, "setting": name, **values, "split": split, **summary})
     return pd.DataFrame(rows)
+
+
+def read_pixels(folder: Path, split: str, store: SliceStore, slices: pd.DataFrame) -> pooled.PixelCounts | None:
+    """The counts of a split's pixels that lie beside its slice scores; None where the data set has no masks."""
+    return None if store.masks is None else pooled.read(folder / pooled.file_name(split), slices)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -110,18 +119,30 @@ def main(options: argparse.Namespace) -> None:
     methods, evaluation = options.parameters["methods"], options.parameters["evaluation"]
     if "test" not in options.splits:
         raise InputError("--splits must name `test`: methods are compared on it")
-    scores = read_scores(options.scores, methods, {split: open_store(options.data / split) for split in options.splits})
-    comparison = compare(
-        methods,
-        scores,
-        lambda method, setting: records.read_slice_scores(options.scores / method / setting / "test.csv"),
-        evaluation["bootstrap"],
-        options.parameters["seed"],
-    )
-    records.write_csv(options.output / "scores.csv", scores)
-    records.write_csv(options.output / "comparison.csv", comparison)
-    records.write_text(options.output / "comparison.md", markdown(comparison))
-    records.write_text(options.output / "comparison.tex", latex(comparison))
+    stores = {split: open_store(options.data / split) for split in options.splits}
+    scores = read_scores(options.scores, methods, stores)
+
+    def chosen(method: str, setting: str) -> tuple[pd.DataFrame, pooled.PixelCounts | None]:
+        folder = options.scores / method / setting
+        slices = records.read_slice_scores(folder / "test.csv")
+        return slices, read_pixels(folder, "test", stores["test"], slices)
+
+    resampling = evaluation["bootstrap"], options.parameters["seed"]
+    comparison = compare(methods, scores, chosen, *resampling)
+    reported = dict(zip(comparison["method"], comparison["setting"], strict=True))
+    slices = {
+        name: records.read_slice_scores(options.scores / name / setting / "test.csv")
+        for name, setting in reported.items()
+    }
+    sizes = by_lesion_size(slices, reported, evaluation["size_groups"], *resampling)
+    pairs = paired.compare_pairs(slices, *resampling)
+    grid = sensitivity.over_grid(methods, scores, reported)
+    tables = {"scores": scores, "comparison": comparison, "lesion_size": sizes, "paired": pairs, "sensitivity": grid}
+    for name, table in tables.items():
+        records.write_csv(options.output / f"{name}.csv", table)
+    records.write_text(options.output / "comparison.md", page.markdown(comparison, sizes, pairs))
+    records.write_text(options.output / "comparison.tex", page.latex(comparison, sizes, pairs))
+    records.write_text(options.output / "sensitivity.md", sensitivity.markdown(methods, grid))
     records.write_text(options.metrics, json.dumps(flat_metrics(comparison), indent=2) + "\n")
 
 

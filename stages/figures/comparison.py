@@ -20,7 +20,7 @@ from stages.evaluation.summary import HIGHER_IS_BETTER, LOWER_IS_BETTER, METRICS
 from stages.evaluation.typeset import shown
 from stages.figures import style
 
-ROW, PANEL = 0.3, 1.15  # inches: the height of a method, the width of a metric
+ROW, PANEL, NARROW = 0.3, 1.15, 0.9  # inches: the height of a method, the most and the least width of a metric
 DECADES = 30  # beyond this ratio of largest to smallest, mean maps in different units need a logarithmic axis
 
 
@@ -34,11 +34,12 @@ def draw(methods: list[str], comparison: pd.DataFrame) -> Figure:
     style.use()
     table, metrics, colours = comparison.set_index("method"), shown(comparison), style.method_colours(methods)
     labels = ["\n".join([name, style.setting_title(table.at[name, "setting"])]).strip() for name in methods]
-    longest = max(len(line) for label in labels for line in label.splitlines())
+    names = 0.3 + max(style.text_width(line, 6) for label in labels for line in label.splitlines())
+    panel = max(NARROW, min(PANEL, (style.PAGE[0] - names) / len(metrics)))
     figure, grid = plt.subplots(
         1,
         len(metrics),
-        figsize=(0.3 + 0.055 * longest + PANEL * len(metrics), 0.85 + ROW * len(methods)),
+        figsize=(names + panel * len(metrics), 0.85 + ROW * len(methods)),
         sharey=True,
         squeeze=False,
         layout="constrained",

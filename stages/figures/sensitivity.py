@@ -1,14 +1,14 @@
-"""How the scores depend on a method's setting, like the paper's Fig. 4: guidance scale s and noise level L.
+"""Dice and AUROC over the guidance scale s for each noise level L, like the paper's Fig. 4: figure-4-sensitivity.
 
-Dice at the average Otsu threshold (above) and AUROC (below), a column a method; over the guidance scale s, the
-guidance weight w, or the number that a method's grid has instead; a line for each value of the other keys (the noise
-level L). Test subjects solid, validation subjects faint; a ring marks the setting that is reported. A method whose
-grid has no numbers has no column: its test score is a dashed line in every column, as Fixed-Point GAN's in the paper.
-Where the data set has no masks, the image-level AUROC takes the place of both.
+Shows the method that figures.method names on the test subjects: a line with markers for each L, over s on a
+logarithmic axis with a place for 0; a ring marks the setting that is reported, with its 95 % interval. Every other
+method is a thin line at its reported setting, named at the right. Where figures.published names a data set, what the
+paper reports on it is drawn dashed, in the same colour and with the same marker for the same L. A method without s is
+drawn over the guidance weight w, or whatever number its grid has. Where the data set has no masks, the image-level
+AUROC takes the place of both, and nothing published is drawn.
 """
 
 import argparse
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -17,193 +17,219 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from scipy.optimize import isotonic_regression
 
 from stages import command
+from stages.errors import InputError
 from stages.evaluation import records
-from stages.evaluation.choice import choose_setting
 from stages.evaluation.summary import TITLES
-from stages.figures import style
-from stages.methods import setting_name, settings
+from stages.figures import published, style
+from stages.figures.settings import RING, WITH_MASKS, WITHOUT_MASKS, axis_key, lines, scale_axis
+from stages.figures.settings import read as read_scores
+from stages.methods import settings
 
-WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
-AXIS_TITLES = {"s": "guidance scale s", "w": "guidance weight w", "L": "noise level L"}
-RING = {"marker": "o", "markersize": 8, "markerfacecolor": "none", "color": "black", "linestyle": "none"}
-
-
-def axis_key(method: dict) -> str | None:
-    """The key of a method's grid that a column has as its axis; None where no key holds numbers.
-
-    s, w, another number, or L, in this order; the first that has more than one value.
-    """
-    found: dict[str, set] = {}
-    for setting in settings(method):
-        for key, value in setting.items():
-            if not isinstance(value, str):
-                found.setdefault(key, set()).add(value)
-    order = sorted(found, key=lambda key: {"s": 0, "w": 1, "L": 3}.get(key, 2))
-    return next((key for key in order if len(found[key]) > 1), order[0] if order else None)
+PAPER = {"dice_average_otsu": "dice", "auroc": "auroc"}  # a metric's column in the published table
+PANEL, LEFT, RIGHT, GAP = 2.2, 0.5, 2.1, 0.14  # inches: a panel's height, its margins (the right one at most), between
+NAME = 0.105  # inches from one method's name to the next
+LEAD = 0.18  # inches from a panel to the names beside it
 
 
-def lines(method: dict, name: str, scores: pd.DataFrame, split: str) -> dict[str, pd.DataFrame]:
-    """One method's rows of one split as lines: the other keys' values ("L = 500") -> rows with x, which ascends.
-
-    Lines are in the order of the grid. Rows of settings that have not the key of the axis are on no line.
-    """
-    key, found = axis_key(method), {}
-    rows = scores[(scores["method"] == name) & (scores["split"] == split)].set_index("setting")
-    for setting in settings(method):
-        if setting_name(setting) in rows.index and key in setting:
-            others = {other: value for other, value in setting.items() if other != key}
-            label = style.setting_title(setting_name(others))
-            found.setdefault(label, []).append({"x": setting[key], "setting": setting_name(setting)})
-    return {
-        label: pd.DataFrame(points).sort_values("x").join(rows, on="setting").reset_index(drop=True)
-        for label, points in found.items()
-    }
-
-
-def draw(methods: dict, scores: pd.DataFrame) -> Figure:
+def draw(
+    methods: dict, name: str, scores: pd.DataFrame, comparison: pd.DataFrame, paper: pd.DataFrame | None
+) -> Figure:
     """The figure.
 
     Args:
-        methods: name -> grid and setting, as in params.yaml.
-        scores: the table of all methods, settings and splits.
+        methods: name -> detector and grid, as in params.yaml.
+        name: the one whose lines are drawn.
+        scores: scores.csv.
+        comparison: comparison.csv by method: its reported setting and its scores there.
+        paper: the published values of a data set; None where none are drawn.
     """
     style.use()
+    key = _guidance(methods[name])
     masked = scores["dice_average_otsu"].notna().any()
-    metrics, colours = WITH_MASKS if masked else WITHOUT_MASKS, style.method_colours(methods)
-    varied = [name for name, method in methods.items() if axis_key(method)]
-    constant = [name for name in methods if name not in varied]
-    labels = list(dict.fromkeys(label for name in varied for label in lines(methods[name], name, scores, "test")))
-    widths = _widths([_places(methods[name]) for name in varied])
-    figure, grid = plt.subplots(
-        len(metrics),
-        len(widths),
-        width_ratios=widths,
-        figsize=(0.6 + sum(widths) + 1.3, 0.5 + 1.7 * len(metrics)),
-        sharex="col",
-        sharey="row",
-        squeeze=False,
-        layout="constrained",
-    )
-    for column, name in enumerate(varied or [None]):
-        for line, metric in enumerate(metrics):
-            axes = grid[line, column]
-            if name:
-                _draw_method(axes, methods[name], scores, name, metric, labels, colours[name])
-            for index, other in enumerate(constant):
-                score = _test_score(methods[other], scores, other, metric)
-                axes.axhline(score, color=colours[other], **_dashes(index))
-            axes.grid(axis="y", linewidth=0.4, alpha=0.4)
-            if column == 0:
-                axes.set_ylabel(TITLES[metric])
-        if name:
-            title = textwrap.fill(name, int(16 * widths[column]))
-            grid[0, column].set_title(title, color=colours[name], weight="bold")
-            _scale_axis(grid[-1, column], axis_key(methods[name]), _places(methods[name]), widths[column])
+    metrics, paper = (WITH_MASKS, paper if key == "s" else None) if masked else (WITHOUT_MASKS, None)
+    shown = lines(methods[name], name, scores, "test", key)
+    looks = _looks(style.method_colours(methods)[name], shown, paper)
+    names = {metric: _names(methods, name if shown else None, metric, comparison, paper) for metric in metrics}
+    right = min(RIGHT, LEAD + 0.12 + max((style.text_width(row[1], 6) for row in names[metrics[0]]), default=0))
+    legend = _legend(looks, shown, paper)
+    top, bottom, width = 0.12 + 0.13 * -(-len(legend) // 4), 0.4, style.PAGE[0] - LEFT - right
+    height = top + len(metrics) * (PANEL + GAP) - GAP + bottom
+    figure = plt.figure(figsize=(style.PAGE[0], height))
+    for index, metric in enumerate(metrics):
+        low = (height - top - index * (PANEL + GAP) - PANEL) / height
+        axes = figure.add_axes([LEFT / style.PAGE[0], low, width / style.PAGE[0], PANEL / height])
+        _draw_lines(axes, metric, shown, looks, comparison.loc[name])
+        if paper is not None:
+            _draw_published(axes, PAPER[metric], looks, paper)
+        for score, _, look in names[metric]:
+            axes.axhline(score, **look)
+        axes.set_ylabel(TITLES[metric])
+        axes.grid(axis="y", linewidth=0.4, alpha=0.4)
+        places = sorted({place for line in shown.values() for place in line["x"]} | _published_places(paper))
+        if places:
+            scale_axis(axes, key, places, width)
         else:
-            grid[-1, column].set_xticks([])
-    figure.legend(handles=_legend(labels, constant, colours, scores), loc="outside right upper", frameon=False)
+            axes.set_xticks([])
+        if metric != metrics[-1]:
+            axes.set_xlabel("")
+            axes.tick_params(axis="x", labelbottom=False)
+        _write_names(axes, names[metric], width)
     if not masked:
-        figure.supxlabel("no masks in this data set: neither Dice nor AUROC over pixels", fontsize=6)
+        axes.set_xlabel(f"{axes.get_xlabel()}\nno masks in this data set: neither Dice nor AUROC over pixels".strip())
+    place = {"loc": "upper left", "bbox_to_anchor": ((LEFT - 0.06) / style.PAGE[0], 1)}
+    figure.legend(handles=legend, ncols=4, frameon=False, columnspacing=1.5, handlelength=2.6, **place)
     return figure
 
 
-def _places(method: dict) -> list[float]:
-    """Where a method's axis has points, ascending."""
-    key = axis_key(method)
-    return sorted({setting[key] for setting in settings(method) if key in setting})
+def _guidance(method: dict) -> str | None:
+    """The key of the horizontal axis: s or w even where the grid has one value of it, or else what axis_key says."""
+    keys = {key for setting in settings(method) for key in setting}
+    return next((key for key in ("s", "w") if key in keys), axis_key(method))
 
 
-def _widths(places: list[list[float]]) -> list[float]:
-    """Inches of the columns: less where there are many methods, and least where there is a single place on the axis."""
-    wide = 2.3 if sum(len(values) > 1 for values in places) <= 3 else 1.4
-    return [wide if len(values) > 1 else 1.0 for values in places] or [wide]
+def _looks(colour: str, shown: dict[str, pd.DataFrame], paper: pd.DataFrame | None) -> dict[str, dict]:
+    """Label -> colour and marker: tints of the method's colour, the darker the higher the noise level."""
+    labels = list(shown)
+    if paper is not None:
+        labels += [f"L = {level:g}" for level in paper["L"].dropna().unique()]
+    # Numbers by their value, not by their digits; anything else stays as the grid has it.
+    labels = sorted(
+        dict.fromkeys(labels), key=lambda label: [float(word) for word in label.split() if _is_number(word)]
+    )
+    return {
+        label: {"color": tint, "marker": style.MARKERS[index % len(style.MARKERS)]}
+        for index, (label, tint) in enumerate(zip(labels, style.tints(colour, len(labels)), strict=True))
+    }
 
 
-def _draw_method(
-    axes: Axes, method: dict, scores: pd.DataFrame, name: str, metric: str, labels: list[str], colour: str
-) -> None:
-    chosen, _ = choose_setting(name, method, scores)
-    # Validation first, so that the test split lies on top.
-    for split, look in (("validation", {"alpha": 0.35, "linewidth": 0.9, "markerfacecolor": "white"}), ("test", {})):
-        for label, line in lines(method, name, scores, split).items():
-            appearance = {"color": colour, **_marker(labels.index(label)), **look}
-            axes.plot(line["x"], line[metric], label=f"{split} {label}".strip(), **appearance)
-            ring = line[line["setting"] == chosen]
-            if split == "test" and len(ring):
-                axes.plot(ring["x"], ring[metric], **RING)
+def _is_number(word: str) -> bool:
+    return word.replace(".", "", 1).lstrip("-").isdigit()
 
 
-def _marker(index: int) -> dict:
-    return {"marker": style.MARKERS[index % len(style.MARKERS)]}
+def _draw_lines(axes: Axes, metric: str, shown: dict, looks: dict[str, dict], reported: pd.Series) -> None:
+    """A line for each noise level; the reported setting with its interval."""
+    for label, line in shown.items():
+        axes.plot(line["x"], line[metric], label=label, zorder=3, **looks[label])
+        chosen = line[line["setting"] == reported["setting"]]
+        if len(chosen):
+            ends = reported[f"{metric}_low"], reported[f"{metric}_high"]
+            if np.isfinite(ends).all():
+                axes.vlines(chosen["x"], *ends, color="black", linewidth=0.8, zorder=2)
+            axes.plot(chosen["x"], chosen[metric], zorder=4, **RING)
 
 
-def _dashes(index: int) -> dict:
-    return {"linestyle": ["--", "-.", ":"][index % 3], "linewidth": 1.1}
+def _draw_published(axes: Axes, column: str, looks: dict[str, dict], paper: pd.DataFrame) -> None:
+    for level, rows in paper.dropna(subset="L").groupby("L"):
+        rows = rows.sort_values("s")
+        look = looks[f"L = {level:g}"] | _PUBLISHED
+        axes.plot(rows["s"], rows[column], label=f"published L = {level:g}", zorder=2, **look)
 
 
-def _test_score(method: dict, scores: pd.DataFrame, name: str, metric: str) -> float:
-    chosen, _ = choose_setting(name, method, scores)
-    rows = scores[(scores["method"] == name) & (scores["split"] == "test") & (scores["setting"] == chosen)]
-    return rows[metric].iloc[0]
+_PUBLISHED = {"linestyle": (0, (4, 2)), "linewidth": 0.7, "markersize": 2.6, "markerfacecolor": "white"}
 
 
-def _scale_axis(axes: Axes, key: str, places: list[float], width: float) -> None:
-    """The axis of a key: logarithmic with a place for 0 for s, else linear; a tick at each place whose label fits."""
-    positive = [place for place in places if place > 0]
-    if key == "s" and positive and places[0] >= 0:
-        axes.set_xscale("symlog", linthresh=min(positive), linscale=0.5)
-        axes.set_xlim(-0.12 * min(positive) if 0 in places else min(positive) / 1.3, max(positive) * 1.3)
-    else:
-        margin = 0.08 * (places[-1] - places[0]) or 1
-        axes.set_xlim(places[0] - margin, places[-1] + margin)
-    to_paper = axes.transScale.transform
-    ticks, last = [], -np.inf
-    low, high = (to_paper((end, 1))[0] for end in axes.get_xlim())
-    for place in places:
-        position = (to_paper((place, 1))[0] - low) / (high - low) * width
-        room = 0.05 * (len(f"{place:g}") + 1)  # inches
-        if position - last > room:
-            ticks.append(place)
-            last = position
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(FixedLocator(places) if len(places) > 1 else NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel(AXIS_TITLES.get(key, key))
+def _published_places(paper: pd.DataFrame | None) -> set[float]:
+    return set() if paper is None else set(paper["s"].dropna())
 
 
-def _legend(labels: list[str], constant: list[str], colours: dict[str, str], scores: pd.DataFrame) -> list[Line2D]:
-    grey = {"color": "0.3"}
-    handles = [Line2D([], [], label=label, **grey, **_marker(i)) for i, label in enumerate(labels) if label]
-    handles += [
-        Line2D([], [], color=colours[name], label=name, **_dashes(index)) for index, name in enumerate(constant)
+def _names(
+    methods: dict, without: str | None, metric: str, comparison: pd.DataFrame, paper: pd.DataFrame | None
+) -> list[tuple[float, str, dict]]:
+    """What is a horizontal line: its score, its name and its look; published ones dashed."""
+    colours, found = style.method_colours(methods), []
+    for other in methods:
+        score = comparison.at[other, metric]
+        if other != without and np.isfinite(score):
+            label = ", ".join(filter(None, [other, style.setting_title(comparison.at[other, "setting"])]))
+            label = label if style.text_width(label, 6) < RIGHT - LEAD - 0.12 else other
+            found.append((score, label, {"color": colours[other], "linewidth": 0.9}))
+    if paper is not None:
+        for _, row in paper[paper["L"].isna()].iterrows():
+            ours = [other for other, method in methods.items() if method.get("detector") == row["method"]]
+            look = {"color": colours[ours[0]] if ours else "0.4", "linewidth": 0.7, "linestyle": (0, (4, 2))}
+            label = f"{row['method'].replace('_', '-')}, published"
+            found.append((row[PAPER[metric]], label, look))
+    return found
+
+
+def _write_names(axes: Axes, names: list[tuple[float, str, dict]], width: float) -> None:
+    """The names at the right of a panel of so many inches, moved apart where their lines are close."""
+    # A horizontal line that lies within the margin has not moved the axis: the margin is to begin beyond it.
+    axes.relim()
+    axes.autoscale_view(scalex=False)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)  # what follows is not to move it
+    heights = [(score - low) / (high - low) * PANEL for score, _, _ in names]
+    for (score, label, look), y in zip(names, spread(heights, NAME, PANEL), strict=True):
+        ends = [1, 1 + (LEAD - 0.03) / width], [score, low + y / PANEL * (high - low)]
+        lead = {"color": look["color"], "linewidth": 0.5, "clip_on": False}
+        axes.add_line(Line2D(*ends, transform=axes.get_yaxis_transform(), **lead))
+        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6}
+        axes.text(1 + LEAD / width, ends[1][1], label, color="0.15", **place)
+
+
+def spread(places: list[float], gap: float, top: float) -> np.ndarray:
+    """Places between 0 and `top`, at least `gap` apart, whose squared distance from the given ones is least.
+
+    Moved apart in the order of the given ones; closer than `gap` where there is no room for all.
+    """
+    if not places:
+        return np.empty(0)
+    order = np.argsort(places, kind="stable")
+    gap = min(gap, top / max(len(places) - 1, 1))
+    steps = gap * np.arange(len(places))
+    moved = (
+        isotonic_regression(np.asarray(places, np.float64)[order] - steps).x.clip(0, max(top - steps[-1], 0)) + steps
+    )
+    result = np.empty(len(places))
+    result[order] = moved
+    return result
+
+
+def _legend(looks: dict[str, dict], shown: dict, paper: pd.DataFrame | None) -> list[Line2D]:
+    handles = [
+        Line2D([], [], label=label or "test subjects", **look)
+        if label in shown
+        else Line2D([], [], label=f"{label} (published only)", **(look | _PUBLISHED))
+        for label, look in looks.items()
     ]
-    if labels:
-        handles.append(Line2D([], [], label="test subjects", **grey))
-        if (scores["split"] == "validation").any():
-            handles.append(Line2D([], [], alpha=0.35, linewidth=0.9, label="validation subjects", **grey))
-        handles.append(Line2D([], [], label="reported setting", **RING))
+    if shown:
+        handles.append(Line2D([], [], label="reported setting, 95 % interval", **RING))
+    if paper is not None:
+        label = f"published, {paper['dataset'].iloc[0]} (Wolleb et al. 2022)"
+        handles.append(Line2D([], [], label=label, marker="o", color="0.3", **_PUBLISHED))
     return handles
 
 
-def read(path: Path) -> pd.DataFrame:
-    """scores.csv; a method's settings are looked up by their names."""
-    return records.read_csv(path, ["method", "setting", "split"], [*WITH_MASKS, *WITHOUT_MASKS])
+def read(path: Path, methods: dict) -> pd.DataFrame:
+    """comparison.csv by method; InputError where it does not list a method once."""
+    columns = [f"{metric}{end}" for metric in (*WITH_MASKS, *WITHOUT_MASKS) for end in ("", "_low", "_high")]
+    table = records.read_csv(path, ["method", "setting"], columns)
+    for name in methods:
+        if (table["method"] == name).sum() != 1:
+            raise InputError(f"{path} does not list method {name!r} once: tabulate again")
+    return table.set_index("method")
 
 
 def arguments() -> argparse.ArgumentParser:
     """The stage's command line."""
     parser = command.parser(__doc__)
-    parser.add_argument("--scores", type=Path, required=True, help="scores.csv of the tables")
+    parser.add_argument("--table", type=Path, required=True, help="scores.csv of the tables")
+    parser.add_argument("--comparison", type=Path, required=True, help="comparison.csv, which names the settings")
     parser.add_argument("--output", type=Path, required=True, help="folder of the figure")
     return parser
 
 
 def main(options: argparse.Namespace) -> None:
     """Read, draw, save."""
-    style.save(draw(options.parameters["methods"], read(options.scores)), options.output, "sensitivity")
+    methods, figures = options.parameters["methods"], options.parameters["figures"]
+    dataset = figures.get("published")
+    paper = published.read(dataset) if dataset else None
+    scores, comparison = read_scores(options.table), read(options.comparison, methods)
+    style.save(draw(methods, figures["method"], scores, comparison, paper), options.output, "figure-4-sensitivity")
 
 
 if __name__ == "__main__":

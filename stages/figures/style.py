@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 
+import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 from stages.data.store import replacing
 
@@ -22,6 +27,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MAP_COLOURS = "inferno"
 # Lines over those maps and over grey images.
 OUTLINE = "#56E0FF"
+# Inches of a figure that fills an A4 page between its margins; text is nowhere smaller than SMALLEST points.
+PAGE = 6.9, 9.7
+SMALLEST = 5.5
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -64,6 +72,46 @@ def save(figure: Figure, folder: Path, name: str) -> None:
 def method_colours(methods: Iterable[str]) -> dict[str, str]:
     """Each method's colour, by its place in params.yaml and so the same in every figure of a benchmark."""
     return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(methods)}
+
+
+def tints(colour: str, count: int) -> list[tuple[float, float, float]]:
+    """`count` tints of one colour, from light to dark: told apart in grey print as well, and legible on white."""
+    rgb, black, white = np.array(to_rgb(colour)), np.zeros(3), np.ones(3)
+    shares = np.linspace(0.5, -0.45, count) if count > 1 else [0.0] * count
+    return [tuple(rgb + abs(share) * ((white if share > 0 else black) - rgb)) for share in shares]
+
+
+def line_style(index: int) -> dict:
+    """The look of the n-th of several lines without markers: told apart without colour."""
+    return {"linestyle": ["--", "-.", ":", (0, (6, 1.2, 1, 1.2, 1, 1.2)), (0, (9, 3)), (0, (2, 1))][index % 6]}
+
+
+@cache
+def text_width(text: str, size: float = 7) -> float:
+    """Inches that one line of text takes in the house's font at `size` points."""
+    if not text.strip():
+        return 0.0
+    font = FontProperties(family=_SETTINGS["font.family"])
+    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().x1) / 72
+
+
+def wrapped(text: str, width: float, size: float = 7) -> list[str]:
+    """A text's lines, none wider than `width` inches: broken after spaces, hyphens and underscores where that does.
+
+    Names of methods and of slices are often single words, so that the textwrap of the standard library cuts them
+    anywhere.
+    """
+    lines = [""]
+    for piece in re.findall(r"[^\s_-]*[\s_-]+|[^\s_-]+", text):
+        if text_width((lines[-1] + piece).rstrip(), size) <= width:
+            lines[-1] += piece
+            continue
+        while len(piece) > 1 and text_width(piece.rstrip(), size) > width:
+            fits = next((n for n in range(len(piece) - 1, 1, -1) if text_width(piece[:n], size) <= width), 1)
+            lines.append(piece[:fits])
+            piece = piece[fits:]
+        lines.append(piece)
+    return [line.strip() for line in lines if line.strip()]
 
 
 def channel_title(channel: str) -> str:

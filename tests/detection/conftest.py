@@ -17,7 +17,8 @@ LEVELS = [10, 20]
 
 @pytest.fixture
 def parameters(tiny_parameters):
-    detection = {"convention": "paper", "stride": 5, "batch": 5, "weights": "ema", "precision": "32-true"}
+    detection = {"convention": "paper", "solver": "ddim", "stride": 5, "batch": 5}
+    detection |= {"weights": "ema", "precision": "32-true"}
     return tiny_parameters | {"detection": detection}
 
 

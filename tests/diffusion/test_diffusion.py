@@ -68,11 +68,11 @@ def test_the_networks_see_the_right_timesteps():
     x_level = dict(ddim.encode(epsilon, images(), 5, SCHEDULE))[5]
     assert seen == [0, 0, 1, 2, 3]
     seen.clear()
-    ddim.decode(epsilon, None, x_level, 5, 0, SCHEDULE)
+    ddim.last(ddim.decode(epsilon, None, x_level, 5, 0, SCHEDULE))
     assert seen == [4, 3, 2, 1, 0]
     seen.clear()
     list(ddim.encode(epsilon, images(), 30, SCHEDULE, stride=10))
-    ddim.decode(epsilon, None, x_level, 30, 0, SCHEDULE, stride=10)
+    ddim.last(ddim.decode(epsilon, None, x_level, 30, 0, SCHEDULE, stride=10))
     assert seen == [0, 0, 1, 3, 7, 9, 19, 29, 19, 9, 7, 3, 1, 0]
 
 
@@ -102,7 +102,7 @@ def test_encoding_and_decoding_return_the_image():
     x_0 = images()
     x_level = dict(ddim.encode(gaussian_epsilon, x_0, 500, SCHEDULE))[500]
     assert float((x_level - x_0).abs().max()) > 0.5
-    x = ddim.decode(gaussian_epsilon, None, x_level, 500, 0, SCHEDULE)
+    x = ddim.last(ddim.decode(gaussian_epsilon, None, x_level, 500, 0, SCHEDULE))
     assert float((x - x_0).abs().max()) < 0.01
     assert float((x_0 - x).abs().sum(dim=1).max()) < 0.03
 
@@ -131,7 +131,7 @@ def test_guidance_moves_one_step_by_the_known_amount():
         return gaussian_epsilon(x, t)
 
     for scale in (0.0, s):
-        ddim.decode(epsilon, linear, x, k, scale, SCHEDULE, stride=20)
+        ddim.last(ddim.decode(epsilon, linear, x, k, scale, SCHEDULE, stride=20))
     plain, guided = steps[1], steps[len(ddim.ladder(k, 20))]  # the second call of either run
     # d x_{k-1} / d epsilon, times the change of epsilon, -s sqrt(1 - alpha_bar) g
     factor = (1 - before).sqrt() - before.sqrt() * (1 - ab).sqrt() / ab.sqrt()
@@ -145,7 +145,7 @@ def test_scale_zero_does_not_ask_the_classifier():
     def fail(x, t):
         raise AssertionError
 
-    ddim.decode(gaussian_epsilon, fail, images(), 10, 0, SCHEDULE)
+    ddim.last(ddim.decode(gaussian_epsilon, fail, images(), 10, 0, SCHEDULE))
 
 
 def test_predicted_x_0_inverts_the_noising():

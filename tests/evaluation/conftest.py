@@ -15,7 +15,7 @@ SIZE = 32
 PARAMETERS = {
     "seed": 3,
     "data": {"size": SIZE},
-    "evaluation": {"lesion_pixels_at_256": 20, "bootstrap": 200},
+    "evaluation": {"lesion_pixels_at_256": 20, "bootstrap": 200, "size_groups": 3},
     "methods": {
         "diffusion": {"grid": [{"L": [10, 20], "s": [0, 0.5]}], "setting": "validation"},
         "ready-made": {"grid": [{}], "setting": {}},

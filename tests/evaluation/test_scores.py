@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from stages.errors import InputError
 from stages.evaluation import metrics, records, scores
@@ -13,7 +14,8 @@ from stages.evaluation import metrics, records, scores
 def manifest_of(masks, labels=None):
     pixels = masks.sum((1, 2)).astype(int)
     names = [f"a_z{n:03d}" for n in range(len(masks))]
-    return pd.DataFrame({"slice_id": names, "subject_id": "a", "label": (pixels > 0) * 1, "lesion_pixels": pixels})
+    frame = pd.DataFrame({"slice_id": names, "subject_id": "a", "position": range(len(masks)), "source": "a"})
+    return frame.assign(label=(pixels > 0) * 1, lesion_pixels=pixels)
 
 
 def two_level_maps(masks, low, high):
@@ -77,8 +79,14 @@ def test_scoring_twice_gives_the_same_bytes_and_reads_back(benchmark):
     benchmark.score("diffusion", "L10_s0.5")
     benchmark.score("diffusion", "L10_s0.5", output=benchmark.root / "again")
     first = benchmark.root / "scores/diffusion/L10_s0.5/test.csv"
-    assert first.read_bytes() == (benchmark.root / "again/test.csv").read_bytes()
-    assert sorted(path.name for path in first.parent.iterdir()) == ["test.csv", "validation.csv"]
+    assert sorted(path.name for path in first.parent.iterdir()) == [
+        "test.csv",
+        "test_pixels.npz",
+        "validation.csv",
+        "validation_pixels.npz",
+    ]
+    for name in ("test.csv", "test_pixels.npz"):
+        assert (first.parent / name).read_bytes() == (benchmark.root / "again" / name).read_bytes()
     frame = records.read_slice_scores(first)
     assert frame["subject_id"].unique().tolist() == ["007", "NA", "T3"], "names are not guessed to be numbers"
     maps = np.load(benchmark.root / "maps/diffusion/L10_s0.5/test/maps.npy").astype(float)
@@ -86,6 +94,10 @@ def test_scoring_twice_gives_the_same_bytes_and_reads_back(benchmark):
     for n in (5, 8, 17):
         assert frame.at[n, "auroc"] == pytest.approx(metrics.auroc(maps[n], masks[n]), rel=1e-7)
         assert frame.at[n, "otsu"] == pytest.approx(metrics.otsu(maps[n]), rel=1e-7)
+        assert frame.at[n, "max_map"] == pytest.approx(maps[n].max(), rel=1e-7)
+        prediction = maps[n] > frame.at[n, "average_otsu"]
+        assert frame.at[n, "predicted_pixels"] == prediction.sum()
+        assert frame.at[n, "true_positives"] == (prediction & (masks[n] > 0)).sum()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -127,6 +139,51 @@ def test_without_masks_the_means_of_the_maps_are_what_there_is(benchmark, unmask
     assert (frame["scored"] == 0).all()
     assert frame[["dice_average_otsu", "dice_own_otsu", "auroc", "average_otsu"]].isna().all(axis=None)
     assert masked["scored"].any(), "the case that the test is about"
+    assert frame["max_map"].tolist() == masked["max_map"].tolist()
+    assert frame[["auroc_body", "true_positives", "predicted_pixels"]].isna().all(axis=None)
+
+
+def test_the_body_is_what_any_channel_shows_with_its_holes_filled():
+    image = np.zeros((2, 32, 32), np.float16)
+    image[0, 4:20, 4:20], image[1, 10:28, 4:20] = 0.5, 0.1
+    image[:, 8:10, 8:10] = 0  # a ventricle
+    expected = np.zeros((32, 32), bool)
+    expected[4:28, 4:20] = True
+    assert (metrics.body(image) == expected).all()
+    assert not metrics.body(np.zeros((1, 8, 8))).any()
+
+
+def test_auroc_within_the_body_is_scikit_learns_and_forgets_the_background():
+    rng = np.random.default_rng(0)
+    images, masks = np.zeros((2, 1, 32, 32)), np.zeros((2, 32, 32), np.uint8)
+    images[:, 0, 8:24, 8:24], masks[1, 12:16, 12:16] = 0.5, 1
+    maps = (images[:, 0] * rng.uniform(0.5, 1, masks.shape) + 0.1 * masks).astype(np.float16)
+    with_body = scores.score_slices(maps, masks, manifest_of(masks), 20, "maps.npy", images)
+    inside = images[1, 0] > 0
+    expected = roc_auc_score(masks[1][inside], maps[1][inside])
+    assert with_body.at[1, "auroc_body"] == pytest.approx(expected, abs=1e-12)
+    assert with_body.at[1, "auroc"] > expected + 0.1, "the case that the metric is about"
+    assert with_body["body_share"].tolist() == [0.25, 0.25]
+    without = scores.score_slices(maps, masks, manifest_of(masks), 20, "maps.npy")
+    assert without[["auroc_body", "body_share"]].isna().all(axis=None)
+    others = [column for column in records.COLUMNS if column not in ("auroc_body", "body_share")]
+    pd.testing.assert_frame_equal(without[others], with_body[others])
+
+
+def test_a_position_is_a_place_in_a_volume():
+    masks = np.zeros((4, 8, 8), np.uint8)
+    manifest = manifest_of(masks).assign(position=[3, 4, 1, 2], source=["v", "v", "a.jpg", "b.jpg"])
+    frame = scores.score_slices(masks.astype(np.float16), masks, manifest, 20, "maps.npy")
+    assert frame["position"].tolist()[:2] == [3, 4]
+    assert frame["position"].isna().tolist() == [False, False, True, True]
+
+
+def test_counts_of_earlier_masks_do_not_stay(unmasked):
+    left = unmasked.root / "scores/ready-made/default"
+    left.mkdir(parents=True)
+    (left / "test_pixels.npz").write_bytes(b"of the same data with masks")
+    unmasked.score("ready-made", "default")
+    assert sorted(path.name for path in left.iterdir()) == ["test.csv", "validation.csv"]
 
 
 def test_without_masks_counted_lesion_pixels_do_not_make_a_slice_scored():

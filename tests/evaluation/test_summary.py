@@ -17,11 +17,17 @@ def slice_scores(**columns):
         "dice_average_otsu": [None, 0.0, 0.6, 0.8],
         "dice_own_otsu": [None, 0.1, 0.5, 0.6],
         "auroc": [None, 0.5, 0.9, 1.0],
+        "auroc_body": [None, 0.4, 0.7, 0.8],
+        "position": [1, 2, 1, 2],
+        "true_positives": [0, 1, 30, 40],
+        "predicted_pixels": [4, 5, 50, 40],
         "mean_map": [0.01, 9, 9, 9],
+        "max_map": [5, 4, 6, 7],
+        "body_share": [0.2, 0.4, 0.3, 0.3],
         "scored": [0, 0, 1, 1],
     }
     return pd.DataFrame(base | columns).astype(
-        {name: float for name in ("dice_average_otsu", "dice_own_otsu", "auroc")}
+        {name: float for name in ("dice_average_otsu", "dice_own_otsu", "auroc", "auroc_body")}
     )
 
 
@@ -29,11 +35,12 @@ def many(label, mean_map):
     """Slices of ten subjects of which only the label and the mean of the map matter."""
     label = np.asarray(label, int)
     frame = pd.DataFrame({"subject_id": [f"s{n % 10}" for n in range(len(label))], "label": label, "scored": label})
-    columns = ("dice_average_otsu", "dice_own_otsu", "auroc", "average_otsu")
-    return frame.assign(mean_map=mean_map, **dict.fromkeys(columns, 0.5))
+    columns = ("dice_average_otsu", "dice_own_otsu", "auroc", "auroc_body", "average_otsu", "body_share")
+    return frame.assign(mean_map=mean_map, max_map=np.asarray(mean_map) + 1, **dict.fromkeys(columns, 0.5))
 
 
 def test_each_metric_averages_over_its_own_slices():
+    s1, s2 = 2 * 1 / (4 + 5 + 1), 2 * 70 / (90 + 110)
     assert summary.summarise(slice_scores()) == pytest.approx(
         {
             "slices": 4,
@@ -49,8 +56,16 @@ def test_each_metric_averages_over_its_own_slices():
             "diseased_mean_map": 9,
             "image_auroc": 1,
             "mean_map_ratio": 0.01 / 9,
+            "ap": np.nan,
+            "best_dice": np.nan,
+            "dice_3d": (s1 + s2) / 2,
+            "auroc_body": 0.75,
+            "ap_body": np.nan,
+            "image_auroc_max": 2 / 3,
             "average_otsu": 0.4,
-        }
+            "body_share": 0.3,
+        },
+        nan_ok=True,
     )
 
 
@@ -93,10 +108,14 @@ def test_the_ratio_forgets_the_unit_and_needs_maps_with_a_zero():
 def test_without_masks_two_metrics_of_the_headline_remain():
     nothing = [None] * 4
     frame = slice_scores(
-        lesion_pixels=0, scored=0, dice_average_otsu=nothing, dice_own_otsu=nothing, auroc=nothing, average_otsu=np.nan
+        **dict.fromkeys(("dice_average_otsu", "dice_own_otsu", "auroc", "auroc_body"), nothing),
+        **dict.fromkeys(("average_otsu", "true_positives", "predicted_pixels"), np.nan),
+        lesion_pixels=0,
+        scored=0,
     )
     found = summary.summarise(frame)
     assert [name for name in summary.TITLES if np.isnan(found[name])] == list(summary.NEEDS_MASKS)
+    assert [name for name in summary.FIELD_TITLES if np.isfinite(found[name])] == ["image_auroc_max"]
     ends = summary.intervals(frame, 20, seed=0)
     assert np.isnan([ends["auroc_low"], ends["auroc_high"]]).all()
 
@@ -109,6 +128,32 @@ def test_one_subject_has_intervals_without_width():
     frame = slice_scores(subject_id=["s1"] * 4)
     ends, found = summary.intervals(frame, 50, seed=0), summary.summarise(frame)
     assert ends["subjects"] == 1
-    for metric in summary.METRICS:
+    assert found["dice_3d"] == 2 * 71 / (99 + 111)
+    for metric in set(summary.EVERY_METRIC) - set(summary.POOLED):
         assert ends[f"{metric}_low"] == pytest.approx(found[metric])
         assert ends[f"{metric}_high"] == pytest.approx(found[metric])
+
+
+def test_healthy_slices_and_subjects_count_in_three_dimensions():
+    frame = slice_scores(label=[0, 0, 1, 1], lesion_pixels=[0, 0, 50, 60], true_positives=[0, 0, 30, 40])
+    assert summary.summarise(frame)["dice_3d"] == pytest.approx(0.7), "a subject without a lesion has no Dice"
+    more = frame.assign(label=[0, 0, 0, 1], lesion_pixels=[0, 0, 0, 60], true_positives=[0, 0, 0, 40])
+    assert summary.summarise(more)["dice_3d"] == pytest.approx(2 * 40 / (90 + 60)), "false positives beside the lesion"
+
+
+def test_the_interval_in_three_dimensions_is_that_of_the_plain_loop():
+    rng = np.random.default_rng(3)
+    label = rng.random(60) < 0.4
+    lesion = np.where(label, rng.integers(5, 50, 60), 0)
+    frame = many(label, mean_map=1.0).assign(position=np.arange(60), lesion_pixels=lesion)
+    frame = frame.assign(true_positives=lesion // 2, predicted_pixels=lesion // 2 + rng.integers(0, 9, 60))
+    sums = frame.groupby("subject_id")[["true_positives", "predicted_pixels", "lesion_pixels"]].sum()
+    dice = (2 * sums["true_positives"] / (sums["predicted_pixels"] + sums["lesion_pixels"])).to_numpy()
+    assert (sums["lesion_pixels"] > 0).all()
+    estimates = [np.repeat(dice, draw).mean() for draw in bootstrap.resample_subjects(10, 100, seed=2)]
+    ends = summary.intervals(frame, 100, seed=2)
+    assert (ends["dice_3d_low"], ends["dice_3d_high"]) == pytest.approx(tuple(np.quantile(estimates, [0.025, 0.975])))
+
+
+def test_slices_that_form_no_volume_have_no_dice_in_three_dimensions():
+    assert np.isnan(summary.summarise(slice_scores(position=np.nan))["dice_3d"])

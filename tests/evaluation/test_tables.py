@@ -3,10 +3,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from stages.errors import InputError
 from stages.evaluation import records, summary, tables
+
+FILES = [f"{name}.csv" for name in ("scores", "comparison", "lesion_size", "paired", "sensitivity")]
+FILES += ["comparison.md", "comparison.tex", "sensitivity.md"]
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_the_comparison_is_on_test_at_the_setting_of_validation(scored):
     row = comparison.loc["diffusion"]
     assert row[["setting", "chosen_on"]].tolist() == ["L20_s0", "validation (Dice)"]
     assert comparison.loc["ready-made", ["setting", "chosen_on"]].tolist() == ["default", "params.yaml"]
-    for metric in summary.METRICS:
+    for metric in summary.EVERY_METRIC:
         assert row[metric] == pytest.approx(frame.at[("diffusion", "L20_s0", "test"), metric])
         assert row[f"{metric}_low"] <= row[metric] <= row[f"{metric}_high"]
     assert row[["subjects", "slices", "diseased", "scored"]].tolist() == [3, 18, 12, 9]
@@ -68,7 +71,8 @@ def test_the_comparison_is_on_test_at_the_setting_of_validation(scored):
 def test_tabulating_twice_gives_the_same_bytes(scored):
     scored.tabulate()
     scored.tabulate(output=scored.root / "again")
-    for name in ("scores.csv", "comparison.csv", "comparison.md", "comparison.tex"):
+    assert sorted(path.name for path in (scored.root / "tables").iterdir()) == sorted(FILES)
+    for name in FILES:
         assert (scored.root / "tables" / name).read_bytes() == (scored.root / "again" / name).read_bytes()
     assert (scored.root / "metrics.json").read_bytes() == (scored.root / "again/metrics.json").read_bytes()
 
@@ -104,12 +108,56 @@ def damage(column, value):
         (damage("otsu", "inf"), "empty or infinite values in column 'otsu'"),
         (damage("scored", "2"), "other values than 0 and 1 in column 'scored'"),
         (damage("average_otsu", "0.123"), "more than one average Otsu threshold"),
+        (damage("auroc_body", "1.5"), r"outside \[0, 1\] in column 'auroc_body'"),
+        (damage("body_share", ""), "body of some slices only"),
+        (damage("true_positives", "10000"), "impossible counts in column 'true_positives'"),
+        (damage("predicted_pixels", ""), "empty or infinite values in column 'predicted_pixels'"),
+        (damage("max_map", "-3"), "below the mean in column 'max_map'"),
     ],
 )
 def test_damaged_scores_are_refused_with_their_file(scored, change, complaint):
     change(scored.root / "scores/diffusion/L20_s0/test.csv")
     with pytest.raises(InputError, match=rf"L20_s0/test\.csv .*({complaint})"):
         scored.tabulate()
+
+
+def test_what_is_pooled_is_scikit_learns_on_all_pixels(scored):
+    scored.tabulate()
+    frame = pd.read_csv(scored.root / "tables/scores.csv").set_index(["method", "setting", "split"])
+    for setting, split in (("L20_s0", "test"), ("L10_s0.5", "validation")):
+        maps = np.load(scored.root / "maps/diffusion" / setting / split / "maps.npy").astype(float)
+        masks = np.load(scored.root / "data" / split / "masks.npy")
+        row = frame.loc[("diffusion", setting, split)]
+        assert row["ap"] == pytest.approx(average_precision_score(masks.ravel(), maps.ravel()), abs=1e-7)
+        precision, recall, _ = precision_recall_curve(masks.ravel(), maps.ravel())
+        assert row["best_dice"] == pytest.approx((2 * precision * recall / (precision + recall)).max(), abs=1e-7)
+        assert row["best_dice"] >= row["dice_3d"], "no other threshold exceeds the bound"
+        assert row["ap_body"] == pytest.approx(row["ap"], abs=0.01), "noise images are body nearly everywhere"
+    comparison = pd.read_csv(scored.root / "tables/comparison.csv").set_index("method")
+    assert comparison.at["diffusion", "ap"] == frame.at[("diffusion", "L20_s0", "test"), "ap"]
+    text = (scored.root / "tables/comparison.md").read_text()
+    for heading in ("## Beyond the paper", "## By lesion size", "## The best method against each other one"):
+        assert heading in text
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda path: path.unlink(), "is missing: score again"),
+        (lambda path: path.write_bytes(path.read_bytes()[:300]), "cannot be read as counts of pixels"),
+        (lambda path: path.write_bytes(b"no counts"), "cannot be read as counts of pixels"),
+        (lambda path: np.savez(path, subjects=["a"]), "cannot be read as counts of pixels"),
+        (
+            lambda path: path.write_bytes((path.parent / "validation_pixels.npz").read_bytes()),
+            "pixels of other subjects",
+        ),
+    ],
+)
+def test_damaged_counts_are_refused_with_their_file(scored, change, complaint):
+    change(scored.root / "scores/diffusion/L20_s0/test_pixels.npz")
+    with pytest.raises(InputError, match=rf"L20_s0/test_pixels\.npz .*{complaint}"):
+        scored.tabulate()
+    assert not (scored.root / "tables").exists()
 
 
 def test_words_have_a_column_of_the_table(scored):
@@ -122,7 +170,8 @@ def test_words_have_a_column_of_the_table(scored):
         target = scored.root / "scores/intensity" / setting
         target.mkdir(parents=True)
         for split in scored.splits:
-            (target / f"{split}.csv").write_bytes((source / of / f"{split}.csv").read_bytes())
+            for name in (f"{split}.csv", f"{split}_pixels.npz"):
+                (target / name).write_bytes((source / of / name).read_bytes())
     scored.tabulate()
     frame = pd.read_csv(scored.root / "tables/scores.csv", dtype=str, keep_default_na=False)
     assert frame[["setting", "L", "s", "view"]].to_numpy().tolist()[::2] == [
@@ -162,7 +211,17 @@ def test_without_masks_the_image_level_chooses_and_the_tables_say_what_is_not_th
     assert "no masks of its lesions, so there are neither Dice nor AUROC over pixels" in text
     assert "Dice (" not in (unmasked.root / "tables/comparison.tex").read_text()
     metrics = json.loads((unmasked.root / "metrics.json").read_text())
-    assert set(metrics["diffusion"]) == {"image_auroc", "healthy_mean_map", "diseased_mean_map", "mean_map_ratio"}
+    image_level = {"image_auroc", "healthy_mean_map", "diseased_mean_map", "mean_map_ratio", "image_auroc_max"}
+    assert set(metrics["diffusion"]) == image_level
+    assert comparison[["ap", "best_dice", "dice_3d", "auroc_body", "ap_body"]].isna().all(axis=None)
+    assert len(pd.read_csv(unmasked.root / "tables/lesion_size.csv")) == 0
+    pairs = pd.read_csv(unmasked.root / "tables/paired.csv")
+    assert pairs[["metric", "method", "other"]].to_numpy().tolist() == [["image_auroc", "diffusion", "ready-made"]]
+    expected = row["image_auroc"] - comparison.at["ready-made", "image_auroc"]
+    assert pairs.at[0, "difference"] == pytest.approx(expected, abs=1e-7)
+    assert pairs["p"].isna().all()
+    assert "There is no p" in text
+    assert "| image AUROC | L = 10 | L = 20 |" in (unmasked.root / "tables/sensitivity.md").read_text()
 
 
 def test_every_method_is_compared_on_the_same_slices_and_resamples():
@@ -171,8 +230,9 @@ def test_every_method_is_compared_on_the_same_slices_and_resamples():
     frame = pd.DataFrame({"slice_id": [str(n) for n in range(40)], "subject_id": np.repeat(list("abcd"), 10)})
     frame = frame.assign(label=[0, 1] * 20, lesion_pixels=50, otsu=0.1, average_otsu=0.1, scored=[0, 1] * 20)
     frame = frame.assign(dice_average_otsu=0.5, dice_own_otsu=0.5, auroc=0.5, mean_map=rng.uniform(size=40))
+    frame = frame.assign(auroc_body=0.5, max_map=1.0, body_share=0.3)
     scores = pd.DataFrame({"method": list(methods), "setting": "default", "split": "test"})
-    comparison = tables.compare(methods, scores, lambda *_: frame, 50, 0)
-    one, other = comparison.drop(columns="method").to_dict("records")
+    comparison = tables.compare(methods, scores, lambda *_: (frame, None), 50, 0)
+    one, other = comparison.drop(columns="method").dropna(axis="columns").to_dict("records")
     assert one == other
     assert one["image_auroc_low"] < one["image_auroc_high"]

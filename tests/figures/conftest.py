@@ -1,18 +1,16 @@
-"""A test split of three subjects with maps and reconstructions of two methods, as the rules before write them."""
+"""A test split of three subjects with maps, reconstructions and scores of two methods, as the rules before write it."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic_results import SETTINGS, SIZE, write_all
 
 from stages.data.store import StoreWriter
-
-SIZE = 32
-SETTINGS = {"diffusion": "L20_s5", "ready-made": "default"}
 
 
 @pytest.fixture
 def results(tmp_path):
-    """Folder with data/test, maps/<method>/<setting>/test and comparison.csv; nine slices a subject."""
+    """Folder with data/test, maps, scores and comparison.csv; nine slices a subject, of which five are diseased."""
     rng = np.random.default_rng(0)
     with StoreWriter(tmp_path / "data/test", channels=2, size=SIZE) as writer:
         for subject in ("A", "B", "C"):
@@ -23,25 +21,30 @@ def results(tmp_path):
                 row = {"slice_id": f"{subject}_z{z:03d}", "subject_id": subject, "position": z, "source": subject}
                 row |= {"label": int(mask.any()), "lesion_pixels": int(mask.sum()), "affine": "[]"}
                 writer.append(image[None], mask[None], [row])
-    masks = np.load(tmp_path / "data/test/masks.npy")
-    for method, setting in SETTINGS.items():
-        folder = tmp_path / "maps" / method / setting / "test"
-        folder.mkdir(parents=True)
-        np.save(folder / "maps.npy", (0.5 * masks + rng.uniform(0, 0.1, masks.shape)).astype(np.float16))
-    images = np.load(tmp_path / "data/test/images.npy")
-    np.save(tmp_path / "maps/diffusion/L20_s5/test/images.npy", images)  # the other method wrote none
-    comparison = {"method": SETTINGS.keys(), "setting": SETTINGS.values(), "average_otsu": 0.3}
-    pd.DataFrame(comparison).to_csv(tmp_path / "comparison.csv", index=False)
+    write_all(tmp_path)
+    pd.DataFrame({"method": SETTINGS.keys(), "setting": SETTINGS.values()}).to_csv(
+        tmp_path / "comparison.csv", index=False
+    )
     return tmp_path
 
 
 @pytest.fixture
 def unmasked(results):
-    """The same without masks: no masks.npy, no lesion pixels, no thresholds, one position for all."""
+    """The same without masks: no masks.npy, no lesion pixels, nothing scored, one position for all."""
     (results / "data/test/masks.npy").unlink()
-    for path, change in (
-        (results / "data/test/manifest.csv", {"lesion_pixels": 0, "position": 0}),
-        (results / "comparison.csv", {"average_otsu": ""}),
-    ):
-        pd.read_csv(path, dtype=str, keep_default_na=False).assign(**change).to_csv(path, index=False)
+    path = results / "data/test/manifest.csv"
+    manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
+    manifest.assign(lesion_pixels=0, position=0).to_csv(path, index=False)
+    write_all(results)
+    return results
+
+
+@pytest.fixture
+def one_channel(results):
+    """The same with the first channel alone, as of radiographs."""
+    images = np.load(results / "data/test/images.npy")
+    np.save(results / "data/test/images.npy", images[:, :1])
+    for path in (results / "maps").glob("*/*/test/images.npy"):
+        np.save(path, np.load(path)[:, :1])
+    write_all(results)
     return results

@@ -1,43 +1,38 @@
 import argparse
+import dataclasses
 import re
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.pyplot import close
-from matplotlib.text import Text
+from synthetic_results import METHODS, assert_nothing_overlaps, content, write_all, write_method
 
-from stages.data.store import open_store
 from stages.errors import InputError
-from stages.figures import examples, style
+from stages.figures import examples, selection, style
 
 PARAMETERS = {
+    "seed": 0,
     "data": {"size": 32, "channels": ["t1", "flair"]},
-    "evaluation": {"lesion_pixels_at_256": 20},
-    "methods": {"diffusion": {}, "ready-made": {}},
-    "figures": {"diseased_slices": 3, "healthy_slices": 2},
+    "methods": METHODS,
+    "figures": {"method": "diffusion", "diseased_slices": 2, "healthy_slices": 1, "supplement_slices": 4},
 }
-WHOLE = (slice(None), slice(None))
 
 
-def options(results, output="figures", **parameters):
+def options(folder, figure="figure-3-methods", output="figures", **parameters):
     return argparse.Namespace(
         parameters=PARAMETERS | parameters,
-        data=results / "data",
-        maps=results / "maps",
-        comparison=results / "comparison.csv",
-        output=results / output,
+        data=folder / "data",
+        maps=folder / "maps",
+        scores=folder / "scores",
+        comparison=folder / "comparison.csv",
+        output=folder / output,
+        figure=figure,
     )
 
 
-def shown(figure):
-    """The pixel arrays of a figure's panels, in the order in which they were made; the colour bar's is not one."""
-    return [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
-
-
-def texts_of(figure):
-    return [text.get_text() for text in figure.findobj(Text)]
+def one_channel_options(folder, figure="figure-2-methods", **parameters):
+    return options(folder, figure, **({"data": {"size": 32, "channels": ["xray"]}} | parameters))
 
 
 @pytest.fixture
@@ -49,188 +44,185 @@ def drawn(monkeypatch):
     close("all")
 
 
-def test_slices_stand_at_even_quantiles():
-    values = np.arange(100)[::-1]
-    subjects = np.array([f"s{n}" for n in range(100)])
-    chosen = examples.choose_slices(values, subjects, 4)
-    assert values[chosen] == pytest.approx([12.5, 37.5, 62.5, 87.5], abs=1)
+def pixels(figure):
+    return [np.asarray(image.get_array()) for image in figure.axes[0].images]
 
 
-def test_subjects_differ_as_far_as_there_are_enough_and_no_slice_comes_twice():
-    subjects = np.repeat(["A", "B", "C"], 5)
-    values = np.tile(np.arange(5), 3)
-    assert len(set(subjects[examples.choose_slices(values, subjects, 3)])) == 3
-    five = examples.choose_slices(values, subjects, 5)
-    assert len(set(five)) == 5
-    assert sorted(np.unique(subjects[five], return_counts=True)[1]) == [1, 2, 2]
-    assert sorted(examples.choose_slices(values, subjects, 99)) == list(range(15))
-    assert sorted(examples.choose_slices(np.zeros(4), np.array(["A"] * 4), 3)) == [0, 1, 2]
-    assert examples.choose_slices(np.array([]), np.array([]), 3) == []
-    assert five == examples.choose_slices(values, subjects, 5)
+def texts(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
-def test_diseased_slices_are_scored_ones_and_healthy_slices_healthy(results):
-    store = open_store(results / "data/test")
-    assert examples.diseased_slices(store, 20 * 64 * 10, 9) == []  # more than 200 pixels: none
-    rows = examples.diseased_slices(store, 8 * 64, 99)  # more than 8 pixels
-    assert store.manifest.loc[rows, "lesion_pixels"].tolist() == sorted([12, 16, 20] * 3)
-    rows = examples.healthy_slices(store, 99)
-    assert len(rows) == 12
-    assert (store.manifest.loc[rows, "label"] == 0).all()
-
-
-def test_without_masks_slices_are_spread_over_the_manifest(unmasked):
-    store = open_store(unmasked / "data/test")
-    for rows, label in ((examples.diseased_slices(store, 20, 3), 1), (examples.healthy_slices(store, 3), 0)):
-        assert store.manifest.loc[rows, "label"].tolist() == [label] * 3
-        assert store.manifest.loc[rows, "subject_id"].tolist() == ["A", "B", "C"]
-    rows = examples.diseased_slices(store, 20, 3)
-    assert store.manifest.loc[rows, "slice_id"].tolist() == ["A_z006", "B_z006", "C_z006"], "each the third of five"
-    assert len(examples.diseased_slices(store, 20, 99)) == 15
-
-
-def test_the_window_holds_all_that_is_not_black_and_is_square():
-    images = np.zeros((2, 1, 32, 32))
-    images[0, 0, 10:14, 5:15] = images[1, 0, 12:20, 8:12] = 1
-    rows, columns = examples.crop(images)
-    assert rows.stop - rows.start == columns.stop - columns.start == 14
-    assert (rows.start, columns.start) == (8, 3)
-    assert examples.crop(np.ones((1, 1, 8, 8))) == (slice(0, 8), slice(0, 8))
-    assert examples.crop(np.zeros((1, 1, 8, 8))) == (slice(0, 8), slice(0, 8))
-    images[0, 0, 0, 0] = 1  # at the edge: the window stays inside
-    rows, columns = examples.crop(images)
-    assert (rows.start, columns.start) == (0, 0)
-
-
-def test_each_panel_shows_its_own_pixels(results):
-    store = open_store(results / "data/test")
-    methods = examples.open_methods(["diffusion", "ready-made"], results / "maps", results / "comparison.csv", store)
-    assert [(method.name, method.setting) for method in methods] == [("diffusion", "L20_s5"), ("ready-made", "default")]
-    rows = [7, 17]
-    figure = examples.draw(store, methods, rows, ["t1", "flair"], [0.6, 0.4], WHOLE, "examples")
+def test_several_channels_have_a_row_a_method_of_their_own_pixels(results):
+    shown = content(results, [7, 17])
+    figure, (diffusion, ready_made) = examples.draw(shown), shown.methods
     expected = []
-    for row in rows:
-        expected += [store.images[row, 0], store.images[row, 1], store.masks[row]]
-        expected += [methods[0].images[row, 0], methods[0].images[row, 1], methods[0].maps[row], methods[1].maps[row]]
-    panels = shown(figure)
-    assert len(panels) == len(expected)
-    for panel, array in zip(panels, expected, strict=True):
+    for row in (7, 17):
+        expected += [*shown.store.images[row], shown.store.masks[row]]
+        expected += [*diffusion.images[row], diffusion.maps[row], ready_made.maps[row]]
+    found = pixels(figure)
+    assert len(found) == len(expected)
+    for panel, array in zip(found, expected, strict=True):
         np.testing.assert_array_equal(panel, np.asarray(array, panel.dtype))
-    scales = [(axes.images[0].get_cmap().name, axes.images[0].get_clim()) for axes in figure.axes if axes.images]
-    assert scales == 2 * [*[("gray", (0, 1))] * 5, ("inferno", (0, 0.6)), ("inferno", (0, 0.4))]
-    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert texts.count("Dice 1.00") == 4
-    assert texts.count("no reconstruction") == 2
-    assert "diffusion\nL = 20, s = 5\nmap: 0 to 0.6" in texts, "each method's scale is printed at its name"
-    assert "ready-made\nmap: 0 to 0.4" in texts
+    looks = [(image.get_cmap().name, image.get_clim()) for image in figure.axes[0].images]
+    assert looks == 2 * [*[("gray", (0, 1))] * 5, ("inferno", (0, 0.6)), ("inferno", (0, 90))]
+    dice = diffusion.slices["dice_average_otsu"]
+    assert [text for text in texts(figure) if text.startswith("Dice ")][::2] == [
+        f"Dice {dice[7]:.2f}",
+        f"Dice {dice[17]:.2f}",
+    ]
+    assert texts(figure).count("no reconstruction") == 2
+    assert "diffusion\nL = 20, s = 5" in texts(figure)
+    assert "ready-made\nmap: 0 to 90" in texts(figure), "a unit of its own is printed at the name"
+    assert {text.get_text() for text in figure.axes[1].get_xticklabels()} == {"0", "0.6"}
+    assert_nothing_overlaps(figure)
     close(figure)
 
 
-def test_one_channel_without_masks_and_many_methods_stay_legible(unmasked):
-    images, rng = np.load(unmasked / "data/test/images.npy"), np.random.default_rng(0)
-    np.save(unmasked / "data/test/images.npy", images[:, :1])
-    store = open_store(unmasked / "data/test")
-    maps = rng.uniform(size=store.images[:, 0].shape)
-    names = [f"a-method-of-a-long-name-{n}" for n in range(8)]
+def test_one_channel_has_a_column_a_method_with_reconstruction_above_map(one_channel):
+    shown = content(one_channel, [7, 17], ["xray"])
+    figure, (diffusion, ready_made) = examples.draw(shown), shown.methods
+    expected = []
+    for row in (7, 17):
+        expected += [shown.store.images[row, 0], shown.store.masks[row]]
+        expected += [diffusion.images[row, 0], diffusion.maps[row], ready_made.maps[row]]
+    for panel, array in zip(pixels(figure), expected, strict=True):
+        np.testing.assert_array_equal(panel, np.asarray(array, panel.dtype))
+    places = [image.get_extent() for image in figure.axes[0].images]
+    assert places[2][0] == places[3][0] > places[0][1], "a method's reconstruction and map are one column"
+    assert places[3][3] > places[2][2], "the map is below"
+    assert_nothing_overlaps(figure)
+    close(figure)
+
+
+@pytest.mark.parametrize("count", [1, 8, 11])
+@pytest.mark.parametrize("figure", ["figure-2-methods", "figure-3-methods"])
+def test_many_methods_of_long_names_stay_legible_on_a_page(results, one_channel, count, figure):
+    several = figure == "figure-3-methods"
+    base = content(one_channel, [7, 8, 16, 26], ["xray"])
+    names = [f"a-method-of-a-rather-long-name-{n}" for n in range(count)]
     methods = [
-        examples.Method(name, "view-equalised", maps, None if n % 2 else store.images, np.nan)
+        dataclasses.replace(base.methods[0], name=name, images=None if n % 3 else base.store.images)
         for n, name in enumerate(names)
     ]
-    figure = examples.draw(store, methods, [7, 8, 16, 26], ["xray"], [1.0] * 8, WHOLE, "examples")
-    assert len(shown(figure)) == 4 * (1 + 4 + 8), "no mask's panel; a map for each, a reconstruction for every other"
-    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert sum(text.startswith("mean ") for text in texts) == 4 * 8
-    assert not [text for text in texts if text.startswith("Dice")]
-    assert not [axes for axes in figure.axes if axes.collections and axes.images], "no outline"
-    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
-    assert titles == ["A_z007, diseased", "A_z008, diseased", "B_z007, diseased", "C_z008, diseased"]
-    assert max(figure.get_size_inches()) < 12, "a page, not a scroll"
-    figure.canvas.draw()
-    paper = figure.bbox
-    boxes = [text.get_window_extent() for axes in figure.axes for text in axes.texts if text.get_text() in texts]
-    assert all(box.x0 >= 0 and box.x1 <= paper.x1 and box.y0 >= 0 for box in boxes), "nothing is cut off"
-    labels = sorted(
-        (text.get_window_extent() for axes in figure.axes for text in axes.texts if "map: 0 to 1" in text.get_text()),
-        key=lambda box: box.y0,
-    )
-    assert len(labels) == 8
-    assert all(below.y1 <= above.y0 for below, above in pairwise(labels)), "labels of methods do not touch"
-    close(figure)
+    scale = dataclasses.replace(base.scale, own={name: 0.1234 for name in names[1::2]})
+    shown = dataclasses.replace(base, methods=methods, scale=scale)
+    if several:
+        images = np.repeat(base.store.images, 4, axis=1)
+        shown = dataclasses.replace(
+            shown,
+            store=dataclasses.replace(base.store, images=images),
+            methods=[
+                dataclasses.replace(method, images=None if method.images is None else images) for method in methods
+            ],
+            channels=["t1", "t1ce", "t2", "flair"],
+        )
+    drawing = examples.draw(shown)
+    width, height = drawing.get_size_inches()
+    assert width <= style.PAGE[0] + 0.01
+    assert count > 8 or height <= style.PAGE[1] + 0.01
+    assert_nothing_overlaps(drawing)
+    close(drawing)
 
 
-def test_a_long_name_of_a_slice_goes_on_two_lines(unmasked):
-    path = unmasked / "data/test/manifest.csv"
-    manifest = pd.read_csv(path, dtype=str)
-    manifest["slice_id"] = [f"patient64{n:03d}_study1_view1_frontal" for n in range(len(manifest))]
-    manifest.to_csv(path, index=False)
-    store = open_store(unmasked / "data/test")
-    assert examples._slice_title(store, 8, 40) == "patient64008_study1_view1_frontal\ndiseased"
-    assert examples._slice_title(store, 0, 60) == "patient64000_study1_view1_frontal, healthy"
-    assert max(map(len, examples._slice_title(store, 0, 20).splitlines())) <= 20
+def test_every_figure_of_several_channels(results, drawn):
+    for name in examples.SEVERAL_CHANNELS:
+        examples.main(options(results, name))
+    rows = {
+        name: re.findall(r"[ABC]_z\d+", " ".join(text for text in texts(figure) if "_z" in text))
+        for name, figure in drawn.items()
+    }
+    assert [len(rows[name]) for name in examples.SEVERAL_CHANNELS] == [2, 1, 4, 4]
+    assert not set(rows["figure-3-methods"]) & set(rows["supplement-1-diseased"]), "the supplement shows others"
+    assert not set(rows["figure-7-healthy"]) & set(rows["supplement-2-healthy"])
+    assert len({name[0] for name in rows["figure-3-methods"] + rows["supplement-1-diseased"]}) == 3
+    healthy = drawn["figure-7-healthy"]
+    assert not [text for text in texts(healthy) if "Dice" in text or "mask" in text]
+    assert "mean: over all pixels" in " ".join(texts(healthy)).replace("\n", " ")
+    assert len({image.get_clim() for figure in drawn.values() for image in figure.axes[0].images}) == 3, "same scales"
 
 
-def test_a_methods_scale_is_that_of_its_own_shown_slices(results):
-    store = open_store(results / "data/test")
-    methods = examples.open_methods(["diffusion", "ready-made"], results / "maps", results / "comparison.csv", store)
-    assert 0.5 < examples.map_range(methods[0], [8]) <= 0.6
-    assert 0.5 < examples.map_range(methods[0], [0, 8]) <= 0.6
-    assert examples.map_range(methods[0], [0]) <= 0.1
-    dark = examples.Method("m", "default", np.zeros((27, 32, 32)), None, 0.1)
-    assert examples.map_range(dark, [0]) == 1
+def test_a_figure_is_for_the_channels_that_it_needs(results, one_channel, drawn):
+    for name in examples.ONE_CHANNEL:
+        examples.main(one_channel_options(one_channel, name))
+    assert set(drawn) == set(examples.ONE_CHANNEL)
+    with pytest.raises(InputError, match=r"figure-3-methods is not for data\.channels xray"):
+        examples.main(one_channel_options(one_channel, "figure-3-methods"))
+    with pytest.raises(InputError, match=r"figure-2-methods is not for data\.channels t1, flair"):
+        examples.main(options(one_channel, "figure-2-methods"))
 
 
-def test_the_scale_of_a_method_is_the_same_in_both_figures_whatever_its_unit(results, drawn):
-    maps = results / "maps/ready-made/default/test/maps.npy"
-    values = np.load(maps) * 100
-    values[:4] = 200  # healthy slices, brighter than any diseased one of this method
-    np.save(maps, values)
-    examples.main(options(results, figures={"diseased_slices": 3, "healthy_slices": 12}))
-    for figure in drawn.values():
-        ends = [axes.images[0].get_clim() for axes in figure.axes if axes.images]
-        diffusion, ready_made = sorted(set(ends) - {(0, 1)})
-        assert 0.5 < diffusion[1] < 0.61, "small lesions among many healthy slices are not beyond the scale"
-        assert ready_made == (0, 200), "healthy slices count for the scale"
-        printed = {text.split()[-1] for text in texts_of(figure) if "map: 0 to" in text}
-        assert printed == {f"{diffusion[1]:.3g}", "200"}
-    assert set(drawn) == {"examples", "healthy"}
+def test_slices_are_those_of_the_rule(results, drawn):
+    examples.main(options(results))
+    slices = pd.read_csv(results / "scores/diffusion/L20_s5/test.csv")
+    expected = slices["slice_id"][selection.diseased_slices(slices, 2, 0)].tolist()
+    found = re.findall(r"[ABC]_z\d+", " ".join(texts(drawn["figure-3-methods"])))
+    assert found == expected
+
+
+def test_a_supplement_without_further_slices_says_so(results, drawn):
+    figures = PARAMETERS["figures"] | {"diseased_slices": 99}
+    examples.main(options(results, "supplement-1-diseased", figures=figures))
+    assert texts(drawn["supplement-1-diseased"]) == [
+        "All diseased slices of the test split that can be shown are in the main figures."
+    ]
+
+
+def test_without_masks_nothing_is_outlined_and_the_mean_takes_the_place_of_dice(unmasked, drawn):
+    examples.main(options(unmasked))
+    figure = drawn["figure-3-methods"]
+    assert not figure.axes[0].collections, "no outline"
+    assert len(pixels(figure)) == 2 * (2 + 3 + 1), "no mask"
+    found = " ".join(texts(figure))
+    assert "Dice" not in found
+    assert "mask" not in found
+    assert found.count("diseased") == 2
+    means = pd.read_csv(unmasked / "scores/diffusion/L20_s5/test.csv")
+    row = selection.diseased_slices(means, 2, 0)[0]
+    assert f"mean {means['mean_map'][row]:.3f}" in texts(figure)
 
 
 def test_files_are_written_the_same_twice_with_text_as_text(results):
-    examples.main(options(results))
-    examples.main(options(results, output="again"))
-    names = [f"{name}.{kind}" for name in ("examples", "healthy") for kind in ("pdf", "png", "svg")]
-    assert sorted(path.name for path in (results / "figures").iterdir()) == sorted(names)
+    for output in ("one", "two"):
+        examples.main(options(results, output=output))
+    names = [f"figure-3-methods.{kind}" for kind in ("pdf", "png", "svg")]
+    assert sorted(path.name for path in (results / "one").iterdir()) == names
     for name in names:
-        assert (results / "figures" / name).read_bytes() == (results / "again" / name).read_bytes(), name
-    text = (results / "figures/examples.svg").read_text()
-    shown_ids = re.findall(r">([ABC]_z\d+), lesion \d+ pixels<", text)
-    assert len(set(shown_ids)) == 3
-    assert {name[0] for name in shown_ids} == {"A", "B", "C"}
-    assert "Dice 1.00" in text
-    text = (results / "figures/healthy.svg").read_text()
-    assert len(set(re.findall(r">([ABC]_z\d+), healthy<", text))) == 2
-    assert "Dice" not in text
+        assert (results / "one" / name).read_bytes() == (results / "two" / name).read_bytes(), name
+    text = (results / "one/figure-3-methods.svg").read_text()
+    assert len(set(re.findall(r">([ABC]_z\d+), lesion \d+ pixels<", text))) == 2
+    assert text.count("<image") == 2 * (3 + 3 + 1) + 1, "a picture a panel, not one of them all; and the colour bar"
 
 
-def test_without_masks_titles_say_the_class_and_nothing_is_outlined(unmasked, drawn):
-    examples.main(options(unmasked))
-    titles = [axes.get_title(loc="left") for axes in drawn["examples"].axes if axes.get_title(loc="left")]
-    assert sorted(re.fullmatch(r"([ABC])_z\d+, diseased", title).group(1) for title in titles) == ["A", "B", "C"]
-    texts = " ".join(texts_of(drawn["examples"]))
-    assert "mean: over all pixels" in texts
-    assert "Dice" not in texts
-    assert "mask" not in texts
-    with pytest.raises(InputError, match="has no diseased slice to show"):
-        examples.main(options(unmasked, figures={"diseased_slices": 0, "healthy_slices": 1}))
+def test_a_long_name_of_a_slice_goes_on_two_lines(results):
+    path = results / "data/test/manifest.csv"
+    manifest = pd.read_csv(path, dtype=str)
+    manifest["slice_id"] = [
+        f"patient64{n:03d}_study1_view1_frontal_of_a_long_series_from_that_hospital" for n in range(len(manifest))
+    ]
+    manifest.to_csv(path, index=False)
+    write_all(results)
+    figure = examples.draw(content(results, [7, 8, 16, 17]))
+    assert [text.count("\n") for text in texts(figure) if "patient" in text] == [1] * 4
+    assert_nothing_overlaps(figure)
+    close(figure)
 
 
-def test_what_is_missing_is_named(results):
+def test_what_is_missing_or_does_not_fit_is_named(results):
     with pytest.raises(InputError, match=r"comparison\.csv does not list method 'vae'"):
-        examples.main(options(results, methods={"vae": {}}))
-    with pytest.raises(InputError, match=r"2 channels where data\.channels names 1"):
-        examples.main(options(results, data={"size": 32, "channels": ["flair"]}))
-    with pytest.raises(InputError, match="no scored diseased slice"):
-        examples.main(options(results, evaluation={"lesion_pixels_at_256": 10**6}))
+        examples.main(options(results, methods=METHODS | {"vae": {}}))
+    with pytest.raises(InputError, match=r"2 channels where data\.channels names 3"):
+        examples.main(options(results, data={"size": 32, "channels": ["t1", "t2", "flair"]}))
+    scores = results / "scores/diffusion/L20_s5/test.csv"
+    whole = scores.read_text()
+    lines = whole.splitlines(keepends=True)
+    scores.write_text("".join([lines[0], lines[2], lines[1], *lines[3:]]))
+    with pytest.raises(InputError, match=r"L20_s5/test\.csv scores other slices"):
+        examples.main(options(results))
+    scores.write_text(whole)
+    path = results / "maps/diffusion/L20_s5/test/images.npy"
+    np.save(path, np.load(path)[:, :1])
+    with pytest.raises(InputError, match=r"L20_s5/test/images\.npy"):
+        examples.main(options(results))
     (results / "maps/diffusion/L20_s5/test/maps.npy").unlink()
     with pytest.raises(InputError, match=r"L20_s5/test/maps\.npy"):
         examples.main(options(results))
@@ -240,9 +232,40 @@ def test_what_is_missing_is_named(results):
     assert not (results / "figures").exists()
 
 
-def test_the_setting_shown_is_that_of_the_comparison(results):
+def test_a_split_without_the_slices_is_refused(results):
+    path = results / "data/test/manifest.csv"
+    pd.read_csv(path, dtype=str).assign(label=1).to_csv(path, index=False)
+    with pytest.raises(InputError, match="has no healthy slice to show"):
+        examples.main(options(results, "figure-7-healthy"))
+    scores = pd.read_csv(results / "scores/diffusion/L20_s5/test.csv").assign(scored=0, label=0)
+    scores.to_csv(results / "scores/diffusion/L20_s5/test.csv", index=False)
+    with pytest.raises(InputError, match="no scored diseased slice"):
+        examples.main(options(results))
+
+
+def test_the_setting_shown_is_that_of_the_comparison(results, drawn):
     table = pd.read_csv(results / "comparison.csv")
     table.loc[0, "setting"] = "L10_s0"
     table.to_csv(results / "comparison.csv", index=False)
-    with pytest.raises(InputError, match=r"maps/diffusion/L10_s0/test/maps\.npy"):
-        examples.main(options(results))
+    examples.main(options(results))
+    assert "diffusion\nL = 10, s = 0" in texts(drawn["figure-3-methods"])
+
+
+def test_dice_stands_where_it_hides_less_of_the_lesion(results):
+    masks = np.zeros_like(np.load(results / "data/test/masks.npy"))
+    for row, column in ((7, 0), (17, 24)):
+        masks[row, 26:, column : column + 8] = 1
+    shown = content(results, [7, 17])
+    shown = dataclasses.replace(shown, store=dataclasses.replace(shown.store, masks=masks))
+    figure = examples.draw(shown)
+    notes = [text for text in figure.axes[0].texts if text.get_text().startswith("Dice")]
+    assert [note.get_ha() for note in notes] == ["right", "right", "left", "left"]
+    close(figure)
+
+
+def test_a_method_may_have_reconstructions_of_another_type(results, drawn):
+    """Someone else's maps in single precision, with reconstructions."""
+    inputs = np.load(results / "data/test/images.npy").astype(np.float32)
+    write_method(results, "ready-made", "default", inputs.sum(axis=1) * 0.5, inputs * 0.5)
+    examples.main(options(results))
+    assert "ready-made" in texts(drawn["figure-3-methods"]), "no scale of its own at its name"

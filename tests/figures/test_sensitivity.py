@@ -1,4 +1,5 @@
 import argparse
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -6,25 +7,40 @@ import pytest
 from matplotlib.pyplot import close
 
 from stages.errors import InputError
-from stages.figures import sensitivity, style
+from stages.figures import published, sensitivity, style
 from stages.methods import setting_name, settings
 
 METHODS = {
-    "diffusion": {"grid": [{"L": [250, 500], "s": [100, 0, 5]}], "setting": {"L": 500, "s": 5}},
-    "classifier-free": {"grid": [{"L": [500], "s": [0]}], "setting": "validation"},
-    "ready-made": {"grid": [{}], "setting": {}},
+    "diffusion": {"detector": "ddim", "grid": [{"L": [250, 500], "s": [100, 0, 5]}], "setting": {"L": 500, "s": 5}},
+    "gan": {"detector": "fixed_point_gan", "grid": [{}], "setting": {}},
+    "intensity": {"detector": "intensity", "grid": [{"view": ["plain", "inverted"]}], "setting": {"view": "plain"}},
 }
+REPORTED = {"diffusion": "L500_s5", "gan": "default", "intensity": "view-plain"}
 
 
-def table(methods=METHODS, splits=("validation", "test")):
+def table(methods=METHODS, masked=True):
     rows = []
-    for method, values in methods.items():
+    for number, (method, values) in enumerate(methods.items()):
         for setting in settings(values):
-            for split in splits:
-                dice = 0.1 + setting.get("L", 0) / 1000 + setting.get("s", 0) / 1000 + 0.05 * (split == "test")
+            for split in ("validation", "test"):
+                dice = 0.1 * number + (setting.get("L", 0) + setting.get("s", 0)) / 1000 + 0.05 * (split == "test")
                 row = {"method": method, "setting": setting_name(setting), "split": split}
-                rows.append(row | {"dice_average_otsu": dice, "auroc": 1 - dice / 10, "image_auroc": 1 - dice / 5})
+                row |= {"dice_average_otsu": dice, "auroc": 1 - dice / 10, "image_auroc": 1 - dice / 5}
+                rows.append(row | ({} if masked else {"dice_average_otsu": np.nan, "auroc": np.nan}))
     return pd.DataFrame(rows)
+
+
+def comparison(scores, reported=REPORTED):
+    rows = scores[(scores["split"] == "test") & (scores["setting"] == scores["method"].map(reported))]
+    rows = rows.drop(columns="split").set_index("method")
+    for metric in ("dice_average_otsu", "auroc", "image_auroc"):
+        rows[f"{metric}_low"], rows[f"{metric}_high"] = rows[metric] - 0.02, rows[metric] + 0.01
+    return rows
+
+
+def draw(methods=METHODS, name="diffusion", masked=True, paper=None, reported=REPORTED):
+    scores = table(methods, masked)
+    return sensitivity.draw(methods, name, scores, comparison(scores, reported), paper)
 
 
 def line(axes, label):
@@ -32,158 +48,205 @@ def line(axes, label):
     return found
 
 
-def test_lines_are_the_rows_of_their_method_level_and_split():
-    figure = sensitivity.draw(METHODS, table())
-    dice, free, auroc, _ = figure.axes
-    assert dice.get_title() == "diffusion"
-    assert line(dice, "test L = 250").get_xdata().tolist() == [0, 5, 100]
-    assert line(dice, "test L = 250").get_ydata() == pytest.approx([0.4, 0.405, 0.5])
-    assert line(dice, "validation L = 500").get_ydata() == pytest.approx([0.6, 0.605, 0.7])
-    assert line(auroc, "test L = 500").get_ydata() == pytest.approx([0.935, 0.9345, 0.925])
-    assert line(dice, "test L = 500").get_alpha() is None
-    assert line(dice, "validation L = 500").get_alpha() < 0.5
-    # One marker a level, whatever the method and split; one colour a method.
-    markers = {axes_line.get_marker() for axes_line in (line(dice, "validation L = 500"), line(free, "test L = 500"))}
-    assert markers == {line(dice, "test L = 500").get_marker()} != {line(dice, "test L = 250").get_marker()}
-    colours = style.method_colours(METHODS)
-    for axes, name in ((dice, "diffusion"), (free, "classifier-free")):
-        lines_of = [artist for artist in axes.lines if artist.get_label().startswith(("test", "validation"))]
-        assert {artist.get_color() for artist in lines_of} == {colours[name]}
-        assert axes.title.get_color() == colours[name]
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_lines_are_the_test_rows_of_the_method_by_noise_level():
+    figure = draw()
+    dice, auroc = figure.axes
+    assert line(dice, "L = 250").get_xdata().tolist() == [0, 5, 100]
+    assert line(dice, "L = 250").get_ydata() == pytest.approx([0.3, 0.305, 0.4])
+    assert line(auroc, "L = 500").get_ydata() == pytest.approx([0.945, 0.9445, 0.935])
+    looks = [(line(dice, label).get_color(), line(dice, label).get_marker()) for label in ("L = 250", "L = 500")]
+    assert len({look[0] for look in looks}) == len({look[1] for look in looks}) == 2
+    assert legend(figure) == ["L = 250", "L = 500", "reported setting, 95 % interval"]
     close(figure)
 
 
-def test_the_reported_setting_is_ringed_on_the_test_line_and_zero_has_a_place():
-    figure = sensitivity.draw(METHODS, table())
+def test_the_reported_setting_is_ringed_with_its_interval_and_zero_has_a_place():
+    figure = draw()
     dice = figure.axes[0]
     (ring,) = [artist for artist in dice.lines if artist.get_markerfacecolor() == "none"]
-    assert (ring.get_xdata().tolist(), ring.get_ydata().tolist()) == ([5], [pytest.approx(0.655)])
+    assert (ring.get_xdata().tolist(), ring.get_ydata().tolist()) == ([5], [pytest.approx(0.555)])
+    (interval,) = dice.collections[0].get_segments()
+    np.testing.assert_allclose(interval, [[5, 0.535], [5, 0.565]])
     places = [dice.transData.transform((s, 0.5))[0] for s in (0, 5, 100)]
     assert dice.get_xlim()[0] < 0 < 100 < dice.get_xlim()[1]
-    assert np.diff(places).min() > 20, "0, 5 and 100 are apart on paper"
-    assert figure.axes[2].get_xticks().tolist() == [0, 5, 100]
+    assert np.diff(places).min() > 50, "0, 5 and 100 are apart on paper"
+    assert dice.get_xscale() == "symlog"
+    assert figure.axes[1].get_xlabel() == "guidance scale s"
     close(figure)
 
 
-def test_a_method_without_s_is_a_dashed_line_in_every_column():
-    figure = sensitivity.draw(METHODS, table())
-    for axes in figure.axes[:2]:
-        (dashed,) = [artist for artist in axes.lines if artist.get_linestyle() == "--"]
-        assert dashed.get_ydata() == pytest.approx([0.15, 0.15])
-        assert dashed.get_color() == style.method_colours(METHODS)["ready-made"]
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["L = 250", "L = 500", "ready-made", "test subjects", "validation subjects", "reported setting"]
+def test_every_other_method_is_a_named_horizontal_line():
+    figure = draw()
+    colours = style.method_colours(METHODS)
+    for axes, scores in zip(figure.axes, ((0.15, 0.25), (0.985, 0.975)), strict=True):
+        flat = {artist.get_color(): artist for artist in axes.lines if list(artist.get_xdata()) == [0, 1]}
+        assert flat[colours["gan"]].get_ydata() == pytest.approx([scores[0]] * 2)
+        assert flat[colours["intensity"]].get_ydata() == pytest.approx([scores[1]] * 2)
+        assert colours["diffusion"] not in flat
+        assert [text.get_text() for text in axes.texts] == ["gan", "intensity, view = plain"]
+        low, high = axes.get_ylim()
+        assert low < min(scores) < max(scores) < high
     close(figure)
 
 
-@pytest.mark.parametrize("methods", [{"ready-made": METHODS["ready-made"]}, {"diffusion": METHODS["diffusion"]}])
-def test_files_are_written_the_same_twice(tmp_path, methods):
-    scores = table(methods, splits=("test",))
-    scores.to_csv(tmp_path / "scores.csv", index=False)
-    for folder in ("one", "two"):
-        sensitivity.main(
-            argparse.Namespace(
-                parameters={"methods": methods}, scores=tmp_path / "scores.csv", output=tmp_path / folder
-            )
-        )
+def test_published_values_are_dashed_with_the_look_of_their_noise_level():
+    paper = published.read("brats2020")
+    figure = draw(paper=paper)
+    for axes, column in zip(figure.axes, ("dice", "auroc"), strict=True):
+        for level in (250, 500, 750):
+            found = line(axes, f"published L = {level}")
+            rows = paper[paper["L"] == level].sort_values("s")
+            assert found.get_xdata().tolist() == rows["s"].tolist()
+            assert found.get_ydata().tolist() == rows[column].tolist()
+            assert found.get_linestyle() == "--"
+            if level != 750:  # our grid has none
+                ours = line(axes, f"L = {level}")
+                assert (found.get_color(), found.get_marker()) == (ours.get_color(), ours.get_marker())
+                assert ours.get_linestyle() == "-"
+        names = [text.get_text() for text in axes.texts]
+        assert names == ["gan", "intensity, view = plain", "fixed-point-gan, published"]
+        assert axes.get_xlim()[1] > 1500
+    values = {tuple(artist.get_ydata()) for artist in figure.axes[0].lines if list(artist.get_xdata()) == [0, 1]}
+    assert (0.693, 0.693) in values
+    assert "L = 750 (published only)" in legend(figure)
+    assert "published, brats2020 (Wolleb et al. 2022)" in legend(figure)
+    close(figure)
+
+
+def test_without_masks_there_is_one_panel_and_nothing_published():
+    figure = draw(masked=False, paper=published.read("brats2020"))
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == "image AUROC"
+    assert "neither Dice nor AUROC over pixels" in axes.get_xlabel()
+    assert not [artist for artist in axes.lines if "published" in artist.get_label()]
+    close(figure)
+
+
+@pytest.mark.parametrize(
+    ("grid", "reported", "label", "places"),
+    [
+        ([{"L": [500], "s": [5, 20]}], "L500_s5", "L = 500", [5, 20]),
+        ([{"L": [250, 500], "s": [5]}], "L500_s5", "L = 250", [5]),
+        ([{"L": [500], "s": [5]}], "L500_s5", "L = 500", [5]),
+        ([{"L": [500], "s": [0]}], "L500_s0", "L = 500", [0]),
+        ([{"L": [500], "w": [1, 2]}], "L500_w2", "L = 500", [1, 2]),
+        ([{"k": [3, 1]}], "k1", "", [1, 3]),
+    ],
+)
+@pytest.mark.parametrize("paper", [None, "brats2020"])
+def test_any_grid_makes_a_figure(grid, reported, label, places, paper):
+    methods = {"mine": {"grid": grid, "setting": {}}, "gan": METHODS["gan"]}
+    paper = paper and published.read(paper)
+    figure = draw(methods, "mine", paper=paper, reported={"mine": reported, "gan": "default"})
+    axes = figure.axes[0]
+    found = line(axes, label) if label else next(artist for artist in axes.lines if artist.get_marker() == "o")
+    assert found.get_xdata().tolist() == places
+    assert axes.get_xlim()[0] < places[0] <= places[-1] < axes.get_xlim()[1]
+    figure.canvas.draw()
+    close(figure)
+
+
+def test_a_method_without_numbers_is_a_line_like_the_others():
+    figure = draw(name="intensity", reported=REPORTED)
+    assert [text.get_text() for text in figure.axes[0].texts][-1] == "intensity, view = plain"
+    assert len(figure.axes[0].texts) == 3
+    close(figure)
+
+
+def test_names_of_many_close_methods_do_not_touch_and_are_not_cut_off():
+    methods = {"diffusion": METHODS["diffusion"]}
+    methods |= {f"a-method-of-a-rather-long-name-{n}": {"grid": [{"L": [500], "s": [20]}]} for n in range(12)}
+    reported = {name: "L500_s20" for name in methods} | {"diffusion": "L500_s5"}
+    scores = table(methods)
+    scores.loc[scores["method"] != "diffusion", ["dice_average_otsu", "auroc"]] = 0.52
+    drawn = sensitivity.draw(methods, "diffusion", scores, comparison(scores, reported), published.read("brats2020"))
+    drawn.canvas.draw()
+    assert drawn.get_size_inches()[0] == style.PAGE[0]
+    for axes in drawn.axes:
+        boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+        assert len(boxes) == 13
+        assert all(below.y1 <= above.y0 + 0.5 for below, above in pairwise(boxes))
+        assert all(box.x1 <= drawn.bbox.x1 for box in boxes)
+    box = drawn.legends[0].get_window_extent()
+    assert box.x1 <= drawn.bbox.x1
+    assert box.y0 >= drawn.axes[0].get_window_extent().y1, "the legend is above the panel"
+    close(drawn)
+
+
+def test_names_are_moved_no_farther_than_they_must():
+    np.testing.assert_allclose(sensitivity.spread([0.5, 1.5], 0.1, 2), [0.5, 1.5])
+    np.testing.assert_allclose(sensitivity.spread([1.0, 1.0], 0.1, 2), [0.95, 1.05])
+    np.testing.assert_allclose(sensitivity.spread([1.02, 1.0, 1.5], 0.1, 2), [1.06, 0.96, 1.5])
+    np.testing.assert_allclose(sensitivity.spread([0, 0, 2, 2], 0.1, 2), [0, 0.1, 1.9, 2], atol=1e-12)
+    np.testing.assert_allclose(sensitivity.spread([1.0] * 5, 1, 2), [0, 0.5, 1, 1.5, 2], atol=1e-12)
+    assert len(sensitivity.spread([], 0.1, 2)) == 0
+
+
+def options(folder, output="one", **figures):
+    return argparse.Namespace(
+        parameters={"methods": METHODS, "figures": {"method": "diffusion"} | figures},
+        table=folder / "scores.csv",
+        comparison=folder / "comparison.csv",
+        output=folder / output,
+    )
+
+
+def test_files_are_written_the_same_twice(tmp_path):
+    table().to_csv(tmp_path / "scores.csv", index=False)
+    comparison(table()).to_csv(tmp_path / "comparison.csv")
+    for output in ("one", "two"):
+        sensitivity.main(options(tmp_path, output, published="brats2020"))
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["sensitivity.pdf", "sensitivity.png", "sensitivity.svg"]
+    assert names == [f"figure-4-sensitivity.{kind}" for kind in ("pdf", "png", "svg")]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    sensitivity.main(options(tmp_path, "three"))
+    assert "ublished" not in (tmp_path / "three/figure-4-sensitivity.svg").read_text()
 
 
-MANY = {
-    "diffusion": {"grid": [{"L": [250, 500], "s": [0, 20, 100]}], "setting": "validation"},
-    "one-scale": {"grid": [{"L": [10, 20], "s": [0]}], "setting": "validation"},
-    "classifier-free": {"grid": [{"L": [250, 500], "w": [1, 2, 4]}], "setting": "validation"},
-    "ddpm": {"grid": [{"L": [250, 500], "s": [0, 20]}], "setting": "validation"},
-    "toy": {"grid": [{"k": [1, 3]}], "setting": {"k": 1}},
-    "mixed": {"grid": [{"view": ["plain", "equalised"], "k": [1, 3]}], "setting": "validation"},
-    "vae": {"grid": [{}], "setting": {}},
-    "fixed-point-gan": {"grid": [{}], "setting": {}},
-    "intensity": {"grid": [{"view": ["plain", "equalised"]}], "setting": "validation"},
-}
-
-
-def test_every_grid_has_its_place():
-    assert {name: sensitivity.axis_key(method) for name, method in MANY.items()} == {
-        "diffusion": "s",
-        "one-scale": "L",
-        "classifier-free": "w",
-        "ddpm": "s",
-        "toy": "k",
-        "mixed": "k",
-        "vae": None,
-        "fixed-point-gan": None,
-        "intensity": None,
-    }
-    figure = sensitivity.draw(MANY, table(MANY))
-    first = figure.axes[:6]
-    assert [axes.get_title() for axes in first] == list(MANY)[:6]
-    assert [axes.get_xlabel() for axes in figure.axes[6:]] == [
-        "guidance scale s",
-        "noise level L",
-        "guidance weight w",
-        "guidance scale s",
-        "k",
-        "k",
-    ]
-    assert [axes.get_xscale() for axes in first] == ["symlog", "linear", "linear", "symlog", "linear", "linear"]
-    assert line(first[4], "test").get_xdata().tolist() == [1, 3]
-    assert line(first[1], "test s = 0").get_xdata().tolist() == [10, 20]
-    assert line(first[5], "test view = equalised").get_xdata().tolist() == [1, 3]
-    for axes in figure.axes:
-        constant = [artist for artist in axes.lines if artist.get_linestyle() in ("--", "-.", ":")]
-        assert len({(artist.get_color(), artist.get_linestyle()) for artist in constant}) == 3
-    assert figure.get_size_inches()[0] < 11
-    close(figure)
-
-
-def test_a_column_shows_the_settings_of_its_own_grid():
-    scores = table(MANY)
-    shown = sensitivity.lines(MANY["classifier-free"], "classifier-free", scores, "validation")
-    assert list(shown) == ["L = 250", "L = 500"]
-    assert shown["L = 500"]["setting"].tolist() == ["L500_w1", "L500_w2", "L500_w4"]
-    rows = scores[(scores["method"] == "classifier-free") & (scores["split"] == "validation")].set_index("setting")
-    expected = rows.loc[["L500_w1", "L500_w2", "L500_w4"], "auroc"]
-    assert shown["L = 500"]["auroc"].tolist() == expected.tolist()
-
-
-def test_without_masks_the_image_level_auroc_is_shown_and_said_to_be():
-    scores = table(MANY).assign(dice_average_otsu=np.nan, auroc=np.nan)
-    figure = sensitivity.draw(MANY, scores)
-    assert len(figure.axes) == 6
-    assert figure.axes[0].get_ylabel() == "image AUROC"
-    assert "neither Dice nor AUROC over pixels" in figure.get_supxlabel()
-    (ring,) = [artist for artist in figure.axes[0].lines if artist.get_markerfacecolor() == "none"]
-    assert ring.get_ydata() == pytest.approx(
-        scores.query("setting == 'L250_s0' and split == 'test'")["image_auroc"][:1]
-    )
-    close(figure)
-
-
-def test_methods_of_constants_alone_make_a_figure():
-    figure = sensitivity.draw({"vae": MANY["vae"]}, table({"vae": MANY["vae"]}))
-    assert [len(axes.lines) for axes in figure.axes] == [1, 1]
-    close(figure)
-
-
-def test_a_missing_table_is_named(tmp_path):
+def test_what_is_wrong_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"figures\.published is 'brats', of which .* name brats2020, or leave it out"):
+        sensitivity.main(options(tmp_path, published="brats"))
     with pytest.raises(InputError, match=r"scores\.csv is missing"):
-        sensitivity.read(tmp_path / "scores.csv")
+        sensitivity.main(options(tmp_path))
+    table().to_csv(tmp_path / "scores.csv", index=False)
+    comparison(table()).drop(index="gan").to_csv(tmp_path / "comparison.csv")
+    with pytest.raises(InputError, match=r"comparison\.csv does not list method 'gan' once"):
+        sensitivity.main(options(tmp_path))
+    assert not (tmp_path / "one").exists()
 
 
-def test_settings_are_printed_as_the_paper_writes_them():
-    assert style.setting_title("L500_s100") == "L = 500, s = 100"
-    assert style.setting_title("L500_s0.5") == "L = 500, s = 0.5"
-    assert style.setting_title("scale1e+06") == "scale = 1e+06"
-    assert style.setting_title("view-equalised") == "view = equalised"
-    assert style.setting_title("view-plain_k3") == "view = plain, k = 3"
-    assert style.setting_title("k-5_s-0.5") == "k = -5, s = -0.5"
-    assert style.setting_title("default") == ""
+def test_the_published_table_is_that_of_the_paper():
+    paper = published.read("brats2020")
+    assert len(paper) == 26
+    best = paper.loc[paper["dice"].idxmax()]
+    assert (best["L"], best["s"], best["dice"], best["auroc"]) == (500, 50, 0.702, 0.987)
+    assert paper.groupby("L").size().to_dict() == {250: 7, 500: 11, 750: 7}
+    assert paper[paper["L"].isna()][["method", "dice", "auroc"]].to_numpy().tolist() == [
+        ["fixed_point_gan", 0.693, 0.965]
+    ]
+    assert published.FILE.read_text().startswith("# "), "its source"
 
 
-def test_ten_methods_have_ten_colours_by_their_place():
-    colours = style.method_colours(f"m{n}" for n in range(10))
-    assert len(set(colours.values())) == 10
-    assert style.method_colours(["m0", "m1"]) == {"m0": colours["m0"], "m1": colours["m1"]}
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("dice", "dyce"), "lacks the column 'dice'"),
+        (lambda text: text.replace("0.648", "1.648"), r"not in \[0, 1\]"),
+        (lambda text: text.replace("0.648", "many"), "cannot be read"),
+        (lambda text: text.replace("500,5,", ",5,", 1), "without its L or s"),
+        (lambda text: text.replace("500,10,", "500,5,", 1), "or one twice"),
+        (lambda text: "", "cannot be read"),
+    ],
+)
+def test_a_damaged_published_table_is_refused(tmp_path, change, message):
+    path = tmp_path / "published.csv"
+    path.write_text(change(published.FILE.read_text()))
+    with pytest.raises(InputError, match=message):
+        published.read("brats2020", path)
+    with pytest.raises(InputError, match="cannot be read"):
+        published.read("brats2020", tmp_path / "missing.csv")

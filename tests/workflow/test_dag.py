@@ -27,12 +27,33 @@ def test_jobs_of_smoke(project):
         "encode_ddim": 2,
         "detect": 10,
         "score": 10,
+        "trade_off": 1,
+        "trajectory": 1,
         "tabulate": 1,
+        "score_trade_off": 1,
+        **dict.fromkeys([f"figure_{number}" for number in (1, 3, 4, 5, 6, 7)], 1),
+        "supplement_1": 1,
+        "supplement_2": 1,
+        "plot_settings": 1,
         "plot_comparison": 1,
-        "plot_examples": 1,
-        "plot_sensitivity": 1,
+        "plot_lesion_size": 1,
+        "plot_trade_off": 1,
+        "show_tables": 1,
+        "build_explorer": 1,
+        "export": 1,
         "all": 1,
     }
+
+
+def test_a_benchmark_has_the_figures_that_its_data_and_methods_have(project):
+    """One channel: Fig. 2 in place of Fig. 3. A method without L and s: no Fig. 1, 4, 5 and 6."""
+    chest = project.jobs("--config", "run=phantom-chest")
+    assert {"figure_1", "figure_2", "figure_4", "figure_5", "figure_6", "figure_7", "supplement_3"} <= set(chest)
+    assert not {"figure_3", "supplement_1", "supplement_2"} & set(chest)
+    project.edit("params.yaml", "    figures: {scheme: {L: 20, s: 5},", "    figures: {method: vae,")
+    smoke = project.jobs(*SMOKE)
+    assert not {"figure_1", "trajectory", "figure_4", "figure_5", "figure_6"} & set(smoke)
+    assert "figure_3" in smoke
 
 
 def test_jobs_of_every_benchmark_in_one_go(project):
@@ -56,12 +77,19 @@ def test_milestones(project):
     checkpoints = project.jobs(*SMOKE, "--", "checkpoints")
     assert set(checkpoints) == {"generate_phantom", "extract", "train", "checkpoints"}
     assert "score" not in project.jobs(*SMOKE, "--", "maps")
-    assert "plot_examples" not in project.jobs(*SMOKE, "--", "tables")
+    assert {"trade_off", "trajectory"} <= set(project.jobs(*SMOKE, "--", "maps"))
+    assert not {"figure_3", "plot_comparison"} & set(project.jobs(*SMOKE, "--", "tables"))
+    assert "build_explorer" in project.jobs(*SMOKE, "--", "figures")
+    assert "figure_3" not in project.jobs(*SMOKE, "--", "exports")
 
 
 def test_no_classifier_where_nothing_is_guided(project):
+    project.edit(
+        "params.yaml", "      setting: {L: 20, s: 5}\n      slices", "      setting: {L: 20, s: 0}\n      slices"
+    )
+    project.edit("params.yaml", "scheme: {L: 20, s: 5}", "scheme: {L: 20, s: 0}")
     project.edit("params.yaml", "- {L: [20], s: [0, 5]}", "- {L: [20], s: [0]}")
-    project.edit("params.yaml", "setting: {L: 20, s: 5}", "setting: {L: 20, s: 0}")
+    project.edit("params.yaml", "        setting: {L: 20, s: 5}", "        setting: {L: 20, s: 0}")
     assert project.jobs(*SMOKE)["train"] == 4, "the ablation is guided still"
     project.edit("params.yaml", "          - {L: [20], s: [0, 2]}", "          - {L: [20], s: [0]}")
     assert project.jobs(*SMOKE)["train"] == 3
@@ -133,7 +161,7 @@ def test_no_rule_makes_a_raw_data_set(project):
     assert "rule generate_phantom" not in direct.stdout
 
 
-@pytest.mark.parametrize("rule", ["tabulate", "plot_examples"])
+@pytest.mark.parametrize("rule", ["tabulate", "figure_3", "export"])
 def test_a_removed_grid_value_is_not_read(project, rule):
     def inputs() -> str:
         dry = project.snakemake("-n", *SMOKE).stdout

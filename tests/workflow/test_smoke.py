@@ -17,7 +17,26 @@ pytestmark = pytest.mark.slow
 
 SMOKE = ("--config", "run=smoke")
 RESULTS = Path("results/smoke")
-TABLES = {"tabulate": 1, "plot_comparison": 1, "plot_examples": 1, "plot_sensitivity": 1}
+SLICES = ("figure_3", "figure_5", "figure_6", "figure_7", "supplement_1", "supplement_2")
+CHARTS = ("figure_4", "plot_settings", "plot_comparison", "plot_lesion_size")
+# What follows the slice scores.
+TABLES = dict.fromkeys(("tabulate", *SLICES, *CHARTS, "show_tables", "build_explorer", "export"), 1)
+TRADE_OFF = {"trade_off": 1, "score_trade_off": 1, "plot_trade_off": 1}
+SCHEME = {"trajectory": 1, "figure_1": 1}
+FIGURES = (
+    "figure-1-scheme",
+    "figure-3-methods",
+    "figure-4-sensitivity",
+    "figure-5-scales",
+    "figure-6-levels",
+    "figure-7-healthy",
+    "supplement-1-diseased",
+    "supplement-2-healthy",
+    "settings",
+    "comparison",
+    "lesion-size",
+    "trade-off",
+)
 
 
 def test_everything_is_there(smoked):
@@ -29,9 +48,13 @@ def test_everything_is_there(smoked):
     assert set(comparison.index) == {"diffusion", "ddpm", "vae", "fixed-point-gan", "classifier-free", "intensity"}
     assert len(pd.read_csv(results / "tables" / "scores.csv")) == 10 * 2
     assert json.loads((results / "metrics.json").read_text())
-    for name in ("examples", "healthy", "sensitivity", "comparison"):
-        for extension in ("png", "svg", "pdf"):
-            assert (results / "figures" / f"{name}.{extension}").stat().st_size > 1000
+    expected = {f"{name}.{extension}" for name in FIGURES for extension in ("png", "svg", "pdf")} | {"tables.html"}
+    assert {path.name for path in (results / "figures").iterdir()} == expected
+    assert all(path.stat().st_size > 1000 for path in (results / "figures").iterdir())
+    assert (results / "explorer.html").stat().st_size > 1000
+    assert len(list((results / "export/diffusion").glob("*_map.nii.gz"))) == 2
+    trade_off = pd.read_csv(results / "tables/trade_off.csv")
+    assert len(trade_off) == 2 * (2 + 1 + 2)
     assert not list(results.rglob("*.partial"))
 
 
@@ -55,7 +78,12 @@ def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
 @pytest.mark.parametrize(
     ("old", "new", "jobs"),
     [
-        ("diseased_slices: 2", "diseased_slices: 1", {"plot_examples": 1}),
+        (
+            "diseased_slices: 2",
+            "diseased_slices: 1",
+            dict.fromkeys(("figure_3", "figure_7", "supplement_1", "show_tables"), 1),
+        ),
+        ("adams-bashforth: [5, 10]}", "adams-bashforth: [5]}", TRADE_OFF | {"show_tables": 1}),
         ("bootstrap: 20", "bootstrap: 21", TABLES),
         ("{L: [20], s: [0, 5]}", "{L: [20], s: [0, 5, 7]}", {"detect": 1, "score": 1} | TABLES),
         ("      score: gradient", "      score: combined", {"detect": 1, "score": 1} | TABLES),
@@ -64,12 +92,12 @@ def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
             "head_channels: 8, groups: 4}",
             "head_channels: 4, groups: 4}",
             # what is not guided does not know the classifier
-            {"train": 1, "detect": 2, "score": 2} | TABLES,
+            {"train": 1, "detect": 2, "score": 2} | TABLES | TRADE_OFF | SCHEME,
         ),
         (
             "detection: {stride: 5,",
             "detection: {stride: 10,",
-            {"encode_ddim": 2, "detect": 6, "score": 6} | TABLES,
+            {"encode_ddim": 2, "detect": 6, "score": 6} | TABLES | SCHEME,
         ),
         ("run: [", "run: [smoke, ", {}),
     ],
@@ -83,7 +111,8 @@ def test_one_number_reruns_what_depends_on_it_and_nothing_else(finished, old, ne
 def test_an_edited_module_reruns_what_imports_it(finished):
     module = finished.folder / "stages" / "figures" / "style.py"
     module.write_text(module.read_text() + "# edited\n")
-    assert finished.jobs(*SMOKE) == {"plot_comparison": 1, "plot_examples": 1, "plot_sensitivity": 1, "all": 1}
+    rules = {*SLICES, *CHARTS, "figure_1", "plot_trade_off", "export"}
+    assert finished.jobs(*SMOKE) == dict.fromkeys([*rules, "all"], 1)
 
 
 def test_a_removed_grid_value_leaves_the_tables(finished):
@@ -98,12 +127,16 @@ def test_a_removed_grid_value_leaves_the_tables(finished):
 
 def test_a_grid_without_guidance_runs_without_a_classifier(finished):
     finished.edit("params.yaml", "- {L: [20], s: [0, 5]}", "- {L: [20], s: [0]}")
-    finished.edit("params.yaml", "setting: {L: 20, s: 5}", "setting: {L: 20, s: 0}")
+    finished.edit("params.yaml", "        setting: {L: 20, s: 5}", "        setting: {L: 20, s: 0}")
     finished.edit("params.yaml", "          - {L: [20], s: [0, 2]}", "          - {L: [20], s: [0]}")
+    finished.edit(
+        "params.yaml", "      setting: {L: 20, s: 5}\n      slices", "      setting: {L: 20, s: 0}\n      slices"
+    )
+    finished.edit("params.yaml", "scheme: {L: 20, s: 5}", "scheme: {L: 20, s: 0}")
     for path in (finished.folder / RESULTS).glob("**/classifier*"):
         if "free" not in path.name:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert set(finished.jobs(*SMOKE)) <= {*TABLES, "encode_ddim", "all"}
+    assert set(finished.jobs(*SMOKE)) <= {*TABLES, *TRADE_OFF, *SCHEME, "encode_ddim", "all"}
 
 
 def test_a_killed_training_goes_on_by_itself(finished):

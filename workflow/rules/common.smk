@@ -180,6 +180,29 @@ def network_arguments(wildcards):
     ]
 
 
+def sampled(stage):
+    """Of rule trade_off or trajectory: the checkpoints that its method and setting need, as files or as arguments."""
+
+    def needed(wildcards):
+        values = benchmark_parameters(wildcards.benchmark)
+        method, setting = parameters.sampled(values, stage)
+        names = methods.networks(values["methods"][method], setting)
+        return {name: checkpoint_file(wildcards.benchmark, name) for name in names}
+
+    def files(wildcards):
+        return list(needed(wildcards).values())
+
+    def arguments(wildcards):
+        return [f"{name}={file}" for name, file in needed(wildcards).items()]
+
+    return files, arguments
+
+
+def trade_off_split(wildcards):
+    """Where there are validation subjects, solvers and strides are compared on them."""
+    return splits(wildcards)[0]
+
+
 def latents(wildcards):
     """The images encoded to noise, for the methods that decode them."""
     encode_class = methods.encoding(method_of(wildcards))
@@ -228,10 +251,20 @@ def networks(benchmark):
 
 
 def anomaly_maps(benchmark):
+    """The maps of every setting of every method."""
     return [
         file
         for method, setting in method_settings(benchmark)
         for file in map_files(benchmark, method, methods.setting_name(setting))
+    ]
+
+
+def detections(benchmark):
+    """All that the detection chapter makes."""
+    extra = ["_trade_off"] * has_trade_off(benchmark)
+    extra += ["_trajectory"] * ("figure-1-scheme" in figure_names(benchmark))
+    return anomaly_maps(benchmark) + [
+        f"results/{benchmark}/maps/{name}" for name in extra
     ]
 
 
@@ -245,15 +278,80 @@ def scores(benchmark):
 def tables(benchmark):
     folder = f"results/{benchmark}"
     return [
-        f"{folder}/tables/{name}"
-        for name in ("scores.csv", "comparison.csv", "comparison.md", "comparison.tex")
-    ] + [f"{folder}/metrics.json"]
+        *(f"{folder}/tables/{name}" for name in table_names(benchmark)),
+        f"{folder}/metrics.json",
+    ]
+
+
+# As CSV, from the slice scores.
+TABLES = ("comparison", "lesion_size", "paired", "sensitivity", "scores")
+
+
+def table_names(benchmark):
+    names = [
+        *(f"{name}.csv" for name in TABLES),
+        "comparison.md",
+        "comparison.tex",
+        "sensitivity.md",
+    ]
+    return names + ["trade_off.csv"] * has_trade_off(benchmark)
+
+
+def csv_tables(benchmark):
+    names = [name for name in table_names(benchmark) if name.endswith(".csv")]
+    return [f"results/{benchmark}/tables/{name}" for name in names]
+
+
+# Chapters of a benchmark in the HTML report, which sorts them by name.
+PAPER, SUPPLEMENT = "1. The paper's figures", "2. The paper's supplement"
+BEYOND, TABLE_PAGE = "3. Beyond the paper", "4. Tables and parameters"
+
+
+def captioned(name, chapter, title, extension="png"):
+    """A figure as an output that the HTML report shows, with the caption of its name."""
+    return report(
+        f"results/{{benchmark}}/figures/{name}.{extension}",
+        caption=f"../report/{name}.rst",
+        category="{benchmark}",
+        subcategory=chapter,
+        labels={"figure": title},
+    )
+
+
+def has_trade_off(benchmark):
+    return "trade_off" in benchmark_parameters(benchmark)
+
+
+def figure_names(benchmark):
+    """The figures of a benchmark: some need several channels, or a method with L and s in its grid."""
+    values = benchmark_parameters(benchmark)
+    shown = values["methods"][values["figures"]["method"]]
+    names = ["figure-7-healthy", "settings", "comparison", "lesion-size"]
+    if len(values["data"]["channels"]) > 1:
+        names += ["figure-3-methods", "supplement-1-diseased", "supplement-2-healthy"]
+    else:
+        names += ["figure-2-methods", "supplement-3-diseased"]
+    if all({"L", "s"} <= set(setting) for setting in methods.settings(shown)):
+        names += ["figure-4-sensitivity", "figure-5-scales", "figure-6-levels"]
+    if shown.get("detector") == "ddim":
+        names.append("figure-1-scheme")
+    if has_trade_off(benchmark):
+        names.append("trade-off")
+    return names
 
 
 def figures(benchmark):
-    folder = f"results/{benchmark}/figures"
+    folder = f"results/{benchmark}"
     return [
-        f"{folder}/{name}.{extension}"
-        for name in ("examples", "healthy", "sensitivity", "comparison")
-        for extension in ("png", "svg", "pdf")
+        *(
+            f"{folder}/figures/{name}.{extension}"
+            for name in figure_names(benchmark)
+            for extension in ("png", "svg", "pdf")
+        ),
+        f"{folder}/figures/tables.html",
+        f"{folder}/explorer.html",
     ]
+
+
+def exports(benchmark):
+    return [f"results/{benchmark}/export"]

@@ -65,3 +65,60 @@ rule detect:
         "python -m {params.module} --parameters {params.parameters:q} --data {input.data} --splits {params.splits} "
         "--networks {params.networks} {params.latents} --output {output} --state {params.state} --threads {threads} "
         "3>&2 2>&1 | tee -i {log}"
+
+
+# Dice against network evaluations, for several solvers and strides, on a few slices.
+rule trade_off:
+    input:
+        data="results/{benchmark}/data",
+        checkpoints=sampled("trade_off")[0],
+        code=code("stages.detection.trade_off"),
+    output:
+        directory("results/{benchmark}/maps/_trade_off"),
+    log:
+        "results/{benchmark}/logs/trade_off.log",
+    retries: 1
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+    params:
+        parameters=section("trade_off"),
+        networks=sampled("trade_off")[1],
+        split=trade_off_split,
+        state="results/{benchmark}/state/maps/_trade_off",
+    shell:
+        "python -m stages.detection.trade_off --parameters {params.parameters:q} --data {input.data} "
+        "--split {params.split} --networks {params.networks} --output {output} --state {params.state} "
+        "--threads {threads} 3>&2 2>&1 | tee -i {log}"
+
+
+# One slice on its way to noise and back, for Fig. 1.
+rule trajectory:
+    input:
+        data="results/{benchmark}/data",
+        checkpoints=sampled("trajectory")[0],
+        code=code("stages.detection.trajectory"),
+    output:
+        directory("results/{benchmark}/maps/_trajectory"),
+    log:
+        "results/{benchmark}/logs/trajectory.log",
+    retries: 1
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        parameters=section("trajectory"),
+        networks=sampled("trajectory")[1],
+        state="results/{benchmark}/state/maps/_trajectory",
+    shell:
+        "python -m stages.detection.trajectory --parameters {params.parameters:q} --data {input.data} --split test "
+        "--networks {params.networks} --output {output} --state {params.state} --threads {threads} "
+        "3>&2 2>&1 | tee -i {log}"

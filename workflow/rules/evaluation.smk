@@ -30,15 +30,9 @@ rule tabulate:
         scores=lambda wildcards: scores(wildcards.benchmark),
         code=code("stages.evaluation.tables"),
     output:
-        scores="results/{benchmark}/tables/scores.csv",
-        comparison=report(
-            "results/{benchmark}/tables/comparison.csv",
-            caption="../report/comparison.rst",
-            category="{benchmark}",
-            labels={"figure": "comparison"},
-        ),
-        markdown="results/{benchmark}/tables/comparison.md",
-        latex="results/{benchmark}/tables/comparison.tex",
+        expand("results/{{benchmark}}/tables/{name}.csv", name=TABLES),
+        multiext("results/{benchmark}/tables/comparison", ".md", ".tex"),
+        "results/{benchmark}/tables/sensitivity.md",
         metrics="results/{benchmark}/metrics.json",
     log:
         "results/{benchmark}/logs/tabulate.log",
@@ -56,3 +50,25 @@ rule tabulate:
         "python -m stages.evaluation.tables --parameters {params.parameters:q} --scores {params.scores} "
         "--data {input.data} --output {params.tables} --metrics {output.metrics} --splits {params.splits} "
         "3>&2 2>&1 | tee -i {log}"
+
+
+rule score_trade_off:
+    input:
+        data="results/{benchmark}/data",
+        maps="results/{benchmark}/maps/_trade_off",
+        code=code("stages.evaluation.trade_off"),
+    output:
+        "results/{benchmark}/tables/trade_off.csv",
+    log:
+        "results/{benchmark}/logs/score_trade_off.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        parameters=section("score_trade_off"),
+        split=trade_off_split,
+    shell:
+        "python -m stages.evaluation.trade_off --parameters {params.parameters:q} --data {input.data} "
+        "--split {params.split} --trade-off {input.maps} --output {output} 3>&2 2>&1 | tee -i {log}"

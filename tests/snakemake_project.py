@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "params.yaml", "dvc.yaml", "environment.yml", "workflow", "profiles", "stages")
 HIDDEN = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
 

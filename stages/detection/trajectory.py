@@ -1,0 +1,96 @@
+"""One slice on its way to noise and back: the real images of Fig. 1.
+
+The diseased slice of median lesion area (the middle one of the manifest's order where there are no masks) is encoded to
+noise level L and decoded under guidance of scale s, and the images at up to five levels, evenly spaced from 0 to L, are
+kept. Writes into the folder --output, K being these levels, in the range of images [0, 1] but not clipped to it:
+
+- encoded.npy: (K, C, H, W) float32, x_k on the way up; at level 0 the slice itself;
+- decoded.npy: (K, C, H, W) float32, x_k on the way down; at level 0 the reconstruction;
+- gradient.npy: (K, C, H, W) float32, the gradient of log C(h | x_k) at the decoded images, which moves them; not at
+  s = 0, where there is none;
+- trajectory.json: slice_id, split, levels (K), setting, solver.
+"""
+
+import json
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+import torch
+
+from stages import command
+from stages.data.store import DISEASED, create_array, open_store, replacing
+from stages.detection import sampling
+from stages.detection.ddim import Ddim
+from stages.detection.diffusion_model import DiffusionModel
+from stages.diffusion.ddim import ladder
+from stages.diffusion.guidance import gradient
+from stages.diffusion.schedule import timestep
+from stages.errors import InputError
+from stages.training.device import leased, only_one
+
+SHOWN = 5
+
+
+def shown_levels(passed: list[int], count: int = SHOWN) -> list[int]:
+    """Up to `count` of the levels that a sampler passes, ascending: those nearest to even steps from end to end."""
+    passed = sorted(passed)
+    wanted = np.linspace(passed[0], passed[-1], count)
+    return sorted({min(passed, key=lambda level: abs(level - aim)) for aim in wanted})
+
+
+def follow(
+    model: DiffusionModel, images: torch.Tensor, slice_id: str, options: dict, setting: dict
+) -> tuple[list[int], dict[str, np.ndarray]]:
+    """The levels shown, and the arrays that the stage writes, of one slice (1, C, H, W) in [0, 1]."""
+    level, scale = setting["L"], setting["s"]
+    if model.released:  # it skips a level on either side
+        levels = shown_levels([0, *range(2, level - 1), level])
+    else:
+        levels = shown_levels(ladder(level, model.stride))
+    up = model.encode(images, [slice_id], options["encode_class"], levels[1:]) | {0: model.to_range(images)}
+    down = {level: up[level]}
+    for k, x in model.decode_path(model.epsilon(options["decode_class"]), up[level].float(), level, scale):
+        if k in levels:
+            down[k] = x
+    arrays = {
+        name: torch.cat([model.from_range(path[k]) for k in levels])
+        for name, path in (("encoded", up), ("decoded", down))
+    }
+    if scale != 0:
+        found = [gradient(model.log_probability(), down[k].float(), timestep(k, 1, model.device)) for k in levels]
+        arrays["gradient"] = torch.cat(found)
+    return levels, {name: array.float().cpu().numpy() for name, array in arrays.items()}
+
+
+def arguments() -> ArgumentParser:
+    """The stage's command line."""
+    return sampling.arguments(__doc__, "folder for the arrays and trajectory.json")
+
+
+def main(options: Namespace) -> None:
+    """Follow the one slice."""
+    parameters, setting = options.parameters, options.parameters["setting"]
+    store = open_store(options.data / options.split)
+    (row,) = sampling.choose_slices(store, DISEASED, 1)
+    slice_id = store.manifest["slice_id"].iloc[row]
+    with only_one(options.state), leased(options.threads, parameters["detection"]["precision"]) as fabric:
+        model = Ddim(parameters, fabric, dict(options.networks)).model
+        images = torch.from_numpy(store.images[row : row + 1].astype(np.float32)).to(fabric.device)
+        with torch.no_grad(), fabric.autocast():
+            levels, arrays = follow(model, images, slice_id, parameters["options"], setting)
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise InputError(
+            f"slice {slice_id} at L = {setting['L']}, s = {setting['s']:g} gave images that are not finite: choose "
+            "a smaller figures.scheme.s in params.yaml, or train the networks longer"
+        )
+    for name, array in arrays.items():
+        with create_array(options.output / f"{name}.npy", array.shape, array.dtype) as file:
+            file[:] = array
+    note = {"slice_id": slice_id, "split": options.split, "levels": levels, "setting": setting}
+    note["solver"] = parameters["detection"]["solver"]
+    with replacing(options.output / "trajectory.json") as partial:
+        partial.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

@@ -1,0 +1,114 @@
+"""Paired comparisons of methods: they saw the same slices, so their differences say more than two intervals do.
+
+For every pair of methods: the difference of the metric as it is printed, a bootstrap interval (the same subjects drawn
+for both), and the two-sided p of a sign-flip permutation test: were the methods alike, either could have been called
+the first, subject by subject. A subject's slices are flipped together. All sign patterns are tried where there are at
+most `FLIPS` of them (up to 13 subjects), else so many at random. Holm's procedure (1979) adjusts p over the pairs.
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import permutation_test
+
+from stages.evaluation import bootstrap, summary
+
+FLIPS = 9_999
+TESTED = ("dice_average_otsu", "auroc")
+WITHOUT_MASKS = ("image_auroc",)
+COLUMNS = [
+    *("metric", "method", "other", "value", "other_value", "difference", "low", "high"),
+    *("subjects", "p", "smallest_p", "p_holm"),
+]
+
+
+def sign_flip(differences: ArrayLike, seed: int) -> tuple[float, float]:
+    """Two-sided p of a sum of differences (S,), one a subject, under random signs, and the smallest p there can be.
+
+    Exact where 2 ** S is at most `FLIPS`. The smallest is that of subjects that all agree: 2 / 2 ** S.
+    """
+    differences = np.asarray(differences, np.float64)
+    if len(differences) < 2:
+        return 1.0, 1.0  # one subject: either sign is as extreme
+    exact = 2 ** len(differences) <= FLIPS
+    found = permutation_test(
+        (differences,),
+        lambda values, axis: values.sum(axis=axis),
+        permutation_type="samples",
+        n_resamples=2 ** len(differences) if exact else FLIPS,
+        batch=1000,
+        rng=np.random.default_rng([seed, 1]),
+    )
+    return float(found.pvalue), 2 / (2 ** len(differences) if exact else FLIPS + 1)
+
+
+def holm(p: ArrayLike) -> NDArray[np.float64]:
+    """p-values (M,) adjusted for being M: the k-th smallest times M - k + 1, never below a smaller one, at most 1."""
+    p = np.asarray(p, np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted
+
+
+def compare_pairs(slices: dict[str, pd.DataFrame], resamples: int, seed: int) -> pd.DataFrame:
+    """A row a metric and pair of methods, in their order.
+
+    Args:
+        slices: method -> its slice scores, of the same slices in the same order.
+        resamples: of the bootstrap.
+        seed: of the bootstrap and of the random signs.
+
+    Returns:
+        Columns `COLUMNS`: the difference is `method` minus `other`; `subjects` are those with a slice that counts.
+        Dice and AUROC; where no slice is scored, image_auroc, which is no mean over slices: there p is nan.
+    """
+    first = next(iter(slices.values()))
+    count, subjects = summary.numbered(first)
+    draws = np.concatenate([np.ones((1, count), np.int64), bootstrap.resample_subjects(count, resamples, seed)])
+    rows = []
+    for metric in TESTED if first["scored"].any() else WITHOUT_MASKS:
+        found = {name: summary.estimates(frame, metric, subjects, draws) for name, frame in slices.items()}
+        block = []
+        for one, other in combinations(slices, 2):
+            difference = found[one] - found[other]
+            row = {"metric": metric, "method": one, "other": other}
+            row |= {"value": found[one][0], "other_value": found[other][0], "difference": difference[0]}
+            row["low"], row["high"] = bootstrap.ends(difference[1:])
+            row |= {"subjects": count, "p": np.nan, "smallest_p": np.nan, "p_holm": np.nan}
+            if metric in TESTED:
+                by_slice = summary.values(slices[one], metric) - summary.values(slices[other], metric)
+                counts = np.isfinite(by_slice)
+                sums = np.bincount(subjects[counts], weights=by_slice[counts], minlength=count)
+                sums = sums[np.unique(subjects[counts])]
+                row["subjects"] = len(sums)
+                # Over the same slices whatever the signs, so the sum tests the difference of the two means.
+                row["p"], row["smallest_p"] = sign_flip(sums, seed)
+            block.append(row)
+        if metric in TESTED:
+            for row, adjusted in zip(block, holm([row["p"] for row in block]), strict=True):
+                row["p_holm"] = adjusted
+        rows += block
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def best_against_others(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each metric's best method, turned so that it is the first: a row a metric and other method."""
+    rows = []
+    for _, block in pairs.groupby("metric", sort=False):
+        values = dict(zip(block["method"], block["value"], strict=True))
+        values |= dict(zip(block["other"], block["other_value"], strict=True))
+        known = {name: value for name, value in values.items() if np.isfinite(value)}
+        if not known:
+            continue
+        best = max(known, key=known.get)
+        for row in block.to_dict("records"):
+            if row["other"] == best:
+                row |= {"method": best, "other": row["method"]}
+                row |= {"value": row["other_value"], "other_value": row["value"], "difference": -row["difference"]}
+                row |= {"low": -row["high"], "high": -row["low"]}
+            if row["method"] == best:
+                rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,0 +1,102 @@
+// From the address to the page and back.
+
+/** The state as the part of the address after #. */
+function address() {
+  const said = {
+    slice: slice().name,
+    sequence: index.channels[state.channel].name,
+    method: method().name,
+    setting: setting().name,
+    threshold: state.threshold,
+    opacity: state.opacity,
+  };
+  for (const name of ["above", "outline", "mask", "common"]) said[name] = state[name] ? 1 : 0;
+  return new URLSearchParams(said).toString();
+}
+
+/** Take over what the address says after #; what is not there, or says nothing that exists, stays. */
+function readAddress(hash) {
+  const said = new URLSearchParams(hash.slice(1));
+  const find = (key, list) => list.findIndex(({ name }) => name === said.get(key));
+  const take = (key, found) => found >= 0 && (state[key] = found);
+  take("slice", find("slice", index.slices));
+  take("channel", find("sequence", index.channels));
+  take("method", find("method", index.methods));
+  state.setting = method().settings.findIndex(({ name }) => name === method().reported);
+  take("setting", find("setting", method().settings));
+  wanted = said.has("setting") ? { ...setting().values } : {};
+  const limit = said.get("threshold");
+  if (limit === "average" || limit === "own") state.threshold = limit;
+  else if (limit && Number.isFinite(Number(limit))) state.threshold = Number(limit);
+  const opacity = Number(said.get("opacity") ?? NaN);
+  if (opacity >= 0 && opacity <= 100) state.opacity = Math.round(opacity);
+  for (const name of ["above", "outline", "mask", "common"]) if (said.has(name)) state[name] = said.get(name) === "1";
+  page("note").textContent = "";
+  buildSetting();
+  update();
+}
+
+let writing;
+/** Write the address a moment after the last change: browsers refuse too many changes in a row. */
+function writeAddress() {
+  clearTimeout(writing);
+  writing = setTimeout(() => history.replaceState(null, "", `#${address()}`), 200);
+}
+
+let latest = 0;
+/** Show what the state says. A setting is unpacked first; whoever has moved on meanwhile does not see it. */
+async function update() {
+  const turn = ++latest;
+  syncControls();
+  const known = unpacked.get(setting().block);
+  if (!known) page("main").setAttribute("aria-busy", "true");
+  try {
+    const loaded = await load(setting());
+    if (turn !== latest) return;
+    run = loaded;
+    draw();
+    page("trouble").hidden = true;
+  } catch (error) {
+    if (turn !== latest) return;
+    fail(`${method().name} ${setting().title} cannot be shown: ${error.message}. Make this file again.`);
+  }
+  page("main").setAttribute("aria-busy", "false");
+  writeAddress();
+}
+
+function fail(sentence) {
+  page("trouble").textContent = sentence;
+  page("trouble").hidden = false;
+}
+
+async function start() {
+  if (!window.DecompressionStream) {
+    fail("This browser is too old for this page: it cannot unpack compressed data. Any browser of 2023 or later can.");
+    return;
+  }
+  const bytes = await unpack("slices");
+  const end = index.slices.length * index.channels.length * pixels;
+  inputs = bytes.subarray(0, end);
+  masks = index.masks ? bytes.subarray(end) : null;
+  fillSelect(
+    page("slice"),
+    index.slices.map(({ name, diseased, pixels }) => {
+      if (!diseased) return `${name}, healthy`;
+      return index.masks ? `${name}, lesion of ${pixels} pixels` : `${name}, diseased`;
+    }),
+  );
+  fillSelect(
+    page("channel"),
+    index.channels.map(({ title }) => title),
+  );
+  fillSelect(
+    page("method"),
+    index.methods.map(({ name }) => name),
+  );
+  page("channel-field").hidden = index.channels.length === 1;
+  page("mask-field").hidden = !index.masks;
+  listen();
+  readAddress(location.hash);
+}
+
+start().catch((error) => fail(`This page cannot be shown: ${error.message}. Make this file again.`));

@@ -1,0 +1,192 @@
+// What is shown, as pictures and numbers.
+
+const page = (id) => document.getElementById(id);
+const index = JSON.parse(page("index").textContent);
+const pixels = index.width * index.height;
+const colours = index.colours.map(channels);
+const outlines = Object.fromEntries(
+  ["lesion", "predicted"].map((name) => [
+    name,
+    getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim(),
+  ]),
+);
+const STEPS = 300; // of the plot
+const SLIDER = 1000; // steps of the threshold's slider
+const KEPT = 12; // settings that stay unpacked
+
+const state = {
+  slice: 0,
+  channel: 0,
+  method: 0,
+  setting: 0,
+  threshold: "average", // or "own", or a number
+  opacity: 60,
+  above: false,
+  outline: true,
+  mask: true,
+  common: false,
+};
+let wanted = {}; // values of the grid's keys that were asked for, where they exist or not
+let inputs, masks; // of all slices, uint8
+let run; // the unpacked setting that is shown
+const unpacked = new Map();
+
+const method = () => index.methods[state.method];
+const setting = () => method().settings[state.setting];
+const slice = () => index.slices[state.slice];
+
+/** Maps and reconstructions of a setting, with the range of its maps; the last ones used stay in memory. */
+async function load(setting) {
+  const known = unpacked.get(setting.block);
+  const loaded = known ?? (await open(setting));
+  unpacked.delete(setting.block);
+  unpacked.set(setting.block, loaded);
+  if (unpacked.size > KEPT) unpacked.delete(unpacked.keys().next().value);
+  return loaded;
+}
+
+async function open(setting) {
+  const bytes = await unpack(setting.block);
+  const end = index.slices.length * pixels * BYTES[setting.type];
+  const maps = numbers(bytes.subarray(0, end), setting.type);
+  const images = setting.reconstructions ? bytes.slice(end) : null;
+  if (images) images.forEach((difference, i) => (images[i] = difference + inputs[i])); // modulo 256, as it was packed
+  const [low, high] = extent(maps);
+  return { maps, images, low: Math.min(0, low), high: high > Math.min(0, low) ? high : low + 1 };
+}
+
+/** A picture of the slice's current channel. */
+function channelOf(images) {
+  return nth(images, state.slice * index.channels.length + state.channel, pixels);
+}
+
+/** The threshold in the map's units: null where it is the average Otsu of a data set without masks. */
+function threshold() {
+  if (state.threshold === "average") return setting().average;
+  if (state.threshold === "own") return setting().own[state.slice];
+  return state.threshold;
+}
+
+/** Where there are no masks, there is no average Otsu. */
+function settleThreshold() {
+  if (state.threshold === "average" && setting().average === null) state.threshold = "own";
+}
+
+function draw() {
+  settleThreshold();
+  const { width, height } = index;
+  const input = channelOf(inputs);
+  const map = nth(run.maps, state.slice, pixels);
+  const mask = nth(masks, state.slice, pixels);
+  const reconstruction = channelOf(run.images);
+  const top = state.common ? Math.max(...method().settings.map((other) => other.top)) : setting().top;
+  const limit = threshold();
+  const what = `${slice().name}, ${method().name} ${setting().title}`;
+
+  const grey = (picture) => (i) => [picture[i], picture[i], picture[i]];
+  paint(page("input-picture"), width, height, grey(input));
+  show("reconstruction-picture", "no-reconstruction", reconstruction);
+  if (reconstruction) paint(page("reconstruction-picture"), width, height, grey(reconstruction));
+  paint(page("map-picture"), width, height, (i) => mapColour(colours, map[i], top));
+  show("mask-picture", "no-mask", mask);
+  if (mask) paint(page("mask-picture"), width, height, (i) => (mask[i] ? [255, 255, 255] : [0, 0, 0]));
+  paint(page("colours"), colours.length, 1, (i) => colours[i]);
+  drawOverlay(input, map, mask, top, limit);
+  page("top").textContent = short(top);
+  const channel = index.channels[state.channel].title;
+  for (const element of document.querySelectorAll(".channel")) element.textContent = channel;
+  for (const [id, name] of [
+    ["input", `Input, ${channel}`],
+    ["reconstruction", `Reconstruction, ${channel}`],
+    ["map", "Anomaly map"],
+    ["mask", "Mask"],
+    ["overlay", `Anomaly map over the input, ${channel}`],
+  ]) {
+    page(`${id}-picture`).setAttribute("aria-label", `${name}: ${what}`);
+  }
+  drawNumbers(map, mask, limit);
+}
+
+/** Show a canvas, or the sentence that stands for it where it is missing. */
+function show(canvas, sentence, there) {
+  page(canvas).hidden = !there;
+  page(sentence).hidden = Boolean(there);
+}
+
+function drawOverlay(input, map, mask, top, limit) {
+  const { width, height } = index;
+  const canvas = page("overlay-picture");
+  const scale = Math.max(1, Math.round(768 / Math.max(width, height)));
+  const share = state.opacity / 100;
+  const small = document.createElement("canvas");
+  paint(small, width, height, (i) => {
+    if (state.above && !(map[i] > limit)) return [input[i], input[i], input[i]];
+    return mapColour(colours, map[i], top).map((colour) => (1 - share) * input[i] + share * colour);
+  });
+  canvas.width = width * scale;
+  canvas.height = height * scale;
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  if (state.outline) outline(context, (i) => map[i] > limit, width, height, scale, outlines.predicted);
+  if (state.mask && mask) outline(context, (i) => mask[i] > 0, width, height, scale, outlines.lesion);
+}
+
+function drawNumbers(map, mask, limit) {
+  const found = count(map, mask, limit);
+  const share = found.above / pixels;
+  const byDice = found.dice !== null;
+  const value = byDice ? found.dice : share;
+  const headline = page("headline");
+  const data = document.createElement("data");
+  data.id = "value";
+  data.value = String(value);
+  data.textContent = byDice ? value.toFixed(3) : `${(100 * value).toFixed(1)} %`;
+  headline.replaceChildren(byDice ? "Dice " : "Above the threshold: ", data);
+  const counts = [`${found.above} of ${pixels} pixels above ${limit}`];
+  if (byDice) counts.push(`${found.lesion} in the mask, ${found.both} in both`);
+  else counts.push(index.masks ? "no lesion in this slice, so no Dice" : "no mask, so no Dice");
+  page("counts").textContent = `${counts.join("; ")}.`;
+
+  page("plot-title").textContent = `${byDice ? "Dice" : "Share of pixels above"} over the threshold`;
+  const marks = [
+    { name: "average", title: "average Otsu", threshold: setting().average },
+    { name: "own", title: "own Otsu", threshold: setting().own[state.slice] },
+  ].filter((mark) => mark.threshold !== null);
+  const points = curve(map, byDice ? mask : null, run.low, run.high, STEPS);
+  const plot = page("plot");
+  drawPlot(plot, points, run.low, run.high, { threshold: limit, value }, marks);
+  const best = points.reduce((a, b) => (b.value > a.value ? b : a));
+  const summary = byDice ? `, at most ${best.value.toFixed(2)} near ${short(best.threshold)}` : "";
+  plot.setAttribute("aria-label", `${page("plot-title").textContent}${summary}`);
+
+  const slider = page("threshold");
+  slider.value = String(Math.round((SLIDER * (limit - run.low)) / (run.high - run.low)));
+  slider.setAttribute("aria-valuetext", `${short(limit)}, ${headline.textContent}`);
+  const number = page("threshold-number");
+  if (document.activeElement !== number || Number(number.value) !== limit) number.value = String(limit);
+  for (const name of ["average", "own"]) page(name).setAttribute("aria-pressed", String(state.threshold === name));
+  page("average").disabled = setting().average === null;
+  fillScores();
+}
+
+function fillScores() {
+  const kind = slice().diseased ? "diseased" : "healthy";
+  page("split-mean").textContent = `mean, ${kind} test slices`;
+  const rows = index.scores.map(({ name, title }) => {
+    const row = document.createElement("tr");
+    const head = document.createElement("th");
+    head.scope = "row";
+    head.textContent = title;
+    const values = [setting().scores[name][state.slice], setting().means[name]?.[kind] ?? null];
+    const cells = values.map((value) => {
+      const cell = document.createElement("td");
+      cell.textContent = value === null ? "-" : String(value);
+      return cell;
+    });
+    row.dataset.score = name;
+    row.append(head, ...cells);
+    return row;
+  });
+  page("scores").replaceChildren(...rows);
+}

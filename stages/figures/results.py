@@ -1,0 +1,144 @@
+"""What the figures of single slices read: the test split with the maps, reconstructions and scores of the methods."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages import command
+from stages.data.store import SliceStore, open_array, open_store
+from stages.errors import InputError
+from stages.evaluation import records
+from stages.evaluation.scores import open_maps
+
+SPLIT = "test"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method's output on the test split at one setting, memory-mapped.
+
+    Attributes:
+        name: in params.yaml.
+        setting: the setting's name.
+        maps: (N, H, W).
+        images: reconstructions (N, C, H, W), or None where the method wrote none.
+        slices: N slice scores, `records.COLUMNS`.
+    """
+
+    name: str
+    setting: str
+    maps: np.ndarray
+    images: np.ndarray | None
+    slices: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The upper ends of the maps' colour scales; the lower one is 0.
+
+    Attributes:
+        common: of all methods whose maps are the summed absolute difference of input and reconstruction; None where
+            there is no such method.
+        own: method -> its own end, for the others.
+    """
+
+    common: float | None
+    own: dict[str, float]
+
+    def end(self, method: str) -> float:
+        """The end of one method's scale."""
+        return self.own.get(method, self.common)
+
+
+def open_split(data: Path, channels: list[str]) -> SliceStore:
+    """The slices of the test split; InputError where they have not the channels that params.yaml names."""
+    store = open_store(data / SPLIT)
+    if len(channels) != store.images.shape[1]:
+        raise InputError(
+            f"{store.folder / 'images.npy'} has {store.images.shape[1]} channels where data.channels names "
+            f"{len(channels)}: extract the data again"
+        )
+    return store
+
+
+def reported(comparison: Path, methods: Sequence[str]) -> dict[str, str]:
+    """Each method's reported setting, as comparison.csv names it; InputError where it does not list a method."""
+    table = records.read_csv(comparison, ["method", "setting"], []).set_index("method")["setting"]
+    for name in methods:
+        if name not in table.index:
+            raise InputError(f"{comparison} does not list method {name!r}: tabulate again")
+    return {name: table[name] for name in methods}
+
+
+def open_method(name: str, setting: str, maps: Path, scores: Path, store: SliceStore) -> Method:
+    """One method's maps, reconstructions and scores at one setting.
+
+    Raises:
+        InputError: a file is missing, of another shape, or scores other slices than the store holds.
+    """
+    path = scores / name / setting / f"{SPLIT}.csv"
+    slices = records.read_slice_scores(path)
+    if slices["slice_id"].tolist() != store.manifest["slice_id"].tolist():
+        raise InputError(f"{path} scores other slices than the {SPLIT} split holds: delete it and score again")
+    folder = maps / name / setting / SPLIT
+    images = folder / "images.npy"
+    return Method(
+        name,
+        setting,
+        open_maps(folder / "maps.npy", store),
+        open_array(images, shape=store.images.shape) if images.exists() else None,
+        slices,
+    )
+
+
+def is_summed_difference(method: Method, store: SliceStore, rows: Sequence[int]) -> bool:
+    """Whether a method's maps are what its reconstructions say: |input - reconstruction|, summed over channels.
+
+    Such maps have one unit, whatever the method. A quarter is allowed for, on average over the given slices: halves
+    are rounded, and the released code compares with an image to which it has added noise.
+    """
+    if method.images is None:
+        return False
+    own = np.asarray(method.maps[rows], np.float64)
+    reconstructions, inputs = (np.asarray(array[rows], np.float64) for array in (method.images, store.images))
+    difference = np.abs(inputs - reconstructions).sum(axis=1)
+    return bool(np.abs(own - difference).mean() <= 0.25 * difference.mean() + 1e-3)
+
+
+def brightness(method: Method, rows: Sequence[int]) -> float:
+    """The 99.5th percentile of a method's maps over the given slices; 1 where they are all black."""
+    end = float(np.percentile(np.asarray(method.maps[rows], np.float64), 99.5))
+    return end if end > 0 else 1.0
+
+
+def colour_scale(methods: Sequence[Method], store: SliceStore, rows: Sequence[int]) -> Scale:
+    """One scale for all maps of the same unit, and one of its own for each other method.
+
+    The common end is the median of the methods' ends, so that a single method that is wrong everywhere does not darken
+    all the others.
+
+    Args:
+        methods: whose maps are shown.
+        store: the split.
+        rows: the slices that decide, the same ones for all figures that are to be compared.
+    """
+    ends = {method.name: brightness(method, rows) for method in methods}
+    shared = {method.name for method in methods if is_summed_difference(method, store, rows)}
+    common = float(np.median([ends[name] for name in sorted(shared)])) if shared else None
+    return Scale(common, {name: end for name, end in ends.items() if name not in shared})
+
+
+def parser(description: str, figures: Sequence[str]) -> argparse.ArgumentParser:
+    """The command line of a stage that draws single slices: one of `figures` at a time."""
+    result = command.parser(description)
+    result.add_argument("--data", type=Path, required=True, help="folder of the slice stores; `test` is shown")
+    result.add_argument("--maps", type=Path, required=True, help="folder of <method>/<setting>/test/{maps,images}.npy")
+    result.add_argument("--scores", type=Path, required=True, help="folder of <method>/<setting>/test.csv")
+    result.add_argument("--comparison", type=Path, required=True, help="comparison.csv, which names the settings")
+    result.add_argument("--output", type=Path, required=True, help="folder of the figures")
+    result.add_argument("--figure", choices=figures, required=True, help="which one to draw")
+    return result

@@ -1,0 +1,155 @@
+"""What fewer network evaluations cost: Dice, AUROC and the reconstruction error over evaluations an image.
+
+Writes `trade-off` as PNG, SVG and PDF: a line a solver, its strides printed at its points. Scores are at the gradient
+scale s, where the classifier's evaluations count too; the reconstruction error is at s = 0, where the reconstruction
+should be the image. Where the data set has no masks, the image-level AUROC takes the place of Dice and AUROC.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import Bbox
+
+from stages import command
+from stages.errors import InputError
+from stages.evaluation import records
+from stages.evaluation.summary import TITLES
+from stages.figures import style
+
+WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
+ERROR = "reconstruction_error"
+NUMBERS = ["stride", "s", "evaluations", "dice_average_otsu", "auroc", "image_auroc", ERROR]
+PANEL = 2.35, 2.45  # inches
+SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))  # of a point, for its label
+SOLVER_TITLES = {"ddim": "DDIM", "heun": "Heun", "adams-bashforth": "Adams-Bashforth"}
+
+
+def draw(table: pd.DataFrame, setting: dict, solvers: list[str]) -> Figure:
+    """The figure.
+
+    Args:
+        table: the rows of trade_off.csv, with `solver` and `NUMBERS`.
+        setting: the L and s of the scores.
+        solvers: in the order of params.yaml.
+    """
+    style.use()
+    scores = WITH_MASKS if table["dice_average_otsu"].notna().any() else WITHOUT_MASKS
+    panels = [*((metric, setting["s"]) for metric in scores), (ERROR, 0)]
+    figure, grid = plt.subplots(
+        1, len(panels), figsize=(PANEL[0] * len(panels), PANEL[1]), sharex=True, squeeze=False, layout="constrained"
+    )
+    shown = []
+    for axes, (metric, scale) in zip(grid[0], panels, strict=True):
+        rows = table[(table["s"] == scale) & table[metric].notna()].sort_values("evaluations")
+        for place, solver in enumerate(solvers):
+            line = rows[rows["solver"] == solver]
+            axes.plot(line["evaluations"], line[metric], label=SOLVER_TITLES[solver], **_look(place))
+        axes.set_title(f"{_title(metric)}, s = {scale:g}", loc="left")
+        axes.margins(y=0.12)
+        axes.grid(True, linewidth=0.3, color="0.88")
+        axes.set_axisbelow(True)
+        shown.append(rows)
+    grid[0, -1].set_yscale("log")
+    grid[0, -1].set_ylabel("mean |x - x₀| of healthy slices\n(images span [0, 1])")
+    grid[0, 0].set_xscale("log")
+    for axis in (grid[0, -1].yaxis, *(axes.xaxis for axes in grid[0])):
+        _ticks(axis)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
+    figure.supxlabel(
+        f"network evaluations per image, encoding to L = {setting['L']} and decoding\n"
+        "(at the points: the stride, noise levels a step)",
+        fontsize=7,
+    )
+    figure.draw_without_rendering()  # the layout is settled; labels then take no room of it
+    for axes, (metric, _), rows in zip(grid[0], panels, shown, strict=True):
+        _label_strides(axes, rows, metric, solvers)
+    return figure
+
+
+def _title(metric: str) -> str:
+    title = "reconstruction error" if metric == ERROR else TITLES[metric]
+    return title[0].upper() + title[1:]
+
+
+def _look(place: int) -> dict:
+    return {"color": style.COLOURS[place % len(style.COLOURS)], "marker": style.MARKERS[place % len(style.MARKERS)]}
+
+
+def _label_strides(axes: Axes, rows: pd.DataFrame, metric: str, solvers: list[str]) -> None:
+    """Print the stride beside each point, where it covers neither another point nor another label."""
+    points = axes.transData.transform(rows[["evaluations", metric]].to_numpy(np.float64))
+    half = 0.5 * plt.rcParams["lines.markersize"] * axes.figure.dpi / 72
+    taken = [Bbox([point - half, point + half]) for point in points]
+    for n, (solver, stride) in enumerate(zip(rows["solver"], rows["stride"], strict=True)):
+        for across, up in SIDES:
+            label = axes.annotate(
+                f"{stride:g}",
+                rows[["evaluations", metric]].iloc[n],
+                xytext=(4 * across, 4 * up),
+                textcoords="offset points",
+                ha=("right", "center", "left")[across + 1],
+                va=("top", "center", "bottom")[up + 1],
+                color=_look(solvers.index(solver))["color"],
+                fontsize=style.SMALLEST,
+                in_layout=False,
+                path_effects=[withStroke(linewidth=1.2, foreground="white")],
+            )
+            box = label.get_window_extent()
+            if box.count_overlaps(taken) == 0:
+                taken.append(box)
+                break
+            label.remove()
+
+
+def _ticks(axis: Axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, or more where these are few, written out."""
+    ends = axis.get_view_interval()
+    low, high = np.floor(np.log10(ends)).astype(int)
+    for digits in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        found = [digit * 10.0**power for power in range(low, high + 1) for digit in digits]
+        found = [tick for tick in found if ends[0] <= tick <= ends[1]]
+        if len(found) > 2:
+            break
+    axis.set_major_locator(FixedLocator(found))
+    axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def read(path: Path, setting: dict) -> pd.DataFrame:
+    """The rows of trade_off.csv, checked.
+
+    Raises:
+        InputError: the file cannot be read, or has no rows of this s.
+    """
+    table = records.read_csv(path, ["solver"], NUMBERS)
+    if not ((table["s"] == setting["s"]).any() and (table["s"] == 0).any()):
+        raise InputError(f"{path} has no rows at s = {setting['s']:g} and 0: run the rule score_trade_off again")
+    return table
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The stage's command line."""
+    parser = command.parser(__doc__)
+    parser.add_argument("--table", type=Path, required=True, help="trade_off.csv")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the figure")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    """Draw and save."""
+    trade_off = options.parameters["trade_off"]
+    table = read(options.table, trade_off["setting"])
+    style.save(draw(table, trade_off["setting"], list(trade_off["solvers"])), options.output, "trade-off")
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

@@ -1,0 +1,76 @@
+"""Pages in headless Chromium: opened from disk, without a network, and watched."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# No sandbox: it needs rights that containers do not give. The others keep the browser itself from calling home.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """Headless Chromium; without it, or without Playwright, the test is skipped.
+
+    One a module, not one a session: while it runs, an event loop runs in this thread, which other tests might mind.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if executable is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser) -> Iterator[Callable]:
+    """A function that opens a file in a page of its own, offline.
+
+    After the test no page may have asked for anything but its own file, shown a dialog, or had an error or a warning.
+    """
+    contexts, problems = [], []
+
+    def open_page(path: Path, fragment: str = "", script: str | None = None, **options):
+        context = browser.new_context(offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        own = path.as_uri()
+
+        def requested(request) -> None:
+            if request.url.split("#")[0] != own and not request.url.startswith(("data:", "blob:")):
+                problems.append(f"asked for {request.url}")
+
+        def said(message) -> None:
+            if message.type in ("error", "warning"):
+                problems.append(f"console {message.type}: {message.text}")
+
+        def asked(dialog) -> None:
+            problems.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        page.on("request", requested)
+        page.on("console", said)
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+        page.on("dialog", asked)
+        if script is not None:
+            page.add_init_script(script)
+        page.goto(own + fragment)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []

@@ -1,0 +1,108 @@
+"""The HTML report of the `smoke` benchmark in a browser: self-contained; its categories, captions and results open."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def report(smoked, tmp_path_factory):
+    """`snakemake --report` of the finished smoke benchmark."""
+    output = tmp_path_factory.mktemp("report") / "report.html"
+    run = smoked.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke", "--report", str(output))
+    assert run.returncode == 0, run.stdout
+    return output
+
+
+@pytest.fixture
+def page(visit, report):
+    page = visit(report, viewport={"width": 1400, "height": 900})
+    page.wait_for_selector("nav li")
+    return page
+
+
+def contents(page):
+    """Category -> subcategory -> the results in it, and what is known of each result."""
+    return page.evaluate("categories"), page.evaluate(
+        "Object.fromEntries(Object.entries(results).map(([path, { name, caption, labels, mime_type, job_properties }]) =>"
+        " [path, { name, caption, labels, mime: mime_type, rule: job_properties.rule }]))"
+    )
+
+
+def open_subcategory(page, category, subcategory):
+    """Go there by the menu, as a reader does."""
+    categories, _ = contents(page)
+    page.locator("nav a").filter(has=page.locator("svg")).nth(1).click()  # the menu's top; nth(0) hides the menu
+    page.locator("nav").get_by_text("Results" if len(categories) == 1 else category, exact=True).last.click()
+    if len(categories[category]) > 1:
+        page.locator("nav").get_by_text(subcategory, exact=True).last.click()
+    page.wait_for_selector("nav table tbody tr")
+
+
+def test_it_opens_with_what_the_workflow_is(page):
+    menu = page.locator("nav").inner_text()
+    assert "Workflow" in menu
+    assert "Statistics" in menu
+    page.locator("nav").get_by_text("Workflow", exact=True).click()
+    page.wait_for_selector("#app svg.marks, #app canvas.marks")
+    page.locator("nav").get_by_text("Statistics", exact=True).click()
+    page.wait_for_selector("#app svg.marks, #app canvas.marks")
+
+
+def test_every_result_has_a_benchmark_a_label_and_a_caption(page):
+    categories, results = contents(page)
+    assert "smoke" in categories
+    listed = [path for chapters in categories.values() for paths in chapters.values() for path in paths]
+    assert sorted(listed) == sorted(results)
+    assert len(listed) >= 3
+    for path, result in results.items():
+        assert len(result["caption"] or "") > 80, path
+        assert result["labels"], path
+    images = [path for path, result in results.items() if result["mime"].startswith("image/")]
+    assert len({str(results[path]["labels"]) for path in images}) == len(images), "no two have the same labels"
+
+
+def test_each_figure_opens_with_its_caption(page):
+    categories, results = contents(page)
+    opened = 0
+    for category, chapters in categories.items():
+        for chapter, paths in chapters.items():
+            open_subcategory(page, category, chapter)
+            rows = page.locator("nav table tbody tr")
+            assert rows.count() == len(paths)
+            for path in paths:
+                result = results[path]
+                if not result["mime"].startswith("image/"):
+                    continue
+                row = rows.filter(has_text=next(iter(result["labels"].values()))).first
+                row.locator("a").first.click()  # the eye
+                picture = page.locator("#app img[src^='data:image']").last
+                picture.wait_for()
+                assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 300
+                row.locator("a").last.click()  # what it is
+                page.get_by_text("Description", exact=True).wait_for()
+                caption = page.evaluate(
+                    "(html) => new DOMParser().parseFromString(html, 'text/html').body.innerText", result["caption"]
+                )
+                shown = page.locator("nav").inner_text()
+                assert " ".join(caption.split())[:60] in " ".join(shown.split())
+                opened += 1
+                open_subcategory(page, category, chapter)
+                rows = page.locator("nav table tbody tr")
+    assert opened >= 3
+
+
+def test_the_page_of_tables_opens_and_sorts(page):
+    categories, results = contents(page)
+    pages = [path for path, result in results.items() if result["mime"] == "text/html"]
+    assert pages, "no HTML among the results"
+    for category, chapters in categories.items():
+        for chapter, paths in chapters.items():
+            for path in set(paths) & set(pages):
+                open_subcategory(page, category, chapter)
+                label = next(iter(results[path]["labels"].values()))
+                page.locator("nav table tbody tr").filter(has_text=label).first.locator("a").first.click()
+                frame = page.frame_locator("#app iframe")
+                header = frame.locator("table thead th").first
+                header.locator("button").click()
+                assert header.get_attribute("aria-sort") == "ascending"

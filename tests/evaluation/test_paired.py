@@ -1,0 +1,125 @@
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_rel, wilcoxon
+
+from stages.evaluation import bootstrap, paired, summary
+
+
+def slices(dice, subjects, auroc=0.9, mean_map=0.1):
+    frame = pd.DataFrame({"subject_id": subjects, "dice_average_otsu": dice, "auroc": auroc, "mean_map": mean_map})
+    return frame.assign(label=1, scored=np.isfinite(frame["dice_average_otsu"]).astype(int), slice_id="x")
+
+
+def methods(seed=0, subjects=6, slices_each=4, gain=0.1):
+    rng = np.random.default_rng(seed)
+    names = np.repeat([f"s{n}" for n in range(subjects)], slices_each)
+    base = rng.uniform(0.3, 0.7, len(names))
+    return {
+        "worse": slices(base, names),
+        "better": slices(base + gain + 0.05 * rng.normal(size=len(names)), names),
+        "other": slices(rng.uniform(0.3, 0.7, len(names)), names),
+    }
+
+
+def test_p_is_that_of_all_sign_patterns():
+    differences = np.array([0.3, -0.1, 0.2, 0.25, 0.4])
+    sums = [np.dot(signs, differences) for signs in product([-1, 1], repeat=5)]
+    expected = np.mean(np.abs(sums) >= abs(differences.sum()) - 1e-12)
+    assert paired.sign_flip(differences, seed=0) == (pytest.approx(expected), 2 / 2**5)
+    assert paired.sign_flip(-differences, seed=0)[0] == pytest.approx(expected)
+    assert paired.sign_flip(np.abs(differences), seed=0)[0] == 2 / 2**5, "the smallest there is"
+
+
+def test_equal_magnitudes_are_the_sign_test_of_wilcoxon():
+    signs = np.array([1, 1, 1, 1, 1, 1, -1, 1.0])
+    ranks = np.arange(1, 9) * signs  # the sum of signed ranks is Wilcoxon's statistic
+    assert paired.sign_flip(ranks, seed=0)[0] == pytest.approx(wilcoxon(ranks, method="exact").pvalue)
+
+
+def test_many_subjects_are_drawn_and_agree_with_the_t_test():
+    rng = np.random.default_rng(1)
+    one, other = rng.normal(size=(2, 60))
+    p, smallest = paired.sign_flip(one + 0.3 - other, seed=0)
+    assert p == pytest.approx(ttest_rel(one + 0.3, other).pvalue, abs=0.02)
+    assert smallest == 2 / (paired.FLIPS + 1)
+    assert (p, smallest) == paired.sign_flip(one + 0.3 - other, seed=0), "same seed, same p"
+
+
+@pytest.mark.parametrize("differences", [[], [0.5], [0.0, 0.0, 0.0]])
+def test_where_nothing_can_be_shown_p_is_1(differences):
+    assert paired.sign_flip(differences, seed=0)[0] == 1
+
+
+def test_holm_is_the_textbooks():
+    assert paired.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert paired.holm([0.6, 0.7]).tolist() == [1, 1]
+    assert paired.holm([0.02]).tolist() == [0.02]
+
+
+def test_every_pair_with_the_printed_difference_and_the_shared_draws():
+    found = methods()
+    table = paired.compare_pairs(found, 200, seed=3)
+    dice = table[table["metric"] == "dice_average_otsu"].set_index(["method", "other"])
+    assert list(dice.index) == [("worse", "better"), ("worse", "other"), ("better", "other")]
+    means = {name: summary.values(frame, "dice_average_otsu").mean() for name, frame in found.items()}
+    row = dice.loc[("worse", "better")]
+    assert row["difference"] == pytest.approx(means["worse"] - means["better"])
+    assert (row["value"], row["other_value"]) == pytest.approx((means["worse"], means["better"]))
+    draws = bootstrap.resample_subjects(6, 200, seed=3)
+    by_subject = (found["worse"]["dice_average_otsu"] - found["better"]["dice_average_otsu"]).to_numpy()
+    by_subject = by_subject.reshape(6, 4).mean(axis=1)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(draws @ by_subject / 6, [0.025, 0.975])))
+    assert row["p"] == row["smallest_p"] == 2 / 2**6, "better in every subject"
+    assert row["p_holm"] == 3 * row["p"]
+    same = table[table["metric"] == "auroc"]
+    assert (same[["difference", "low", "high"]] == 0).all(axis=None)
+    assert (same["p"] == 1).all()
+
+
+def test_subjects_without_a_scored_slice_are_no_subjects_of_the_test():
+    found = {name: frame.copy() for name, frame in methods().items()}
+    for frame in found.values():
+        frame.loc[:3, ["dice_average_otsu", "auroc"]] = np.nan
+        frame.loc[:3, "scored"] = 0
+    table = paired.compare_pairs(found, 50, seed=0)
+    assert (table["subjects"] == 5).all()
+    assert (table["smallest_p"] == 2 / 2**5).all()
+
+
+def test_without_scored_slices_the_image_auroc_is_compared_without_p():
+    rng = np.random.default_rng(2)
+    names, label = [f"s{n}" for n in range(30)], rng.random(30) < 0.5
+    found = {
+        name: slices(np.nan, names, mean_map=rng.uniform(size=30) + gain * label).assign(label=label.astype(int))
+        for name, gain in (("one", 0.1), ("other", 0.8))
+    }
+    (row,) = paired.compare_pairs(found, 100, seed=0).to_dict("records")
+    assert row["metric"] == "image_auroc"
+    values = [summary.estimates(f, "image_auroc", np.arange(30), np.ones((1, 30), int))[0] for f in found.values()]
+    assert row["difference"] == pytest.approx(values[0] - values[1])
+    assert row["low"] < row["difference"] < row["high"] < 0
+    assert np.isnan([row["p"], row["p_holm"]]).all()
+
+
+def test_the_best_stands_first_against_each_other():
+    table = paired.compare_pairs(methods(), 100, seed=0)
+    best = paired.best_against_others(table)
+    best = best[best["metric"] == "dice_average_otsu"]
+    assert best[["method", "other"]].to_numpy().tolist() == [["better", "worse"], ["better", "other"]]
+    turned = table.iloc[0]
+    assert best.iloc[0][["difference", "low", "high"]].tolist() == [
+        -turned["difference"],
+        -turned["high"],
+        -turned["low"],
+    ]
+    assert (best["low"] <= best["difference"]).all()
+    assert (best["difference"] > 0).all()
+
+
+def test_one_method_has_no_pair():
+    alone = paired.compare_pairs({"only": methods()["worse"]}, 10, seed=0)
+    assert list(alone.columns) == paired.COLUMNS
+    assert len(alone) == len(paired.best_against_others(alone)) == 0

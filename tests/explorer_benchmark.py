@@ -1,0 +1,117 @@
+"""A small benchmark for the explorer's tests: test split, maps, scores and tables as the rules before write them."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+
+from stages.data.store import StoreWriter
+from stages.evaluation import records, scores
+from stages.evaluation.summary import MEANS, values
+from stages.figures import explorer
+from stages.methods import setting_name, settings
+
+SIZE = 16
+HOSTILE = '<img src=x onerror="alert(1)">', "</script><script>alert(1)</script>"
+"""Names of slices that would run as code where they were taken for markup."""
+PARAMETERS = {
+    "seed": 0,
+    "data": {"size": SIZE, "channels": ["t1", "flair"]},
+    "evaluation": {"lesion_pixels_at_256": 20},
+    "methods": {
+        "diffusion": {"grid": [{"L": [250, 500], "s": [0, 20, 80]}, {"L": [125], "s": [20]}]},
+        "intensity": {"grid": [{"view": ["plain", "inverted"]}]},
+        "ready-made": {"grid": [{}]},
+    },
+    "figures": {"method": "diffusion", "explorer_slices": 6, "explorer_megabytes": 30},
+}
+REPORTED = {"diffusion": "L500_s20", "intensity": "view-plain", "ready-made": "default"}
+
+
+def write_store(folder, masks):
+    """Three subjects of six slices, the last three of each with a lesion; two slices have names of `HOSTILE`."""
+    rng = np.random.default_rng(0)
+    names = iter(HOSTILE)
+    with StoreWriter(folder, channels=2, size=SIZE, masks=masks) as writer:
+        for subject in ("A", "B", "C"):
+            for z in range(6):
+                image, mask = np.zeros((2, SIZE, SIZE)), np.zeros((SIZE, SIZE), np.uint8)
+                image[:, 2:14, 3:13] = rng.uniform(0.2, 1, (2, 12, 10))
+                mask[4 : 4 + max(0, z - 1), 5:9] = z > 2
+                row = {"slice_id": f"{subject}_z{z:03d}", "subject_id": subject, "position": z, "source": subject}
+                if subject == "A" and z in (0, 5):
+                    row["slice_id"] = next(names)
+                row |= {"label": int(mask.any()), "lesion_pixels": int(masks and mask.sum()), "affine": "[]"}
+                writer.append(image[None], mask[None] if masks else None, [row])
+
+
+def write_maps(folder, images, number):
+    """Maps of every setting, better or worse; of `diffusion` with reconstructions, of `ready-made` in float32."""
+    lesion = np.zeros((SIZE, SIZE))
+    lesion[4:8, 5:9] = 1
+    for method, values_of in PARAMETERS["methods"].items():
+        for setting in settings(values_of):
+            rng, number = np.random.default_rng(number), number + 1
+            maps = rng.uniform(0, 0.4, (len(images), SIZE, SIZE)) + 0.1 * number * lesion
+            target = folder / method / setting_name(setting) / "test"
+            target.mkdir(parents=True)
+            np.save(target / "maps.npy", maps.astype(np.float32 if method == "ready-made" else np.float16))
+            if method == "diffusion":
+                noise = rng.normal(0, 0.2, images.shape)
+                np.save(target / "images.npy", (images + noise).astype(np.float16))
+
+
+class ExplorerBenchmark:
+    """The folders of results/<benchmark>, and the stage run on them in this process."""
+
+    def __init__(self, root, masks=True):
+        self.root, self.output = root, root / "explorer.html"
+        self.parameters = PARAMETERS | {"figures": dict(PARAMETERS["figures"])}
+        write_store(root / "data/test", masks)
+        write_maps(root / "maps", np.load(root / "data/test/images.npy"), number=1)
+        self.score()
+
+    def score(self):
+        """Score all maps and write both tables."""
+        rows = []
+        for method, values_of in PARAMETERS["methods"].items():
+            for name in map(setting_name, settings(values_of)):
+                scores.main(
+                    argparse.Namespace(
+                        parameters=self.parameters,
+                        data=self.root / "data",
+                        maps=self.root / "maps" / method / name,
+                        splits=["test"],
+                        output=self.root / "scores" / method / name,
+                    )
+                )
+                slices = self.slices(method, name)
+                means = {metric: pd.Series(values(slices, metric)).mean() for metric in MEANS}
+                rows.append({"method": method, "setting": name, "split": "test", **means})
+        records.write_csv(self.root / "tables/scores.csv", pd.DataFrame(rows))
+        comparison = pd.DataFrame({"method": REPORTED.keys(), "setting": REPORTED.values()})
+        records.write_csv(self.root / "tables/comparison.csv", comparison)
+
+    def slices(self, method, setting):
+        """The slice scores of a setting."""
+        return records.read_slice_scores(self.root / "scores" / method / setting / "test.csv")
+
+    def maps(self, method, setting):
+        """(N, H, W) of a setting."""
+        return np.load(self.root / "maps" / method / setting / "test/maps.npy")
+
+    def build(self):
+        """Run the stage; the page's text."""
+        explorer.main(
+            argparse.Namespace(
+                parameters=self.parameters,
+                benchmark="tiny & <small>",
+                data=self.root / "data",
+                maps=self.root / "maps",
+                scores=self.root / "scores",
+                table=self.root / "tables/scores.csv",
+                comparison=self.root / "tables/comparison.csv",
+                output=self.output,
+            )
+        )
+        return self.output.read_text(encoding="utf-8")

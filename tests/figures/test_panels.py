@@ -1,0 +1,70 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from matplotlib.pyplot import close
+from synthetic_results import content
+
+from stages.figures import panels
+from stages.figures import results as reading
+
+
+def test_methods_of_one_unit_share_a_scale_that_no_single_one_decides(results):
+    shown = content(results, [7])
+    diffusion, ready_made = shown.methods
+    rows = [6, 7, 8]
+    end = np.percentile(np.asarray(diffusion.maps[rows], np.float64), 99.5)
+    inputs = np.asarray(shown.store.images, np.float64)
+    wrong = dataclasses.replace(
+        diffusion, name="wrong", images=np.full_like(inputs, 30), maps=np.abs(inputs - 30).sum(axis=1)
+    )
+    dark = dataclasses.replace(diffusion, name="dark", images=inputs * 0.99, maps=(inputs * 0.01).sum(axis=1))
+    scale = reading.colour_scale([diffusion, wrong, dark, ready_made], shown.store, rows)
+    assert scale.common == pytest.approx(end), "the median of the three"
+    own = np.percentile(np.asarray(ready_made.maps[rows], np.float64), 99.5)
+    assert scale.own == {"ready-made": pytest.approx(own)}
+    assert scale.end("wrong") == scale.end("dark") == scale.common
+    assert scale.end("ready-made") == scale.own["ready-made"]
+    black = dataclasses.replace(ready_made, maps=np.zeros_like(inputs[:, 0]))
+    assert reading.colour_scale([black], shown.store, rows) == reading.Scale(None, {"ready-made": 1.0})
+
+
+def test_a_map_that_is_no_difference_has_a_unit_of_its_own(results):
+    """As of a VAE whose options.score is `gradient`: there are reconstructions, but the map is something else."""
+    shown = content(results, [7])
+    diffusion, rows = shown.methods[0], [6, 7, 8]
+    assert reading.is_summed_difference(diffusion, shown.store, rows)
+    noisy = dataclasses.replace(diffusion, maps=diffusion.maps + np.float16(0.01))
+    assert reading.is_summed_difference(noisy, shown.store, rows), "the released code's noise is allowed for"
+    for maps in (diffusion.maps * 3, np.asarray(diffusion.maps) ** 2, np.zeros_like(diffusion.maps)):
+        other = dataclasses.replace(diffusion, maps=maps)
+        assert not reading.is_summed_difference(other, shown.store, rows)
+        assert reading.colour_scale([other], shown.store, rows).common is None
+    assert not reading.is_summed_difference(shown.methods[1], shown.store, rows)
+
+
+def test_the_window_holds_all_that_is_not_black_and_is_square():
+    images = np.zeros((2, 1, 32, 32))
+    images[0, 0, 10:14, 5:15] = images[1, 0, 12:20, 8:12] = 1
+    rows, columns = panels.crop(images)
+    assert rows.stop - rows.start == columns.stop - columns.start == 12
+    assert (rows.start, columns.start) == (9, 4)
+    assert panels.crop(np.ones((1, 1, 8, 8))) == (slice(0, 8), slice(0, 8))
+    assert panels.crop(np.zeros((1, 1, 8, 8))) == (slice(0, 8), slice(0, 8))
+    images[0, 0, 0, 0] = 1  # at the edge: the window stays inside
+    rows, columns = panels.crop(images)
+    assert (rows.start, columns.start) == (0, 0)
+
+
+def test_a_pixel_lies_where_its_outline_is():
+    sheet, mask = panels.Sheet(3, 2), np.zeros((10, 10))
+    mask[2:4, 6:9] = 1
+    sheet.grey(1, 0.5, 1 + panels.THIN, mask)
+    sheet.outline(1, 0.5, 1 + panels.THIN, mask)
+    assert sheet.axes.images[0].get_extent() == pytest.approx([1, 2, 1.5, 0.5])
+    (path,) = sheet.axes.collections[0].get_paths()
+    # Half way between the centres of the pixels in and outside the mask.
+    assert path.get_extents().extents == pytest.approx([1.6, 0.7, 1.9, 0.9])
+    low, high = sheet.axes.transData.transform([(0, 2), (3, 0)])
+    assert (low, high) == (pytest.approx([0, 0]), pytest.approx([300, 200])), "inches, y down"
+    close(sheet.figure)

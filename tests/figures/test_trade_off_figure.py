@@ -1,0 +1,103 @@
+"""The figure of the trade-off: the right rows on each panel, strides that can be read, the same bytes, refusals."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Annotation
+
+from stages.errors import InputError
+from stages.figures import trade_off
+
+SETTING = {"L": 500, "s": 20}
+STRIDES = {"ddim": [10, 25, 50, 100], "heun": [25, 50, 100], "adams-bashforth": [10, 25, 50, 100]}
+
+
+def table(masks: bool = True) -> pd.DataFrame:
+    rows = []
+    for solver, strides in STRIDES.items():
+        for stride in strides:
+            unet = (2 if solver == "heun" else 1) * 1000 // stride
+            quality = 0.9 - 0.4 * stride / 1000
+            for s in (20, 0):
+                row = {"solver": solver, "stride": stride, "s": s, "evaluations": unet * 1.5 if s else unet}
+                row |= {"dice_average_otsu": quality if masks else np.nan, "auroc": quality if masks else np.nan}
+                row |= {"image_auroc": quality, "reconstruction_error": np.nan if s else stride / 10_000}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """Runs the stage on a table and returns the bytes of its three files."""
+
+    def run(rows, setting=SETTING):
+        rows.to_csv(tmp_path / "trade_off.csv", index=False)
+        text = json.dumps({"data": {"channels": ["flair"]}, "trade_off": {"setting": setting, "solvers": STRIDES}})
+        line = ["--parameters", text, "--table", str(tmp_path / "trade_off.csv"), "--output", str(tmp_path / "out")]
+        trade_off.main(trade_off.arguments().parse_args(line))
+        return {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    return run
+
+
+def test_a_panel_shows_its_metric_over_the_evaluations_of_its_scale():
+    figure = trade_off.draw(table(), SETTING, list(STRIDES))
+    axes = figure.axes
+    assert [one.get_title(loc="left") for one in axes] == [
+        "Dice (average Otsu), s = 20",
+        "AUROC, s = 20",
+        "Reconstruction error, s = 0",
+    ]
+    assert axes[0].lines[0].get_xydata().tolist() == [[15, 0.86], [30, 0.88], [60, 0.89], [150, 0.896]]
+    np.testing.assert_allclose(axes[2].lines[1].get_xydata(), [[20, 0.01], [40, 0.005], [80, 0.0025]])
+    assert [line.get_label() for line in axes[1].lines] == ["DDIM", "Heun", "Adams-Bashforth"]
+    assert len({line.get_marker() for line in axes[0].lines}) == 3
+    assert axes[0].get_xscale() == axes[2].get_yscale() == "log"
+    assert [label.get_text() for label in axes[0].get_xticklabels()] == ["10", "20", "50", "100"]
+    few = trade_off.draw(table().query("solver == 'ddim' and stride < 50"), SETTING, ["ddim"])  # 40 to 150 evaluations
+    assert [label.get_text() for label in few.axes[0].get_xticklabels()] == ["50", "70", "100", "150"]
+    plt.close(few)
+    plt.close(figure)
+
+
+def test_strides_stand_at_their_points_and_nowhere_on_another():
+    figure = trade_off.draw(table(), SETTING, list(STRIDES))
+    for axes, rows in zip(figure.axes, [11, 11, 11], strict=True):
+        labels = [text for text in axes.texts if isinstance(text, Annotation)]
+        boxes = [label.get_window_extent() for label in labels]
+        assert rows / 2 < len(labels) <= rows
+        assert all(boxes[n].count_overlaps(boxes[:n]) == 0 for n in range(len(boxes)))
+    heun = trade_off.draw(table().query("solver == 'heun'"), SETTING, ["heun"])
+    assert [text.get_text() for text in heun.axes[0].texts] == ["100", "50", "25"]
+    plt.close(figure)
+    plt.close(heun)
+
+
+def test_without_masks_the_image_auroc_takes_the_place_of_both():
+    figure = trade_off.draw(table(masks=False), SETTING, list(STRIDES))
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["Image AUROC, s = 20", "Reconstruction error, s = 0"]
+    plt.close(figure)
+
+
+def test_at_scale_zero_scores_and_error_share_their_rows():
+    figure = trade_off.draw(table(), SETTING | {"s": 0}, list(STRIDES))
+    assert figure.axes[0].lines[0].get_xdata().tolist() == [10, 20, 40, 100]
+    plt.close(figure)
+
+
+def test_the_same_bytes_every_time(drawn):
+    first = drawn(table())
+    assert sorted(first) == ["trade-off.pdf", "trade-off.png", "trade-off.svg"]
+    assert drawn(table()) == first
+
+
+def test_a_table_of_another_setting_is_refused(tmp_path, drawn):
+    with pytest.raises(InputError, match=r"trade_off\.csv has no rows at s = 50 and 0"):
+        drawn(table(), SETTING | {"s": 50})
+    with pytest.raises(InputError, match=r"trade_off\.csv lacks the column 'evaluations'"):
+        drawn(table().drop(columns="evaluations"))
+    assert not (tmp_path / "out").exists()
