@@ -1,5 +1,6 @@
 # make         set up .venv and run the benchmarks that `run:` in params.yaml lists
 # make env     set up .venv; again only when pyproject.toml or constraints.txt changes
+# make figures draw every figure and page of these again, from the maps and tables that are there
 # make report  put figures, tables, run times and parameters into one page, report.html
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
 # make lint    ruff, snakefmt, import-linter, snakemake --lint
@@ -11,7 +12,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run report env test lint lock pull
+.PHONY: run figures report env test lint lock pull
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
@@ -21,6 +22,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 run: env
 	snakemake --cores all $(ARGS) --resources gpu=1
+
+# The rules of figures.smk; those that no benchmark in `run:` needs are not run.
+figures: env
+	snakemake --cores all $(ARGS) --forcerun $$(sed -n -E 's/^(rule|use rule .* as) (\w+).*/\2/p' workflow/rules/figures.smk) -- \
+	    figures
 
 report: env
 	snakemake --report report.html $(ARGS)

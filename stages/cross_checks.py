@@ -21,7 +21,7 @@ def cross_problems(parameters: dict, name: str) -> Iterator[Problem]:
         yield from _brats_problems(parameters)
     if "phantom" in parameters:
         yield from _phantom_problems(parameters, name)
-    used = methods.networks_in_use(parameters["methods"])
+    used = methods.networks_in_use(parameters)
     for network in used:
         yield from _own_network_problems(parameters, network)
         if network in ("ddpm", "classifier"):
@@ -254,6 +254,8 @@ def _trade_off_problems(parameters: dict) -> Iterator[Problem]:
         return
     if parameters["detection"]["convention"] == "released-code":
         yield path, "must be null under convention released-code, which knows no strides"
+    if methods.trade_off_split(parameters) is None:
+        yield path, "needs both classes in data.split.validation or in data.split.test; `trade_off: null` leaves it out"
     yield from _sampled_problems(parameters, (*path, "setting"), trade_off["setting"], stride=1)
     level = trade_off["setting"]["L"]
     for solver, strides in trade_off["solvers"].items():

@@ -61,10 +61,34 @@ def networks(method: dict, setting: dict) -> list[str]:
     return [name for name in needed if name != "classifier" or setting.get("s", 1) != 0]
 
 
-def networks_in_use(methods: dict) -> list[str]:
-    """The networks that any setting of any method needs, each once, in order."""
-    found = [name for method in methods.values() for setting in settings(method) for name in networks(method, setting)]
-    return list(dict.fromkeys(found))
+def sampled(parameters: dict) -> dict[str, tuple[str, dict]]:
+    """Rule -> method and setting, of the rules that sample outside of the grids, as far as a benchmark has them.
+
+    `trade_off` measures its solvers, `trajectory` keeps the images of Fig. 1. Both take methods of detector ddim.
+    """
+    figures, found = parameters["figures"], {}
+    if trade_off := parameters.get("trade_off"):
+        found["trade_off"] = trade_off["method"], trade_off["setting"]
+    found["trajectory"] = figures["method"], figures["scheme"]
+    known = {name for name, method in parameters["methods"].items() if method.get("detector") == "ddim"}
+    return {rule: (name, setting) for rule, (name, setting) in found.items() if name in known}
+
+
+def trade_off_split(parameters: dict) -> str | None:
+    """The split that the trade-off takes slices from: the first of validation and test with both classes, if any."""
+    for split in ("validation", "test"):
+        count = parameters["data"]["split"][split]
+        if all(count.values()) if isinstance(count, dict) else count:
+            return split
+    return None
+
+
+def networks_in_use(parameters: dict) -> list[str]:
+    """The networks that a benchmark needs, for any setting of any method or what is `sampled`, each once, in order."""
+    methods = parameters["methods"]
+    asked = [(method, setting) for method in methods.values() for setting in settings(method)]
+    asked += [(methods[name], setting) for name, setting in sampled(parameters).values()]
+    return list(dict.fromkeys(name for method, setting in asked for name in networks(method, setting)))
 
 
 def network_sections(names: list[str]) -> list[str]:

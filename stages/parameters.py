@@ -14,7 +14,7 @@ from stages import command
 from stages.checks import schema_problems
 from stages.cross_checks import cross_problems
 from stages.errors import InputError
-from stages.methods import encoding, network_sections, networks, setting_name, settings, total
+from stages.methods import encoding, network_sections, networks, sampled, setting_name, settings, total
 
 FILE = "params.yaml"
 
@@ -50,7 +50,7 @@ STAGE_KEYS = {
     "trajectory": ["seed", "data.size", "data.channels", "diffusion", "detection"],
     "score": ["data.size", "evaluation.lesion_pixels_at_256"],
     "tabulate": ["seed", "evaluation.bootstrap", "evaluation.size_groups", "methods"],
-    "score_trade_off": ["data.size", "evaluation.lesion_pixels_at_256"],
+    "score_trade_off": ["evaluation.lesion_pixels_at_256"],
     "figure_1": ["data.channels"],
     "figure_2": [*_SLICES, "figures.diseased_slices"],
     "figure_3": [*_SLICES, "figures.diseased_slices"],
@@ -64,7 +64,7 @@ STAGE_KEYS = {
     "plot_settings": ["methods"],
     "plot_comparison": ["methods"],
     "plot_lesion_size": ["methods"],
-    "plot_trade_off": ["data.channels", "trade_off"],
+    "plot_trade_off": ["trade_off.setting", "trade_off.solvers"],
     "show_tables": [],
     "build_explorer": [*_SLICES, "figures.explorer_slices", "figures.explorer_megabytes"],
     "export": ["data.reader", "data.channels", "data.size"],
@@ -147,13 +147,6 @@ def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
     )
 
 
-def sampled(parameters: dict, stage: str) -> tuple[str, dict]:
-    """The method and the setting whose sampling `trade_off` measures, or whose images `trajectory` keeps for Fig. 1."""
-    if stage == "trade_off":
-        return parameters["trade_off"]["method"], parameters["trade_off"]["setting"]
-    return parameters["figures"]["method"], parameters["figures"]["scheme"]
-
-
 def stage_section(parameters: dict, stage: str, item: str | None = None, setting: dict | None = None) -> dict:
     """The part of a benchmark's parameters that rule `stage` hands to its stage, nested as in params.yaml.
 
@@ -180,7 +173,7 @@ def stage_section(parameters: dict, stage: str, item: str | None = None, setting
             keys.append("detection")
         extra = {"options": method.get("options", {}), "setting": setting}
     elif stage in ("trade_off", "trajectory"):
-        method, setting = sampled(parameters, stage)
+        method, setting = sampled(parameters)[stage]
         keys += network_sections(networks(parameters["methods"][method], setting))
         extra = {"options": parameters["methods"][method]["options"], "setting": setting}
     elif stage == "show_tables":

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.data.store import StoreWriter
 from stages.evaluation import records, scores
-from stages.evaluation.summary import MEANS, values
+from stages.evaluation.summary import FIELD_MEANS, MEANS, values
 from stages.figures import explorer
 from stages.methods import setting_name, settings
 
@@ -86,7 +86,7 @@ class ExplorerBenchmark:
                     )
                 )
                 slices = self.slices(method, name)
-                means = {metric: pd.Series(values(slices, metric)).mean() for metric in MEANS}
+                means = {metric: pd.Series(values(slices, metric)).mean() for metric in MEANS | FIELD_MEANS}
                 rows.append({"method": method, "setting": name, "split": "test", **means})
         records.write_csv(self.root / "tables/scores.csv", pd.DataFrame(rows))
         comparison = pd.DataFrame({"method": REPORTED.keys(), "setting": REPORTED.values()})

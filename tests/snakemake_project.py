@@ -13,6 +13,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "params.yaml", "dvc.yaml", "environment.yml", "workflow", "profiles", "stages")
+# Of the smoke benchmark, which has several channels, and a method with L and s in its grid.
+FIGURES = (
+    "figure-1-scheme",
+    "figure-3-methods",
+    "figure-4-sensitivity",
+    "figure-5-scales",
+    "figure-6-levels",
+    "figure-7-healthy",
+    "supplement-1-diseased",
+    "supplement-2-healthy",
+    "settings",
+    "comparison",
+    "lesion-size",
+    "trade-off",
+)
 HIDDEN = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
 
 

@@ -11,8 +11,8 @@ _NOTES = {
     "exact for float16 maps.",
     "best_dice": "Best achievable Dice: over the same pixels, at the one threshold that suits the masks best; it sees "
     "them, so it is an upper bound, not a result.",
-    "dice_3d": "3-D Dice: of a subject's whole volume at the average Otsu threshold, healthy slices included; mean "
-    "over the subjects with a lesion.",
+    "dice_3d": "3-D Dice: over all extracted slices of a subject together, healthy ones included, at the average Otsu "
+    "threshold; mean over the subjects with a lesion. What lies outside the extracted slices does not count.",
     "image_auroc_max": "Image AUROC (maximum): diseased against healthy slices by the maximum of the map.",
 }
 
@@ -70,16 +70,24 @@ def pair_notes(pairs: pd.DataFrame) -> list[str]:
     """What the differences and p-values are, and what so few subjects can show at all."""
     sentences = ["Best minus other, on the same slices; 95 % interval of the difference, same subjects drawn for both."]
     if not pairs["p"].notna().any():
-        return [*sentences, "There is no p: an image AUROC is no mean over slices whose signs could be flipped."]
-    first = pairs.iloc[0]
-    count = int((pairs["metric"] == first["metric"]).sum())
-    smallest = first["smallest_p"]
-    sentences.append(
-        f"p: two-sided sign-flip permutation test over {first['subjects']} subjects, whose smallest possible p is "
-        f"{smallest:.3g}; p (Holm): adjusted over the {count} pairs of methods of a metric (paired.csv)."
+        return [*sentences, "There is no p: all slices are of one class."]
+    firsts, count = pairs.groupby("metric", sort=False).first(), pairs.groupby("metric").size().max()
+    possible = "; ".join(
+        f"{TITLES[metric]} {first['subjects']} subjects, at least {first['smallest_p']:.3g}"
+        for metric, first in firsts.iterrows()
+        if np.isfinite(first["smallest_p"])
     )
-    if count * smallest > 0.05:
-        sentences.append("With so few subjects no adjusted p can be below 0.05, however clear the difference.")
+    sentences.append(
+        "p: two-sided permutation test that exchanges the methods subject by subject; how many subjects, and the "
+        f"smallest p that they can give: {possible}. p (Holm): adjusted over the {count} pairs of methods of a metric "
+        "(paired.csv)."
+    )
+    hopeless = [TITLES[metric] for metric, first in firsts.iterrows() if count * first["smallest_p"] > 0.05]
+    if hopeless:
+        sentences.append(
+            f"With so few subjects no adjusted p of {' and '.join(hopeless)} can be below 0.05, however clear the "
+            "difference."
+        )
     return sentences
 
 

@@ -4,6 +4,9 @@ For every pair of methods: the difference of the metric as it is printed, a boot
 for both), and the two-sided p of a sign-flip permutation test: were the methods alike, either could have been called
 the first, subject by subject. A subject's slices are flipped together. All sign patterns are tried where there are at
 most `FLIPS` of them (up to 13 subjects), else so many at random. Holm's procedure (1979) adjusts p over the pairs.
+
+The image-level AUROC, no mean over slices, is tested by exchanging the methods' ranks of a slice (Bandos, Rockette and
+Gur, Statistics in Medicine 24, 2005); its difference turns out to be a sum over slices whose signs are flipped.
 """
 
 from itertools import combinations
@@ -11,12 +14,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import permutation_test
+from scipy.stats import permutation_test, rankdata
 
 from stages.evaluation import bootstrap, summary
 
 FLIPS = 9_999
-TESTED = ("dice_average_otsu", "auroc")
+TESTED = ("dice_average_otsu", "auroc", "image_auroc")
 WITHOUT_MASKS = ("image_auroc",)
 COLUMNS = [
     *("metric", "method", "other", "value", "other_value", "difference", "low", "high"),
@@ -44,6 +47,31 @@ def sign_flip(differences: ArrayLike, seed: int) -> tuple[float, float]:
     return float(found.pvalue), 2 / (2 ** len(differences) if exact else FLIPS + 1)
 
 
+def auroc_shares(one: ArrayLike, other: ArrayLike, diseased: ArrayLike) -> NDArray[np.float64]:
+    """What each slice (N,) adds to the difference of two image-level AUROCs; its sign flipped, of exchanged ranks.
+
+    Let K_ab be the share of pairs that are in the right order when the diseased slice has its rank by method a and the
+    healthy one by method b, and s = 1, or -1 where a slice's two ranks are exchanged. The difference of the AUROCs is
+    then the mean over pairs of s_diseased (K_11 - K_22 + K_12 - K_21) / 2 + s_healthy (K_11 - K_22 - K_12 + K_21) / 2,
+    which is linear in the signs.
+
+    Args:
+        one, other: (N,) the methods' scores; only their order counts.
+        diseased: (N,) booleans.
+    """
+    diseased = np.asarray(diseased, bool)
+    ranks = rankdata(one), rankdata(other)
+
+    def right(a: int, b: int) -> NDArray[np.float64]:
+        return (1 + np.sign(ranks[a][diseased][:, None] - ranks[b][~diseased])) / 2
+
+    same, crossed = right(0, 0) - right(1, 1), right(0, 1) - right(1, 0)
+    shares = np.empty(len(diseased))
+    shares[diseased] = (same + crossed).sum(axis=1) / (2 * same.size)
+    shares[~diseased] = (same - crossed).sum(axis=0) / (2 * same.size)
+    return shares
+
+
 def holm(p: ArrayLike) -> NDArray[np.float64]:
     """p-values (M,) adjusted for being M: the k-th smallest times M - k + 1, never below a smaller one, at most 1."""
     p = np.asarray(p, np.float64)
@@ -63,7 +91,7 @@ def compare_pairs(slices: dict[str, pd.DataFrame], resamples: int, seed: int) ->
 
     Returns:
         Columns `COLUMNS`: the difference is `method` minus `other`; `subjects` are those with a slice that counts.
-        Dice and AUROC; where no slice is scored, image_auroc, which is no mean over slices: there p is nan.
+        The metrics `TESTED`; where no slice is scored, image_auroc alone, p being nan if all slices are of one class.
     """
     first = next(iter(slices.values()))
     count, subjects = summary.numbered(first)
@@ -78,20 +106,29 @@ def compare_pairs(slices: dict[str, pd.DataFrame], resamples: int, seed: int) ->
             row |= {"value": found[one][0], "other_value": found[other][0], "difference": difference[0]}
             row["low"], row["high"] = bootstrap.ends(difference[1:])
             row |= {"subjects": count, "p": np.nan, "smallest_p": np.nan, "p_holm": np.nan}
-            if metric in TESTED:
-                by_slice = summary.values(slices[one], metric) - summary.values(slices[other], metric)
-                counts = np.isfinite(by_slice)
+            by_slice = _by_slice(slices[one], slices[other], metric)
+            counts = np.isfinite(by_slice)
+            if counts.any():
                 sums = np.bincount(subjects[counts], weights=by_slice[counts], minlength=count)
                 sums = sums[np.unique(subjects[counts])]
                 row["subjects"] = len(sums)
-                # Over the same slices whatever the signs, so the sum tests the difference of the two means.
+                # Over the same slices whatever the signs, so the sum tests the difference that is printed.
                 row["p"], row["smallest_p"] = sign_flip(sums, seed)
             block.append(row)
-        if metric in TESTED:
-            for row, adjusted in zip(block, holm([row["p"] for row in block]), strict=True):
-                row["p_holm"] = adjusted
+        for row, adjusted in zip(block, holm([row["p"] for row in block]), strict=True):
+            row["p_holm"] = adjusted
         rows += block
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _by_slice(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> NDArray[np.float64]:
+    """What each slice (N,) adds to the difference of two methods, up to a factor; nan where it does not count."""
+    if metric != "image_auroc":
+        return summary.values(one, metric) - summary.values(other, metric)
+    diseased = one["label"].to_numpy() == 1
+    if diseased.all() or not diseased.any():
+        return np.full(len(one), np.nan)
+    return auroc_shares(one["mean_map"], other["mean_map"], diseased)
 
 
 def best_against_others(pairs: pd.DataFrame) -> pd.DataFrame:

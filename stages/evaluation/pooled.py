@@ -62,7 +62,8 @@ def count_pixels(maps: np.ndarray, masks: np.ndarray, images: np.ndarray, subjec
 
     float16 maps are counted as they are. Values of other maps are rounded to the eleven binary digits of a float16,
     after a scaling by a power of two that keeps the largest in its range: scores depend on the order of values alone,
-    and only values that differ by less than one part in a thousand can become equal.
+    and only values that differ by less than one part in a thousand can become equal, or that lie more than eight
+    decades below the largest.
 
     Args:
         maps: (N, H, W) floating point, finite.

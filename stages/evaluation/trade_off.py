@@ -46,7 +46,13 @@ def score_runs(
     masks = None if store.masks is None else np.asarray(store.masks[rows])
     channels, found = store.images.shape[1], []
     for s, run_maps in zip(runs["s"], maps, strict=True):
-        metrics = summarise(score_slices(run_maps, masks, manifest, lesion_pixels_at_256, source))
+        scores = score_slices(run_maps, masks, manifest, lesion_pixels_at_256, source)
+        if masks is not None and not scores["scored"].any():
+            raise InputError(
+                "no slice of the trade-off is scored: none has a lesion above evaluation.lesion_pixels_at_256 (scaled "
+                "to data.size); raise trade_off.slices or lower that number"
+            )
+        metrics = summarise(scores)
         error = metrics["healthy_mean_map"] / channels if s == 0 else np.nan
         found.append({name: metrics[name] for name in SCORES} | {"reconstruction_error": error})
     evaluations = runs["unet_evaluations"] + runs["classifier_evaluations"]

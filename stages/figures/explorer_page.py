@@ -18,6 +18,7 @@ from stages.figures import style
 from stages.figures.explorer_runs import Run, unrounded
 
 ASSETS = Path(__file__).parent / "explorer_assets"
+STYLES = ("page.css", "pictures.css", "narrow.css")
 SCRIPTS = ("arrays.js", "settings.js", "drawing.js", "view.js", "controls.js", "page.js")
 # What the page's table calls a column of the slice scores; one that is not named here bears its own name.
 SCORES = {
@@ -45,8 +46,9 @@ def page(title: str, about: str, contents: dict, packed: dict[str, str]) -> str:
         contents: from `index`.
         packed: from `blocks`.
     """
-    style_sheet = (ASSETS / "page.css").read_text(encoding="utf-8")
-    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    style_sheet, script = (
+        "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names) for names in (STYLES, SCRIPTS)
+    )
     as_json = json.dumps(contents, allow_nan=False, separators=(",", ":"))
     parts = {
         "title": html.escape(title),
@@ -104,8 +106,8 @@ def describe(run: Run, rows: list[int], columns: list[str]) -> dict:
         "type": output.maps.dtype.name,
         "reconstructions": output.images is not None,
         "top": _top(output.maps, rows),
-        "average": _number(unrounded(chosen["average_otsu"].iloc[0])),
-        "own": [_number(unrounded(value)) for value in chosen["otsu"]],
+        "average": _number(unrounded(chosen["average_otsu"].iloc[0], output.maps.dtype)),
+        "own": [_number(unrounded(value, output.maps.dtype)) for value in chosen["otsu"]],
         "scores": {column: [_number(value) for value in chosen[column]] for column in columns},
         "means": run.means,
     }

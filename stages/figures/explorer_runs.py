@@ -10,9 +10,11 @@ import pandas as pd
 from stages.data.store import SliceStore
 from stages.errors import InputError
 from stages.evaluation import metrics, records
-from stages.evaluation.summary import MEANS
+from stages.evaluation.summary import FIELD_MEANS, MEANS
 from stages.figures import results
 from stages.methods import setting_name, settings
+
+_MEANS = MEANS | FIELD_MEANS
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def open_runs(methods: dict, store: SliceStore, maps: Path, scores: Path, table:
     Raises:
         InputError: a file is missing, damaged or of another shape, or scores other slices.
     """
-    rows = records.read_csv(table, ["method", "setting", "split"], list(MEANS))
+    rows = records.read_csv(table, ["method", "setting", "split"], list(_MEANS))
     rows = rows[rows["split"] == results.SPLIT].set_index(["method", "setting"])
     runs = []
     for method, values in methods.items():
@@ -59,20 +61,20 @@ def open_runs(methods: dict, store: SliceStore, maps: Path, scores: Path, table:
 def _means(row: pd.Series) -> dict[str, dict[str, float]]:
     """A row of scores.csv by slice score; of two means over diseased slices the first, which is the headline."""
     result = {}
-    for metric, (column, population) in MEANS.items():
+    for metric, (column, population) in _MEANS.items():
         if np.isfinite(row[metric]):
             kind = "healthy" if population == "healthy" else "diseased"
             result.setdefault(column, {}).setdefault(kind, float(row[metric]))
     return result
 
 
-def unrounded(threshold: float) -> float:
-    """A threshold as it was before the score file cut it to eight digits, if it was a value of a float16 map.
+def unrounded(threshold: float, dtype: np.dtype) -> float:
+    """A threshold as it was before the score file cut it to eight digits, if it was a value of a map of this type.
 
     A constant map's Otsu threshold is its value: rounded to less than that, it would make every pixel positive.
     """
     with np.errstate(over="ignore"):
-        near = float(np.float16(threshold))
+        near = float(np.dtype(dtype).type(threshold))
     return near if abs(near - threshold) <= 1e-7 * abs(threshold) else float(threshold)
 
 
@@ -93,7 +95,9 @@ def check(run: Run, rows: Sequence[int], store: SliceStore) -> None:
         if store.masks is None or scores["label"] == 0:
             continue
         for threshold, column in (("average_otsu", "dice_average_otsu"), ("otsu", "dice_own_otsu")):
-            dice = metrics.dice(anomaly_map > unrounded(scores[threshold]), np.asarray(store.masks[row]) != 0)
+            dice = metrics.dice(
+                anomaly_map > unrounded(scores[threshold], output.maps.dtype), np.asarray(store.masks[row]) != 0
+            )
             if not np.isclose(dice, scores[column], rtol=0, atol=1e-6, equal_nan=True):
                 raise InputError(
                     f"{where} are not those that were scored: the Dice of slice {scores['slice_id']!r} is {dice:.6f} "

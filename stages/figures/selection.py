@@ -63,8 +63,13 @@ def diseased_slices(slices: pd.DataFrame, count: int, seed: int, shown: Sequence
 
 
 def healthy_slices(manifest: pd.DataFrame, count: int, seed: int, shown: Sequence[int] = ()) -> list[int]:
-    """Rows of healthy slices, by ascending position in the volume; drawn where all have the same, as radiographs do."""
-    return _rows(manifest, manifest["label"].to_numpy() == 0, manifest["position"], count, seed, shown)
+    """Rows of healthy slices, by ascending position in the volume; drawn where no source holds several, as radiographs.
+
+    There the position is the number of a view.
+    """
+    volumes = manifest.groupby("source")["position"].nunique().max() > 1
+    positions = manifest["position"] if volumes else manifest["position"] * 0
+    return _rows(manifest, manifest["label"].to_numpy() == 0, positions, count, seed, shown)
 
 
 def _rows(

@@ -21,7 +21,7 @@ from stages.evaluation import records
 from stages.evaluation.summary import OWN_UNIT
 from stages.figures.sortable_texts import COLUMN_TEXTS, COLUMN_TITLES, TABLE_TEXTS
 
-SOURCES = Path(__file__).parent
+SOURCES = Path(__file__).parent / "sortable_assets"
 THREE_DIGITS = (*OWN_UNIT, "average_otsu", "p", "p_holm", "smallest_p")
 FILTERED_FROM = 13
 """Tables of so many rows have a box that filters them."""
@@ -200,7 +200,7 @@ def page(benchmark: str, tables: dict[str, pd.DataFrame], parameters: dict) -> s
         tables: name of the CSV -> its texts, in the order of the page.
         parameters: of the benchmark, merged.
     """
-    style, script = ((SOURCES / f"sortable.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    style, script = ((SOURCES / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     name = html.escape(benchmark)
     links = [
         f'<a href="#table-{html.escape(table)}-head">{html.escape(TABLE_TEXTS.get(table, (table, ""))[0])}</a>'

@@ -68,7 +68,8 @@ COLUMN_TEXTS = {
     "ap": "Average precision over all pixels of all slices, healthy ones included, in one ranking.",
     "ap_body": "Average precision over the pixels of the body of all slices, in one ranking.",
     "best_dice": "Dice over all pixels of all slices at the threshold that suits the masks best: an upper bound.",
-    "dice_3d": "Dice of a subject's whole volume at the average Otsu threshold, mean over subjects with a lesion.",
+    "dice_3d": "Dice over all extracted slices of a subject together, at the average Otsu threshold; mean over "
+    "subjects with a lesion.",
     "image_auroc": "Diseased against healthy slices by the mean of the map; it needs no mask.",
     "image_auroc_max": "Diseased against healthy slices by the maximum of the map.",
     "healthy_mean_map": "Mean of the map over healthy slices, in the unit of the method's own map.",

@@ -4,7 +4,7 @@ Writes figure-5-scales or figure-6-levels, named by --figure, as PNG, SVG and PD
 each other the reconstruction of every channel and the anomaly map, with the Dice of the slice. All else stays as in the
 setting that comparison.csv reports; where a grid has only one noise level there, Fig. 6 takes the s of which it has the
 most levels. The slice is the one of median Dice. Maps share one colour scale, whose end is the 99.5th percentile of the
-reported setting's maps over diseased slices at 16 even quantiles, as in the figures of the methods.
+reported setting's maps over diseased slices at 16 even quantiles: of this method alone, so not that of Fig. 2, 3 and 7.
 """
 
 import argparse

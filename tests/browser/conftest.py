@@ -1,10 +1,14 @@
 """Pages in headless Chromium: opened from disk, without a network, and watched."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from explorer_benchmark import ExplorerBenchmark
+from explorer_view import ready
+
+from stages.data.store import SliceStore, open_store
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # No sandbox: it needs rights that containers do not give. The others keep the browser itself from calling home.
@@ -39,11 +43,13 @@ def browser() -> Iterator:
 def visit(browser) -> Iterator[Callable]:
     """A function that opens a file in a page of its own, offline.
 
+    Its arguments: the file; `fragment`, with its #; `script`, run before the page's own; `expected`, what
+    warnings hold that do not count; options of the browser's context.
     After the test no page may have asked for anything but its own file, shown a dialog, or had an error or a warning.
     """
     contexts, problems = [], []
 
-    def open_page(path: Path, fragment: str = "", script: str | None = None, **options):
+    def open_page(path: Path, fragment: str = "", script: str | None = None, expected: Sequence[str] = (), **options):
         context = browser.new_context(offline=True, **options)
         contexts.append(context)
         page = context.new_page()
@@ -54,7 +60,7 @@ def visit(browser) -> Iterator[Callable]:
                 problems.append(f"asked for {request.url}")
 
         def said(message) -> None:
-            if message.type in ("error", "warning"):
+            if message.type in ("error", "warning") and not any(text in message.text for text in expected):
                 problems.append(f"console {message.type}: {message.text}")
 
         def asked(dialog) -> None:
@@ -74,3 +80,23 @@ def visit(browser) -> Iterator[Callable]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory) -> ExplorerBenchmark:
+    """A small benchmark with its explorer."""
+    result = ExplorerBenchmark(tmp_path_factory.mktemp("explorer"))
+    result.build()
+    return result
+
+
+@pytest.fixture(scope="module")
+def store(benchmark) -> SliceStore:
+    """Its test split."""
+    return open_store(benchmark.root / "data/test")
+
+
+@pytest.fixture
+def page(visit, benchmark):
+    """Its explorer, drawn."""
+    return ready(visit(benchmark.output))

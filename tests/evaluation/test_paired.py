@@ -3,7 +3,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_rel, wilcoxon
+from scipy.stats import rankdata, ttest_rel, wilcoxon
+from sklearn.metrics import roc_auc_score
 
 from stages.evaluation import bootstrap, paired, summary
 
@@ -85,11 +86,35 @@ def test_subjects_without_a_scored_slice_are_no_subjects_of_the_test():
         frame.loc[:3, ["dice_average_otsu", "auroc"]] = np.nan
         frame.loc[:3, "scored"] = 0
     table = paired.compare_pairs(found, 50, seed=0)
+    table = table[table["metric"] != "image_auroc"]
     assert (table["subjects"] == 5).all()
     assert (table["smallest_p"] == 2 / 2**5).all()
 
 
-def test_without_scored_slices_the_image_auroc_is_compared_without_p():
+def test_flipping_a_share_is_exchanging_the_ranks_of_a_slice():
+    rng = np.random.default_rng(4)
+    diseased = rng.random(12) < 0.4
+    one, other = rng.integers(0, 9, (2, 12)) + np.stack([diseased, 2 * diseased])  # with ties
+    shares = paired.auroc_shares(one, other * 100.0, diseased)  # units do not matter
+    ranks = np.array([rankdata(one), rankdata(other)])
+    for _ in range(20):
+        signs = rng.choice([1, -1], 12)
+        first, second = np.where(signs == 1, ranks, ranks[::-1])
+        difference = roc_auc_score(diseased, first) - roc_auc_score(diseased, second)
+        assert signs @ shares == pytest.approx(difference, abs=1e-12)
+
+
+def test_alike_methods_get_every_p_of_the_image_auroc_about_as_often():
+    rng = np.random.default_rng(5)
+    diseased, p = np.arange(10) < 5, []
+    for _ in range(200):
+        base = rng.normal(size=10) + diseased
+        shares = paired.auroc_shares(base + rng.normal(size=10), base + rng.normal(size=10), diseased)
+        p.append(paired.sign_flip(shares, seed=0)[0])
+    assert 0.01 < np.mean(np.array(p) <= 0.1) < 0.19  # three standard errors around .1, and it may be conservative
+
+
+def test_without_scored_slices_the_image_auroc_is_compared():
     rng = np.random.default_rng(2)
     names, label = [f"s{n}" for n in range(30)], rng.random(30) < 0.5
     found = {
@@ -101,7 +126,10 @@ def test_without_scored_slices_the_image_auroc_is_compared_without_p():
     values = [summary.estimates(f, "image_auroc", np.arange(30), np.ones((1, 30), int))[0] for f in found.values()]
     assert row["difference"] == pytest.approx(values[0] - values[1])
     assert row["low"] < row["difference"] < row["high"] < 0
-    assert np.isnan([row["p"], row["p_holm"]]).all()
+    assert row["subjects"] == 30
+    assert 0 < row["p"] < 0.05
+    healthy = {name: frame.assign(label=0) for name, frame in found.items()}
+    assert np.isnan(paired.compare_pairs(healthy, 10, seed=0)["p"]).all(), "one class"
 
 
 def test_the_best_stands_first_against_each_other():

@@ -88,6 +88,7 @@ def test_scores_and_means_are_those_of_the_files(benchmark):
                 np.testing.assert_array_equal(np.array(found, float), slices[name].to_numpy(float))
             means, row = setting["means"], table.loc[(method["name"], setting["name"])]
             assert means["dice_average_otsu"] == {"diseased": row["dice_average_otsu"]}
+            assert means["auroc_body"] == {"diseased": row["auroc_body"]}
             assert means["mean_map"] == {"healthy": row["healthy_mean_map"], "diseased": row["diseased_mean_map"]}
 
 
@@ -151,15 +152,19 @@ def test_without_masks_there_is_no_dice(unmasked):
         assert all(np.isfinite(setting["own"]))
 
 
-def test_a_constant_map_keeps_its_threshold():
-    value = float(np.float16(0.7))
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_constant_map_keeps_its_threshold(dtype):
+    value = float(dtype(0.7))
     rounded = float(f"{value:.8g}")
     assert rounded != value
-    assert explorer_runs.unrounded(rounded) == value
-    assert explorer_runs.unrounded(0.0) == 0
-    assert explorer_runs.unrounded(0.123456) == 0.123456
-    assert explorer_runs.unrounded(1e9) == 1e9
-    assert np.isnan(explorer_runs.unrounded(float("nan")))
+    assert explorer_runs.unrounded(rounded, dtype) == value
+    assert explorer_runs.unrounded(0.0, dtype) == 0
+    assert np.isnan(explorer_runs.unrounded(float("nan"), dtype))
+
+
+def test_other_thresholds_stay():
+    assert explorer_runs.unrounded(0.123456, np.float16) == 0.123456
+    assert explorer_runs.unrounded(1e9, np.float16) == 1e9
 
 
 def test_shades_end_at_0_and_1():

@@ -78,4 +78,8 @@ def test_add_your_data_set(project, root):
     assert table.index.tolist() == ["vae", "intensity"]
     assert table.loc["intensity", "setting"] == "view-plain"
     assert table.loc["intensity", "auroc"] == 1
-    assert (project.folder / "results/my-data/figures/comparison.png").stat().st_size > 1000
+    results = project.folder / "results/my-data"
+    assert (results / "figures/figure-2-methods.png").stat().st_size > 1000
+    assert not (results / "figures/figure-4-sensitivity.png").exists(), "no method with L and s"
+    assert (results / "explorer.html").stat().st_size > 1000
+    assert list((results / "export/vae").glob("*_map.png")), "no NIfTI to go back to"

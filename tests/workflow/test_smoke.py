@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+from snakemake_project import FIGURES
 
 pytestmark = pytest.mark.slow
 
@@ -23,20 +24,6 @@ CHARTS = ("figure_4", "plot_settings", "plot_comparison", "plot_lesion_size")
 TABLES = dict.fromkeys(("tabulate", *SLICES, *CHARTS, "show_tables", "build_explorer", "export"), 1)
 TRADE_OFF = {"trade_off": 1, "score_trade_off": 1, "plot_trade_off": 1}
 SCHEME = {"trajectory": 1, "figure_1": 1}
-FIGURES = (
-    "figure-1-scheme",
-    "figure-3-methods",
-    "figure-4-sensitivity",
-    "figure-5-scales",
-    "figure-6-levels",
-    "figure-7-healthy",
-    "supplement-1-diseased",
-    "supplement-2-healthy",
-    "settings",
-    "comparison",
-    "lesion-size",
-    "trade-off",
-)
 
 
 def test_everything_is_there(smoked):
@@ -79,9 +66,9 @@ def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
     ("old", "new", "jobs"),
     [
         (
-            "diseased_slices: 2",
-            "diseased_slices: 1",
-            dict.fromkeys(("figure_3", "figure_7", "supplement_1", "show_tables"), 1),
+            "diseased_slices: 2, supplement",
+            "diseased_slices: 1, supplement",
+            dict.fromkeys(("figure_3", "supplement_1", "show_tables"), 1),
         ),
         ("adams-bashforth: [5, 10]}", "adams-bashforth: [5]}", TRADE_OFF | {"show_tables": 1}),
         ("bootstrap: 20", "bootstrap: 21", TABLES),
@@ -111,8 +98,22 @@ def test_one_number_reruns_what_depends_on_it_and_nothing_else(finished, old, ne
 def test_an_edited_module_reruns_what_imports_it(finished):
     module = finished.folder / "stages" / "figures" / "style.py"
     module.write_text(module.read_text() + "# edited\n")
-    rules = {*SLICES, *CHARTS, "figure_1", "plot_trade_off", "export"}
+    rules = {*SLICES, *CHARTS, "figure_1", "plot_trade_off", "build_explorer", "export"}
     assert finished.jobs(*SMOKE) == dict.fromkeys([*rules, "all"], 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "rule"),
+    [
+        ("explorer_assets/page.css", "build_explorer"),
+        ("sortable_assets/page.js", "show_tables"),
+        ("fig4_published.csv", "figure_4"),
+    ],
+)
+def test_an_edited_part_of_a_page_reruns_it(finished, file, rule):
+    path = finished.folder / "stages/figures" / file
+    path.write_text(path.read_text() + "\n")
+    assert finished.jobs(*SMOKE) == {rule: 1, "all": 1}
 
 
 def test_a_removed_grid_value_leaves_the_tables(finished):

@@ -65,6 +65,14 @@ def code(module):
     return imports.files(module, Path(workflow.basedir))
 
 
+def assets(folder):
+    """What a page is made from beside Python, so that an edit reruns the rule."""
+    return sorted(
+        str(path.relative_to(workflow.basedir))
+        for path in Path(workflow.basedir, folder).iterdir()
+    )
+
+
 # Raw data
 
 
@@ -185,7 +193,7 @@ def sampled(stage):
 
     def needed(wildcards):
         values = benchmark_parameters(wildcards.benchmark)
-        method, setting = parameters.sampled(values, stage)
+        method, setting = methods.sampled(values)[stage]
         names = methods.networks(values["methods"][method], setting)
         return {name: checkpoint_file(wildcards.benchmark, name) for name in names}
 
@@ -199,8 +207,7 @@ def sampled(stage):
 
 
 def trade_off_split(wildcards):
-    """Where there are validation subjects, solvers and strides are compared on them."""
-    return splits(wildcards)[0]
+    return methods.trade_off_split(benchmark_parameters(wildcards.benchmark))
 
 
 def latents(wildcards):
@@ -246,7 +253,7 @@ def checkpoint_file(benchmark, network):
 
 def networks(benchmark):
     """The checkpoints that any setting of any method needs."""
-    needed = methods.networks_in_use(benchmark_parameters(benchmark)["methods"])
+    needed = methods.networks_in_use(benchmark_parameters(benchmark))
     return [checkpoint_file(benchmark, name) for name in needed]
 
 
@@ -261,10 +268,9 @@ def anomaly_maps(benchmark):
 
 def detections(benchmark):
     """All that the detection chapter makes."""
-    extra = ["_trade_off"] * has_trade_off(benchmark)
-    extra += ["_trajectory"] * ("figure-1-scheme" in figure_names(benchmark))
+    extra = methods.sampled(benchmark_parameters(benchmark))
     return anomaly_maps(benchmark) + [
-        f"results/{benchmark}/maps/{name}" for name in extra
+        f"results/{benchmark}/maps/_{stage}" for stage in extra
     ]
 
 
@@ -294,7 +300,7 @@ def table_names(benchmark):
         "comparison.tex",
         "sensitivity.md",
     ]
-    return names + ["trade_off.csv"] * has_trade_off(benchmark)
+    return names + ["trade_off.csv"] * ("trade_off" in benchmark_parameters(benchmark))
 
 
 def csv_tables(benchmark):
@@ -318,24 +324,20 @@ def captioned(name, chapter, title, extension="png"):
     )
 
 
-def has_trade_off(benchmark):
-    return "trade_off" in benchmark_parameters(benchmark)
-
-
 def figure_names(benchmark):
-    """The figures of a benchmark: some need several channels, or a method with L and s in its grid."""
+    """The figures of a benchmark: some need several channels, or a grid with L and s or w."""
     values = benchmark_parameters(benchmark)
-    shown = values["methods"][values["figures"]["method"]]
+    shown = methods.settings(values["methods"][values["figures"]["method"]])
     names = ["figure-7-healthy", "settings", "comparison", "lesion-size"]
     if len(values["data"]["channels"]) > 1:
         names += ["figure-3-methods", "supplement-1-diseased", "supplement-2-healthy"]
     else:
         names += ["figure-2-methods", "supplement-3-diseased"]
-    if all({"L", "s"} <= set(setting) for setting in methods.settings(shown)):
+    if all("L" in setting and {"s", "w"} & set(setting) for setting in shown):
         names += ["figure-4-sensitivity", "figure-5-scales", "figure-6-levels"]
-    if shown.get("detector") == "ddim":
+    if "trajectory" in methods.sampled(values):
         names.append("figure-1-scheme")
-    if has_trade_off(benchmark):
+    if "trade_off" in values:
         names.append("trade-off")
     return names
 

@@ -295,7 +295,7 @@ rule show_tables:
     input:
         tables=lambda wildcards: csv_tables(wildcards.benchmark),
         code=code("stages.figures.sortable"),
-        page=multiext("stages/figures/sortable", ".css", ".js"),
+        page=assets("stages/figures/sortable_assets"),
     output:
         captioned("tables", TABLE_PAGE, "tables and parameters", "html"),
     log:
@@ -320,6 +320,7 @@ rule build_explorer:
         table="results/{benchmark}/tables/scores.csv",
         comparison="results/{benchmark}/tables/comparison.csv",
         code=code("stages.figures.explorer"),
+        page=assets("stages/figures/explorer_assets"),
     output:
         "results/{benchmark}/explorer.html",
     log:

@@ -90,6 +90,7 @@ function syncControls() {
     control.setAttribute("aria-valuetext", said(name, value));
     control.labels[0].querySelector("b").textContent = value ?? "none";
   }
+  page("reported").hidden = method().settings.length === 1;
   page("reported").disabled = setting().name === method().reported;
 }
 

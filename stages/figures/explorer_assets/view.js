@@ -148,7 +148,7 @@ function drawNumbers(map, mask, limit) {
   else counts.push(index.masks ? "no lesion in this slice, so no Dice" : "no mask, so no Dice");
   page("counts").textContent = `${counts.join("; ")}.`;
 
-  page("plot-title").textContent = `${byDice ? "Dice" : "Share of pixels above"} over the threshold`;
+  page("plot-title").textContent = byDice ? "Dice over the threshold" : "Share of pixels above each threshold";
   const marks = [
     { name: "average", title: "average Otsu", threshold: setting().average },
     { name: "own", title: "own Otsu", threshold: setting().own[state.slice] },
