@@ -189,7 +189,7 @@ def network_arguments(wildcards):
 
 
 def sampled(stage):
-    """Of rule trade_off or trajectory: the checkpoints that its method and setting need, as files or as arguments."""
+    """The checkpoints that trade_off's or trajectory's method and setting need, as files and as arguments."""
 
     def needed(wildcards):
         values = benchmark_parameters(wildcards.benchmark)
