@@ -267,7 +267,7 @@ def _trade_off_problems(parameters: dict) -> Iterator[Problem]:
 def _figure_problems(parameters: dict) -> Iterator[Problem]:
     name, known = parameters["figures"]["method"], parameters["methods"]
     if name not in known:
-        yield ("figures", "method"), f"must be one of methods, {', '.join(known)}, not {name}"
+        yield ("figures", "method"), f"must be one of the methods {', '.join(known)}, not {name}"
     elif known[name].get("detector") == "ddim":
         stride = parameters["detection"]["stride"]
         yield from _sampled_problems(parameters, ("figures", "scheme"), parameters["figures"]["scheme"], stride)

@@ -144,7 +144,7 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/trade_off/method", "vae", "trade_off.method must be one of the methods of detector ddim, diffusion, not vae"),
         ("benchmarks/smoke/trade_off/setting/L", 40, "trade_off.setting.L must stay within ddpm.training.max_level = 20, not 40"),
         ("benchmarks/smoke/trade_off/slices", 1, "trade_off.slices must be at least 2"),
-        ("benchmarks/smoke/figures/method", "difusion", "figures.method must be one of methods, diffusion, ddpm"),
+        ("benchmarks/smoke/figures/method", "difusion", "figures.method must be one of the methods diffusion, ddpm"),
         ("benchmarks/smoke/figures/scheme/L", 18, "figures.scheme.L must hold multiples of detection.stride = 5, not 18"),
         ("benchmarks/smoke/figures/published", "brats2018", "figures.published must be brats2020, not the text 'brats2018'"),
         ("benchmarks/smoke/data/split/validation", 0, "setting cannot be chosen on validation: data.split"),

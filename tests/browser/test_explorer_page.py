@@ -120,7 +120,7 @@ def test_each_panel_shows_its_own_pixels(page, benchmark, store):
         (lambda page: page.locator("#key-s").fill("2"), {"reconstruction", "map", "overlay"}),
         (lambda page: page.locator("#key-L").fill("1"), {"reconstruction", "map", "overlay"}),
         (lambda page: page.select_option("#slice", "2"), {*PANELS}),
-        (lambda page: page.select_option("#channel", "1"), {"input", "reconstruction", "overlay"}),
+        (lambda page: page.select_option("#channel", "0"), {"input", "reconstruction", "overlay"}),
         (lambda page: page.locator("#threshold").fill("700"), {"overlay"}),
         (lambda page: page.locator("#opacity").fill("10"), {"overlay"}),
         (lambda page: page.check("#above"), {"overlay"}),

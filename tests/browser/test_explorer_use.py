@@ -25,7 +25,7 @@ def test_the_keyboard_alone_reaches_and_changes_everything(page):
     for control, key, state in (
         ("next", "Enter", "slice"),
         ("slice", "ArrowDown", "slice"),
-        ("channel", "ArrowDown", "sequence"),
+        ("channel", "ArrowUp", "sequence"),
         ("key-s", "ArrowRight", "setting"),
         ("key-L", "ArrowLeft", "setting"),
         ("reported", "Space", "setting"),
@@ -50,6 +50,18 @@ def test_the_keyboard_alone_reaches_and_changes_everything(page):
     reach("summary")
     page.keyboard.press("Enter")
     assert page.locator("details li").first.is_visible()
+
+
+def test_it_starts_with_the_last_sequence(page):
+    assert page.locator("#channel option:checked").inner_text() == "FLAIR"
+
+
+def test_a_button_that_is_disabled_hands_its_focus_on(page):
+    page.focus("#next")
+    for _ in range(page.locator("#slice option").count() - 1):
+        page.keyboard.press("Enter")
+    assert page.locator("#next").is_disabled()
+    assert page.evaluate("document.activeElement.id") == "previous"
 
 
 def test_arrow_keys_go_through_the_slices(page):
@@ -80,7 +92,7 @@ def test_names_that_look_like_markup_are_only_names(page, benchmark):
 
 def test_the_address_leads_back_to_the_view(page, visit, benchmark):
     page.select_option("#slice", "3")
-    page.select_option("#channel", "1")
+    page.select_option("#channel", "0")
     page.locator("#key-s").fill("0")
     page.locator("#threshold").fill("444")
     page.locator("#opacity").fill("35")

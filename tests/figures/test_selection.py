@@ -76,9 +76,10 @@ def test_without_masks_the_mean_of_the_map_takes_the_place_of_dice():
 
 
 def test_healthy_slices_are_spread_by_position_and_drawn_where_there_is_none():
-    manifest = pd.DataFrame({"subject_id": [f"s{n}" for n in range(9)], "label": [0, 1] * 4 + [0]})
+    manifest = pd.DataFrame({"subject_id": [f"s{n}" for n in range(9)], "label": [0, 1] * 4 + [0], "source": "volume"})
     chosen = selection.healthy_slices(manifest.assign(position=np.arange(9) * 10), 9, 0)
     assert chosen == [0, 2, 4, 6, 8]
     assert selection.healthy_slices(manifest.assign(position=np.arange(9)), 1, 0) == [4]
-    single = {selection.healthy_slices(manifest.assign(position=1), 1, seed)[0] for seed in range(40)}
-    assert single == {0, 2, 4, 6, 8}
+    for position in (1, [1, 2] * 4 + [1]):  # radiographs: a file each, the number of the view
+        views = manifest.assign(position=position, source=[f"view{n}.jpg" for n in range(9)])
+        assert {selection.healthy_slices(views, 1, seed)[0] for seed in range(40)} == {0, 2, 4, 6, 8}

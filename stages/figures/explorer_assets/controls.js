@@ -74,13 +74,20 @@ function title(values) {
     .join(", ");
 }
 
+/** Disable a button, or enable it; the focus that it would lose goes to its neighbour. */
+function disable(name, off, neighbour) {
+  if (off && document.activeElement === page(name)) page(neighbour).focus();
+  page(name).disabled = off;
+}
+
 /** Set every control to what the state says. */
 function syncControls() {
   for (const name of ["slice", "channel", "method", "opacity"]) page(name).value = String(state[name]);
   for (const name of ["above", "outline", "mask", "common"]) page(name).checked = state[name];
   page("opacity").setAttribute("aria-valuetext", `${state.opacity} %`);
-  page("previous").disabled = state.slice === 0;
-  page("next").disabled = state.slice === index.slices.length - 1;
+  page("previous").disabled = page("next").disabled = false;
+  disable("previous", state.slice === 0, "next");
+  disable("next", state.slice === index.slices.length - 1, "previous");
   for (const { name, values } of gridKeys(method())) {
     const control = page(`key-${name}`);
     if (!control) continue;
@@ -91,7 +98,7 @@ function syncControls() {
     control.labels[0].querySelector("b").textContent = value ?? "none";
   }
   page("reported").hidden = method().settings.length === 1;
-  page("reported").disabled = setting().name === method().reported;
+  disable("reported", setting().name === method().reported, "method");
 }
 
 function chooseMethod(number) {

@@ -16,7 +16,7 @@ const KEPT = 12; // settings that stay unpacked
 
 const state = {
   slice: 0,
-  channel: 0,
+  channel: index.channels.length - 1, // of a brain FLAIR, which shows lesions best
   method: 0,
   setting: 0,
   threshold: "average", // or "own", or a number
@@ -172,7 +172,7 @@ function drawNumbers(map, mask, limit) {
 
 function fillScores() {
   const kind = slice().diseased ? "diseased" : "healthy";
-  page("split-mean").textContent = `mean, ${kind} test slices`;
+  page("split-mean").textContent = `mean, ${kind} test slices${slice().diseased ? " (Dice, AUROC: scored ones)" : ""}`;
   const rows = index.scores.map(({ name, title }) => {
     const row = document.createElement("tr");
     const head = document.createElement("th");
