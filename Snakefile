@@ -13,6 +13,7 @@ min_version("9.27")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/milestones.smk"
 
 
 read_params("params.yaml")

@@ -8,6 +8,7 @@ Where the data set has no masks, the image-level AUROC takes the place of both.
 """
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def draw(methods: dict, scores: pd.DataFrame) -> Figure:
     metrics, colours = WITH_MASKS if masked else WITHOUT_MASKS, style.method_colours(methods)
     varied = [name for name, method in methods.items() if axis_key(method)]
     constant = [name for name in methods if name not in varied]
-    labels = list(dict.fromkeys(label for name in varied for label in lines(methods[name], name, scores, "test")))
+    labels = sorted({label for name in varied for label in lines(methods[name], name, scores, "test")}, key=_by_number)
     widths = _widths([_places(methods[name]) for name in varied])
     figure, grid = plt.subplots(
         len(metrics),
@@ -110,6 +111,12 @@ def draw(methods: dict, scores: pd.DataFrame) -> Figure:
     if not masked:
         figure.supxlabel("no masks in this data set: neither Dice nor AUROC over pixels", fontsize=6)
     return figure
+
+
+def _by_number(label: str) -> list[str | float]:
+    """A key to sort labels by: "L = 125" before "L = 1000"."""
+    parts = re.split(r"(-?\d+(?:\.\d+)?)", label)
+    return [float(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _places(method: dict) -> list[float]:

@@ -77,6 +77,15 @@ def test_a_method_without_s_is_a_dashed_line_in_every_column():
     close(drawn)
 
 
+def test_the_legend_counts_upwards_whatever_the_order_of_the_grid():
+    grid = [{"L": [250, 1000], "s": [1, 5]}, {"L": [125], "s": [1]}]
+    methods = {"diffusion": {"grid": grid, "setting": {"L": 250, "s": 5}}}
+    drawn = figure.draw(methods, table(methods))
+    labels = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert labels[:3] == ["L = 125", "L = 250", "L = 1000"]
+    close(drawn)
+
+
 @pytest.mark.parametrize("methods", [{"ready-made": METHODS["ready-made"]}, {"diffusion": METHODS["diffusion"]}])
 def test_files_are_written_the_same_twice(tmp_path, methods):
     scores = table(methods, splits=("test",))

@@ -18,10 +18,9 @@ rule figure_1:
         runtime=30,
     params:
         parameters=section("figure_1"),
-        figures="results/{benchmark}/figures",
     shell:
         "python -m stages.figures.scheme --parameters {params.parameters:q} --data {input.data} "
-        "--trajectory {input.trajectory} --output {params.figures} 3>&2 2>&1 | tee -i {log}"
+        "--trajectory {input.trajectory} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
 # The figures of single slices share their inputs: which setting is shown is known when the tables are there.
@@ -45,13 +44,10 @@ rule figure_2:
     params:
         figure="figure-2-methods",
         parameters=section("figure_2"),
-        maps="results/{benchmark}/maps",
-        scores="results/{benchmark}/scores",
-        figures="results/{benchmark}/figures",
     shell:
-        "python -m stages.figures.examples --figure {params.figure} --parameters {params.parameters:q} --data {input.data} "
-        "--maps {params.maps} --scores {params.scores} --comparison {input.comparison} --output {params.figures} "
-        "3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.examples --figure {params.figure} --parameters {params.parameters:q} "
+        "--data {input.data} --maps results/{wildcards.benchmark}/maps --scores results/{wildcards.benchmark}/scores "
+        "--comparison {input.comparison} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
 use rule figure_2 as figure_3 with:
@@ -63,9 +59,6 @@ use rule figure_2 as figure_3 with:
     params:
         figure="figure-3-methods",
         parameters=section("figure_3"),
-        maps="results/{benchmark}/maps",
-        scores="results/{benchmark}/scores",
-        figures="results/{benchmark}/figures",
 
 
 rule figure_4:
@@ -86,10 +79,9 @@ rule figure_4:
         runtime=30,
     params:
         parameters=section("figure_4"),
-        figures="results/{benchmark}/figures",
     shell:
         "python -m stages.figures.sensitivity --parameters {params.parameters:q} --table {input.scores} "
-        "--comparison {input.comparison} --output {params.figures} 3>&2 2>&1 | tee -i {log}"
+        "--comparison {input.comparison} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
 rule figure_5:
@@ -112,13 +104,10 @@ rule figure_5:
     params:
         figure="figure-5-scales",
         parameters=section("figure_5"),
-        maps="results/{benchmark}/maps",
-        scores="results/{benchmark}/scores",
-        figures="results/{benchmark}/figures",
     shell:
-        "python -m stages.figures.sweep --figure {params.figure} --parameters {params.parameters:q} --data {input.data} "
-        "--maps {params.maps} --scores {params.scores} --comparison {input.comparison} --output {params.figures} "
-        "3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.sweep --figure {params.figure} --parameters {params.parameters:q} "
+        "--data {input.data} --maps results/{wildcards.benchmark}/maps --scores results/{wildcards.benchmark}/scores "
+        "--comparison {input.comparison} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
 use rule figure_5 as figure_6 with:
@@ -130,9 +119,6 @@ use rule figure_5 as figure_6 with:
     params:
         figure="figure-6-levels",
         parameters=section("figure_6"),
-        maps="results/{benchmark}/maps",
-        scores="results/{benchmark}/scores",
-        figures="results/{benchmark}/figures",
 
 
 use rule figure_2 as figure_7 with:
@@ -144,9 +130,6 @@ use rule figure_2 as figure_7 with:
     params:
         figure="figure-7-healthy",
         parameters=section("figure_7"),
-        maps="results/{benchmark}/maps",
-        scores="results/{benchmark}/scores",
-        figures="results/{benchmark}/figures",
 
 
 use rule figure_2 as supplement_1 with:
@@ -162,9 +145,6 @@ use rule figure_2 as supplement_1 with:
     params:
         figure="supplement-1-diseased",
         parameters=section("supplement_1"),
-        maps="results/{benchmark}/maps",
-        scores="results/{benchmark}/scores",
-        figures="results/{benchmark}/figures",
 
 
 use rule figure_2 as supplement_2 with:
@@ -180,9 +160,6 @@ use rule figure_2 as supplement_2 with:
     params:
         figure="supplement-2-healthy",
         parameters=section("supplement_2"),
-        maps="results/{benchmark}/maps",
-        scores="results/{benchmark}/scores",
-        figures="results/{benchmark}/figures",
 
 
 use rule figure_2 as supplement_3 with:
@@ -198,9 +175,6 @@ use rule figure_2 as supplement_3 with:
     params:
         figure="supplement-3-diseased",
         parameters=section("supplement_3"),
-        maps="results/{benchmark}/maps",
-        scores="results/{benchmark}/scores",
-        figures="results/{benchmark}/figures",
 
 
 rule plot_settings:
@@ -219,10 +193,9 @@ rule plot_settings:
         runtime=30,
     params:
         parameters=section("plot_settings"),
-        figures="results/{benchmark}/figures",
     shell:
         "python -m stages.figures.settings --parameters {params.parameters:q} --scores {input.table} "
-        "--output {params.figures} 3>&2 2>&1 | tee -i {log}"
+        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
 rule plot_comparison:
@@ -241,10 +214,9 @@ rule plot_comparison:
         runtime=30,
     params:
         parameters=section("plot_comparison"),
-        figures="results/{benchmark}/figures",
     shell:
         "python -m stages.figures.comparison --parameters {params.parameters:q} --comparison {input.table} "
-        "--output {params.figures} 3>&2 2>&1 | tee -i {log}"
+        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
 rule plot_lesion_size:
@@ -263,10 +235,9 @@ rule plot_lesion_size:
         runtime=30,
     params:
         parameters=section("plot_lesion_size"),
-        figures="results/{benchmark}/figures",
     shell:
         "python -m stages.figures.lesion_size --parameters {params.parameters:q} --table {input.table} "
-        "--output {params.figures} 3>&2 2>&1 | tee -i {log}"
+        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
 rule plot_trade_off:
@@ -285,10 +256,9 @@ rule plot_trade_off:
         runtime=30,
     params:
         parameters=section("plot_trade_off"),
-        figures="results/{benchmark}/figures",
     shell:
         "python -m stages.figures.trade_off --parameters {params.parameters:q} --table {input.table} "
-        "--output {params.figures} 3>&2 2>&1 | tee -i {log}"
+        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
 rule show_tables:
@@ -332,12 +302,10 @@ rule build_explorer:
         runtime=60,
     params:
         parameters=section("build_explorer"),
-        maps="results/{benchmark}/maps",
-        scores="results/{benchmark}/scores",
     shell:
         "python -m stages.figures.explorer --parameters {params.parameters:q} --benchmark {wildcards.benchmark} "
-        "--data {input.data} --maps {params.maps} --scores {params.scores} --table {input.table} "
-        "--comparison {input.comparison} --output {output} 3>&2 2>&1 | tee -i {log}"
+        "--data {input.data} --maps results/{wildcards.benchmark}/maps --scores results/{wildcards.benchmark}/scores "
+        "--table {input.table} --comparison {input.comparison} --output {output} 3>&2 2>&1 | tee -i {log}"
 
 
 # Maps as NIfTI in the subjects' own space, or as PNG.
@@ -359,7 +327,7 @@ rule export:
         runtime=120,
     params:
         parameters=section("export"),
-        maps="results/{benchmark}/maps",
     shell:
         "python -m stages.figures.export --parameters {params.parameters:q} --data {input.data} --raw {input.raw} "
-        "--maps {params.maps} --comparison {input.comparison} --output {output} 3>&2 2>&1 | tee -i {log}"
+        "--maps results/{wildcards.benchmark}/maps --comparison {input.comparison} --output {output} 3>&2 2>&1 "
+        "| tee -i {log}"

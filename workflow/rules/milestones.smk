@@ -1,0 +1,122 @@
+# What each milestone leaves behind in a benchmark, and how the HTML report shows its figures.
+
+
+def milestone(files):
+    """The files of a milestone, for every benchmark that is run."""
+    return [file for benchmark in config["run"] for file in files(benchmark)]
+
+
+def stores(benchmark):
+    return [f"results/{benchmark}/data"]
+
+
+def checkpoint_file(benchmark, network):
+    return f"results/{benchmark}/checkpoints/{network}.safetensors"
+
+
+def networks(benchmark):
+    """The checkpoints that any setting of any method needs."""
+    needed = methods.networks_in_use(benchmark_parameters(benchmark))
+    return [checkpoint_file(benchmark, name) for name in needed]
+
+
+def anomaly_maps(benchmark):
+    """The maps of every setting of every method."""
+    return [
+        file
+        for method, setting in method_settings(benchmark)
+        for file in map_files(benchmark, method, methods.setting_name(setting))
+    ]
+
+
+def detections(benchmark):
+    """All that the detection chapter makes."""
+    extra = methods.sampled(benchmark_parameters(benchmark))
+    return anomaly_maps(benchmark) + [
+        f"results/{benchmark}/maps/_{stage}" for stage in extra
+    ]
+
+
+def scores(benchmark):
+    return [
+        f"results/{benchmark}/scores/{method}/{methods.setting_name(setting)}"
+        for method, setting in method_settings(benchmark)
+    ]
+
+
+def tables(benchmark):
+    folder = f"results/{benchmark}"
+    return [
+        *(f"{folder}/tables/{name}" for name in table_names(benchmark)),
+        f"{folder}/metrics.json",
+    ]
+
+
+# As CSV, from the slice scores.
+TABLES = ("comparison", "lesion_size", "paired", "sensitivity", "scores")
+
+
+def table_names(benchmark):
+    names = [
+        *(f"{name}.csv" for name in TABLES),
+        "comparison.md",
+        "comparison.tex",
+        "sensitivity.md",
+    ]
+    return names + ["trade_off.csv"] * ("trade_off" in benchmark_parameters(benchmark))
+
+
+def csv_tables(benchmark):
+    names = [name for name in table_names(benchmark) if name.endswith(".csv")]
+    return [f"results/{benchmark}/tables/{name}" for name in names]
+
+
+# Chapters of a benchmark in the HTML report, which sorts them by name.
+PAPER, SUPPLEMENT = "1. The paper's figures", "2. The paper's supplement"
+BEYOND, TABLE_PAGE = "3. Beyond the paper", "4. Tables and parameters"
+
+
+def captioned(name, chapter, title, extension="png"):
+    """A figure as an output that the HTML report shows, with the caption of its name."""
+    return report(
+        f"results/{{benchmark}}/figures/{name}.{extension}",
+        caption=f"../report/{name}.rst",
+        category="{benchmark}",
+        subcategory=chapter,
+        labels={"figure": title},
+    )
+
+
+def figure_names(benchmark):
+    """The figures of a benchmark: some need several channels, or a grid with L and s or w."""
+    values = benchmark_parameters(benchmark)
+    shown = methods.settings(values["methods"][values["figures"]["method"]])
+    names = ["figure-7-healthy", "settings", "comparison", "lesion-size"]
+    if len(values["data"]["channels"]) > 1:
+        names += ["figure-3-methods", "supplement-1-diseased", "supplement-2-healthy"]
+    else:
+        names += ["figure-2-methods", "supplement-3-diseased"]
+    if all("L" in setting and {"s", "w"} & set(setting) for setting in shown):
+        names += ["figure-4-sensitivity", "figure-5-scales", "figure-6-levels"]
+    if "trajectory" in methods.sampled(values):
+        names.append("figure-1-scheme")
+    if "trade_off" in values:
+        names.append("trade-off")
+    return names
+
+
+def figures(benchmark):
+    folder = f"results/{benchmark}"
+    return [
+        *(
+            f"{folder}/figures/{name}.{extension}"
+            for name in figure_names(benchmark)
+            for extension in ("png", "svg", "pdf")
+        ),
+        f"{folder}/figures/tables.html",
+        f"{folder}/explorer.html",
+    ]
+
+
+def exports(benchmark):
+    return [f"results/{benchmark}/export"]
