@@ -85,7 +85,7 @@ def pair_notes(pairs: pd.DataFrame) -> list[str]:
     hopeless = [TITLES[metric] for metric, first in firsts.iterrows() if count * first["smallest_p"] > 0.05]
     if hopeless:
         sentences.append(
-            f"With so few subjects no adjusted p of {' and '.join(hopeless)} can be below 0.05, however clear the "
+            f"With so few subjects no adjusted p of {' or '.join(hopeless)} can be below 0.05, however clear the "
             "difference."
         )
     return sentences

@@ -99,7 +99,8 @@ def latex(comparison: pd.DataFrame) -> str:
     It needs the package booktabs and nothing else.
     """
     lines = [f"% {note}" for note in notes(comparison)]
-    return "\n".join([*lines, r"% Needs \usepackage{booktabs}.", *latex_table(comparison, TITLES)]) + "\n"
+    lines.append(r"% Needs \usepackage{booktabs}; wider than a column of text: \input it on a landscape page.")
+    return "\n".join([*lines, *latex_table(comparison, TITLES)]) + "\n"
 
 
 def latex_table(table: pd.DataFrame, titles: dict[str, str]) -> list[str]:
