@@ -2,12 +2,18 @@
 
 Draw the subjects once, estimate in every resample, take the percentiles (Efron, 1979): `ends(means(..., draws))`.
 Estimates of one resample belong together, so that a ratio of two of them has an interval too.
+
+Of few subjects the interval is too narrow: of the mean of normal data the one called 95 % covers the truth in 75 % of
+cases with 3 subjects, 84 % with 5, 90 % with 10 and 94 % with 40 (simulated).
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stages.evaluation.metrics import auroc
+
+FEW = 10
+"""With fewer subjects than these, a table says that its intervals are too narrow."""
 
 
 def resample_subjects(subjects: int, resamples: int, seed: int) -> NDArray[np.int64]:

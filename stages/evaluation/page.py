@@ -3,17 +3,19 @@
 import numpy as np
 import pandas as pd
 
-from stages.evaluation import lesion_size, paired, typeset
+from stages.evaluation import bootstrap, lesion_size, paired, typeset
 from stages.evaluation.summary import FIELD_TITLES, TITLES
 
 _NOTES = {
     "ap": "Pixel AP: average precision over all pixels of all test slices, healthy ones included, in one ranking; "
     "exact for float16 maps.",
     "best_dice": "Best achievable Dice: over the same pixels, at the one threshold that suits the masks best; it sees "
-    "them, so it is an upper bound, not a result.",
+    "them, so it is no result, but an upper bound for thresholds on that pool of pixels; Dice over scored slices, or "
+    "by subject, can lie above it.",
     "dice_3d": "3-D Dice: over all extracted slices of a subject together, healthy ones included, at the average Otsu "
     "threshold; mean over the subjects with a lesion. What lies outside the extracted slices does not count.",
-    "image_auroc_max": "Image AUROC (maximum): diseased against healthy slices by the maximum of the map.",
+    "image_auroc_max": "Image AUROC (maximum): diseased against healthy slices by the maximum of the map; 0.5 where "
+    "every map has the same maximum, as of images scaled to [0, 1].",
 }
 
 
@@ -40,7 +42,8 @@ def by_size(sizes: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
         for number, group in sizes.groupby("group"):
             first, name = group.iloc[0], f"{metric}_{number}"
             short = TITLES[metric].split(" (")[0]
-            titles[name] = f"{short}, {first['from_pixels']} to {first['to_pixels']} px ({first['slices']} slices)"
+            counts = f"{first['slices']} slices, {first['subjects']} subjects"
+            titles[name] = f"{short}, {first['from_pixels']} to {first['to_pixels']} px ({counts})"
             by_method = group.set_index("method")
             columns |= {f"{name}{end}": by_method[f"{metric}{end}"] for end in ("", "_low", "_high")}
     table = sizes.drop_duplicates("method").set_index("method")[["setting"]].assign(**columns)
@@ -82,6 +85,8 @@ def pair_notes(pairs: pd.DataFrame) -> list[str]:
         f"smallest p that they can give: {possible}. p (Holm): adjusted over the {count} pairs of methods of a metric "
         "(paired.csv)."
     )
+    if firsts["subjects"].min() < bootstrap.FEW:
+        sentences.append("Of so few subjects the intervals are too narrow: where they and p disagree, go by p.")
     hopeless = [TITLES[metric] for metric, first in firsts.iterrows() if count * first["smallest_p"] > 0.05]
     if hopeless:
         sentences.append(

@@ -25,7 +25,7 @@ MEANS = {
 # The field's metrics beyond the paper's, in the order of the comparison, as they are printed; higher is better.
 FIELD_TITLES = {
     "ap": "pixel AP",
-    "best_dice": "best achievable Dice (upper bound)",
+    "best_dice": "best achievable Dice (pooled)",
     "dice_3d": "3-D Dice (average Otsu)",
     "auroc_body": "AUROC (body)",
     "ap_body": "pixel AP (body)",

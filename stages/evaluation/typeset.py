@@ -7,6 +7,7 @@ The headline is one such table, the field's further metrics and the scores by le
 import numpy as np
 import pandas as pd
 
+from stages.evaluation.bootstrap import FEW
 from stages.evaluation.summary import LOWER_IS_BETTER, NEEDS_MASKS, OWN_UNIT, TITLES
 
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"}
@@ -48,6 +49,11 @@ def notes(comparison: pd.DataFrame) -> list[str]:
         f"Test split: {first['subjects']} subjects, {first['slices']} slices, {first['diseased']} of them diseased.",
         "Mean [95 % interval, bootstrap over subjects].",
     ]
+    if first["subjects"] < FEW:
+        sentences.append(
+            "Of so few subjects such an interval is too narrow: on normal data it covers the truth in 75 % of cases "
+            "with 3, in 84 % with 5."
+        )
     if any(metric in metrics for metric in NEEDS_MASKS):
         sentences.append(
             f"Dice and AUROC: over the {first['scored']} scored slices (diseased, above the smallest lesion area)."

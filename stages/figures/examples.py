@@ -33,7 +33,6 @@ SEVERAL_CHANNELS = {
 FIGURES = tuple(dict.fromkeys([*ONE_CHANNEL, *SEVERAL_CHANNELS]))
 
 SMALL, LARGE, LARGE_IN_ROWS = 0.42, 1.0, 0.75  # inches, the side of a panel
-DECIDING = 16  # diseased slices whose maps set the colour scales of all figures
 LABELS = 1.05  # inches, the widest column of labels
 GAP = 0.12  # inches between slices
 HEAD_AND_FOOT = 1.7  # inches that a page of columns needs for them at most
@@ -250,8 +249,7 @@ def main(options: argparse.Namespace) -> None:
     methods = [results.open_method(*item, options.maps, options.scores, store) for item in settings.items()]
     deciding = methods[list(settings).index(counts["method"])]
     rows = choose(figure, deciding, store, counts, parameters["seed"])
-    # Not the slices of this figure alone: maps of different figures are compared, too.
-    scale_rows = selection.diseased_slices(deciding.slices, DECIDING, parameters["seed"])
+    scale_rows = selection.deciding_slices(deciding.slices, parameters["seed"])
     scale = results.colour_scale(methods, store, scale_rows or rows)
     window = crop(store.images[rows or scale_rows])
     style.save(draw(Content(store, methods, channels, scale, rows, window, possible[figure])), options.output, figure)

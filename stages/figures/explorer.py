@@ -57,6 +57,8 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
         if (method, setting) not in by_name:
             raise InputError(f"comparison.csv reports {method} at {setting}, which is not in its grid: tabulate again")
     scores = by_name[by, reported[by]].output.slices
+    outputs = [by_name[item].output for item in reported.items()]
+    scale_rows = selection.deciding_slices(scores, parameters["seed"]) or list(range(len(store)))
     count = wanted = figures["explorer_slices"]
     while count > 0:
         diseased, healthy = choose_slices(store, scores, count, parameters["seed"])
@@ -64,8 +66,9 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
         if not rows:
             raise InputError(f"{store.folder} has no slice to show: give the test split more subjects")
         for run in runs:
-            check(run, rows, store)
-        contents = index(store, rows, runs, reported, channels)
+            check(run, sorted({*rows, *scale_rows}), store)
+        scale = results.colour_scale(outputs, store, scale_rows)
+        contents = index(store, rows, runs, reported, scale, channels)
         about = _about(store, len(diseased), len(healthy), f"{by} {style.setting_title(reported[by])}".strip())
         if count < wanted:
             about += f" {wanted} slices were asked for; more than these would exceed {limit:g} MB."

@@ -16,6 +16,7 @@ from stages.data.store import SliceStore
 from stages.evaluation import records
 from stages.figures import style
 from stages.figures.explorer_runs import Run, unrounded
+from stages.figures.results import Scale
 
 ASSETS = Path(__file__).parent / "explorer_assets"
 STYLES = ("page.css", "pictures.css", "narrow.css")
@@ -64,7 +65,9 @@ def page(title: str, about: str, contents: dict, packed: dict[str, str]) -> str:
     return re.sub(r"\{\{([a-z-]+)\}\}", lambda match: parts[match[1]], template)
 
 
-def index(store: SliceStore, rows: list[int], runs: list[Run], reported: dict[str, str], channels: list[str]) -> dict:
+def index(
+    store: SliceStore, rows: list[int], runs: list[Run], reported: dict[str, str], scale: Scale, channels: list[str]
+) -> dict:
     """Everything that the page says, as JSON; the pictures lie in blocks of their own.
 
     Args:
@@ -72,11 +75,15 @@ def index(store: SliceStore, rows: list[int], runs: list[Run], reported: dict[st
         rows: the slices that are embedded.
         runs: every setting of every method, in the grid's order.
         reported: method -> the name of its reported setting.
+        scale: the ends of the colours of the figures.
         channels: names of the store's channels.
     """
     columns = [name for name in dict.fromkeys([*SCORES, *records.NUMBERS]) if name not in _NO_SCORES]
     manifest = store.manifest.iloc[rows]
-    methods = {name: {"name": name, "reported": setting, "settings": []} for name, setting in reported.items()}
+    methods = {
+        name: {"name": name, "reported": setting, "top": scale.end(name), "settings": []}
+        for name, setting in reported.items()
+    }
     for number, run in enumerate(runs):
         methods[run.output.name]["settings"].append({"block": f"run-{number}"} | describe(run, rows, columns))
     return {

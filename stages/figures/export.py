@@ -265,8 +265,9 @@ def _texts(kind: str) -> list[str]:
         "<...>_segmentation is 1 (PNG: 255) where the map is above the method's average Otsu threshold over the scored "
         "test slices, the one of the headline Dice. It is there only where the data set has masks.",
         "Larger values are more anomalous. The scale with which a map is shown ends at the 99.5th percentile of the "
-        "maps of diseased test slices; methods whose maps are the absolute difference of image and reconstruction, "
-        "summed over the channels, have one unit and so one scale, the others each their own. For research, not for "
+        f"method's maps of up to {SCALE_SLICES} diseased test slices. Methods whose maps are the absolute difference "
+        "of image and reconstruction, summed over the channels, have one unit and so one scale, which ends at the "
+        "median of theirs. (The figures take other slices, so their ends differ a little.) For research, not for "
         "diagnosis.",
     ]
 

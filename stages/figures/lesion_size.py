@@ -20,7 +20,7 @@ from stages.evaluation.lesion_size import METRICS
 from stages.evaluation.summary import TITLES
 from stages.figures import style
 
-GROUP = ["group", "from_pixels", "to_pixels", "slices"]
+GROUP = ["group", "from_pixels", "to_pixels", "slices", "subjects"]
 HEIGHT, NAMES = 2.6, 1.5  # inches: the figure's height, and the widest column of names beside the panels
 SPREAD = 0.6  # of the distance of two groups, over which the methods of one of them lie
 
@@ -69,7 +69,8 @@ def _draw_metric(axes: Axes, metric: str, methods: list[str], table: pd.DataFram
 def _group_title(row: dict) -> str:
     low, high = int(row["from_pixels"]), int(row["to_pixels"])
     area = f"{low} to {high}" if low < high else f"{low}"
-    return f"{area} pixels\n{int(row['slices'])} slices"
+    counts = [f"{int(row[name])} {name if row[name] != 1 else name[:-1]}" for name in ("slices", "subjects")]
+    return "\n".join([f"{area} pixels", ", ".join(counts)])
 
 
 def read(path: Path, methods: list[str]) -> pd.DataFrame:
@@ -81,7 +82,7 @@ def read(path: Path, methods: list[str]) -> pd.DataFrame:
     numbers = [*GROUP, *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high"))]
     table = records.read_csv(path, ["method"], numbers)
     if table[GROUP].isna().any(axis=None):
-        raise InputError(f"{path} has a group without its number, pixels or slices: tabulate again")
+        raise InputError(f"{path} has a group without its number, pixels, slices or subjects: tabulate again")
     groups = {name: rows[GROUP].sort_values("group").to_numpy() for name, rows in table.groupby("method")}
     for name in methods if len(table) else []:
         if name not in groups or not np.array_equal(groups[name], groups[methods[0]]):

@@ -55,7 +55,8 @@ def draw(
     names = {metric: _names(methods, name if shown else None, metric, comparison, paper) for metric in metrics}
     right = min(RIGHT, LEAD + 0.12 + max((style.text_width(row[1], 6) for row in names[metrics[0]]), default=0))
     legend = _legend(looks, shown, paper)
-    top, bottom, width = 0.12 + 0.13 * -(-len(legend) // 4), 0.4, style.PAGE[0] - LEFT - right
+    columns = _legend_columns([handle.get_label() for handle in legend])
+    top, bottom, width = 0.12 + 0.13 * -(-len(legend) // columns), 0.4, style.PAGE[0] - LEFT - right
     height = top + len(metrics) * (PANEL + GAP) - GAP + bottom
     figure = plt.figure(figsize=(style.PAGE[0], height))
     for index, metric in enumerate(metrics):
@@ -80,8 +81,24 @@ def draw(
     if not masked:
         axes.set_xlabel(f"{axes.get_xlabel()}\nno masks in this data set: neither Dice nor AUROC over pixels".strip())
     place = {"loc": "upper left", "bbox_to_anchor": ((LEFT - 0.06) / style.PAGE[0], 1)}
-    figure.legend(handles=legend, ncols=4, frameon=False, columnspacing=1.5, handlelength=2.6, **place)
+    figure.legend(handles=legend, ncols=columns, frameon=False, **_SPACING, **place)
     return figure
+
+
+_SPACING = {"columnspacing": 1.5, "handlelength": 2.6}
+
+
+def _legend_columns(labels: list[str]) -> int:
+    """Into how many columns, four at most, the legend goes on a page: matplotlib fills one after the other."""
+    size = plt.rcParams["legend.fontsize"]
+    beside = (_SPACING["columnspacing"] + _SPACING["handlelength"] + plt.rcParams["legend.handletextpad"]) * size / 72
+    for count in (4, 3, 2):
+        # The first ones are the longer ones where the labels do not fill all columns.
+        parts = np.array_split(np.asarray(labels), count)
+        widest = [max((style.text_width(label, size) for label in part), default=0) for part in parts]
+        if sum(widest) + count * beside <= style.PAGE[0] - LEFT:
+            return count
+    return 1
 
 
 def _guidance(method: dict) -> str | None:
@@ -117,7 +134,8 @@ def _draw_lines(axes: Axes, metric: str, shown: dict, looks: dict[str, dict], re
         if len(chosen):
             ends = reported[f"{metric}_low"], reported[f"{metric}_high"]
             if np.isfinite(ends).all():
-                axes.vlines(chosen["x"], *ends, color="black", linewidth=0.8, zorder=2)
+                # A line, not vlines: the limits of the axis are to hold it.
+                axes.plot([*chosen["x"]] * 2, ends, color="black", linewidth=0.8, zorder=2)
             axes.plot(chosen["x"], chosen[metric], zorder=4, **RING)
 
 
@@ -228,7 +246,7 @@ def main(options: argparse.Namespace) -> None:
     methods, figures = options.parameters["methods"], options.parameters["figures"]
     dataset = figures.get("published")
     paper = published.read(dataset) if dataset else None
-    scores, comparison = read_scores(options.table), read(options.comparison, methods)
+    scores, comparison = read_scores(options.table, methods), read(options.comparison, methods)
     style.save(draw(methods, figures["method"], scores, comparison, paper), options.output, "figure-4-sensitivity")
 
 

@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from stages import command
+from stages.errors import InputError
 from stages.evaluation import records
 from stages.evaluation.choice import choose_setting
 from stages.evaluation.summary import TITLES
@@ -198,9 +199,15 @@ def _legend(labels: list[str], constant: list[str], colours: dict[str, str], sco
     return handles
 
 
-def read(path: Path) -> pd.DataFrame:
-    """scores.csv; a method's settings are looked up by their names."""
-    return records.read_csv(path, ["method", "setting", "split"], [*WITH_MASKS, *WITHOUT_MASKS])
+def read(path: Path, methods: dict) -> pd.DataFrame:
+    """scores.csv; InputError where it does not list a setting of a method's grid once for the test split."""
+    table = records.read_csv(path, ["method", "setting", "split"], [*WITH_MASKS, *WITHOUT_MASKS])
+    tested = table[table["split"] == "test"].groupby(["method", "setting"]).size()
+    for name, method in methods.items():
+        for setting in map(setting_name, settings(method)):
+            if tested.get((name, setting), 0) != 1:
+                raise InputError(f"{path} does not list {name} {setting} on test once: tabulate again")
+    return table
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -213,7 +220,8 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     """Read, draw, save."""
-    style.save(draw(options.parameters["methods"], read(options.scores)), options.output, "settings")
+    methods = options.parameters["methods"]
+    style.save(draw(methods, read(options.scores, methods)), options.output, "settings")
 
 
 if __name__ == "__main__":

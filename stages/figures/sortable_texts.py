@@ -20,7 +20,8 @@ TABLE_TEXTS = {
         "For every pair of methods the difference of a metric on the same test slices, method minus other, with its "
         "95 % bootstrap interval (the same subjects drawn for both). p: two-sided sign-flip permutation test over "
         "subjects, unadjusted, and adjusted by Holm's procedure over the pairs of a metric; it cannot fall below the "
-        "smallest p that so few subjects allow.",
+        "smallest p that so few subjects allow. With fewer than ten subjects the interval is too narrow for 95 %; "
+        "where the two disagree, go by p.",
     ),
     "sensitivity": (
         "Scores over the settings",
@@ -31,8 +32,9 @@ TABLE_TEXTS = {
     "trade_off": (
         "Scores against network evaluations",
         "What a faster sampler costs: a row a solver, stride and guidance scale, on as many slices as trade_off.slices "
-        "of the parameters says. Network evaluations are per image. The reconstruction error is the mean absolute "
-        "difference between image and reconstruction at s = 0, where an exact solver returns the image.",
+        "of the parameters says. Network evaluations are per image. The reconstruction error is that of the "
+        "round trip: the mean absolute difference between image and reconstruction at s = 0, where an exact solver "
+        "returns the image. Errors of the two ways can cancel, so it does not say how well x_L was found.",
     ),
     "scores": (
         "All settings and splits",
@@ -67,7 +69,8 @@ COLUMN_TEXTS = {
     "auroc_body": "Ranking of the pixels of the body; mean over the scored slices.",
     "ap": "Average precision over all pixels of all slices, healthy ones included, in one ranking.",
     "ap_body": "Average precision over the pixels of the body of all slices, in one ranking.",
-    "best_dice": "Dice over all pixels of all slices at the threshold that suits the masks best: an upper bound.",
+    "best_dice": "Dice over all pixels of all slices at the threshold that suits the masks best: an upper "
+    "bound for thresholds on these pixels; Dice over scored slices, or by subject, can lie above it.",
     "dice_3d": "Dice over all extracted slices of a subject together, at the average Otsu threshold; mean over "
     "subjects with a lesion.",
     "image_auroc": "Diseased against healthy slices by the mean of the map; it needs no mask.",

@@ -2,9 +2,10 @@
 
 Writes figure-5-scales or figure-6-levels, named by --figure, as PNG, SVG and PDF: a column a setting, ascending; below
 each other the reconstruction of every channel and the anomaly map, with the Dice of the slice. All else stays as in the
-setting that comparison.csv reports; where a grid has only one noise level there, Fig. 6 takes the s of which it has the
-most levels. The slice is the one of median Dice. Maps share one colour scale, whose end is the 99.5th percentile of the
-reported setting's maps over diseased slices at 16 even quantiles: of this method alone, so not that of Fig. 2, 3 and 7.
+setting that comparison.csv reports, unless the grid has more values of the axis elsewhere: Fig. 6 takes the s of which
+it has the most noise levels, Fig. 5 the L of which it has the most scales. The slice is the one of median Dice. Maps
+share one colour scale, whose end is the 99.5th percentile of the reported setting's maps over diseased slices at 16
+even quantiles: of this method alone, so not that of Fig. 2, 3 and 7.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from stages import command
 from stages.errors import InputError
 from stages.figures import results, selection, style
-from stages.figures.examples import DECIDING, Content, draw_caption, draw_map
+from stages.figures.examples import Content, draw_caption, draw_map
 from stages.figures.panels import LINE, THIN, Sheet, crop, foot_height
 from stages.figures.results import Scale
 from stages.figures.settings import AXIS_TITLES
@@ -29,8 +30,8 @@ SMALL, LARGE = 0.45, 1.0  # inches, the side of a panel
 def columns(method: dict, reported: dict, keys: tuple[str, ...]) -> tuple[str | None, list[dict]]:
     """The key that varies and the settings that are shown, ascending.
 
-    Those of the grid that differ from the reported setting in this key alone. Where that is one, and other values of
-    the other keys have more, those of which the grid has most, the first such; (None, [reported]) without the key.
+    Those of the grid that differ from the reported setting in this key alone, unless other values of the other keys
+    have more of them: then those of which the grid has most, the first such. (None, [reported]) without the key.
 
     Args:
         method: its part of params.yaml.
@@ -44,9 +45,7 @@ def columns(method: dict, reported: dict, keys: tuple[str, ...]) -> tuple[str | 
     for setting in settings(method):
         if key in setting:
             groups.setdefault(_others(setting, key), []).append(setting)
-    group = groups[_others(reported, key)]
-    if len(group) == 1:
-        group = max(groups.values(), key=len) if max(map(len, groups.values())) > 1 else group
+    group = max([groups[_others(reported, key)], *groups.values()], key=len)  # of equals the first
     return key, sorted(group, key=lambda setting: setting[key])
 
 
@@ -72,7 +71,7 @@ def draw(content: Content, key: str | None, shown: list[dict], reported: dict) -
         notes.append("bold: the setting that is reported")
     elif reported not in shown:
         notes.append(
-            f"the reported setting is {style.setting_title(setting_name(reported))}: the grid has no other {key}"
+            f"the reported setting is {style.setting_title(setting_name(reported))}: the grid has fewer {key} there"
         )
     blocks = head + len(lines) * side
     sheet = Sheet(width, blocks + foot_height(width, notes))
@@ -132,7 +131,7 @@ def main(options: argparse.Namespace) -> None:
     rows = selection.diseased_slices(deciding.slices, 1, seed)
     if not rows:
         raise InputError(f"{store.folder} has no diseased slice to show: give the test split more subjects")
-    scale_rows = selection.diseased_slices(deciding.slices, DECIDING, seed)
+    scale_rows = selection.deciding_slices(deciding.slices, seed)
     scale = results.colour_scale([deciding], store, scale_rows)
     key, shown = columns(method, reported, FIGURES[figure])
     methods = [results.open_method(name, setting_name(each), options.maps, options.scores, store) for each in shown]

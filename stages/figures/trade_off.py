@@ -1,8 +1,9 @@
-"""What fewer network evaluations cost: Dice, AUROC and the reconstruction error over evaluations an image.
+"""What fewer network evaluations cost: Dice, AUROC and the round-trip error over evaluations an image.
 
 Writes `trade-off` as PNG, SVG and PDF: a line a solver, its strides printed at its points. Scores are at the gradient
-scale s, where the classifier's evaluations count too; the reconstruction error is at s = 0, where the reconstruction
-should be the image. Where the data set has no masks, the image-level AUROC takes the place of Dice and AUROC.
+scale s, where the classifier's evaluations count too; the round-trip error, `reconstruction_error` of the table, is at
+s = 0, where the reconstruction should be the image. Where the data set has no masks, the image-level AUROC takes the
+place of Dice and AUROC.
 """
 
 import argparse
@@ -76,7 +77,7 @@ def draw(table: pd.DataFrame, setting: dict, solvers: list[str]) -> Figure:
 
 
 def _title(metric: str) -> str:
-    title = "reconstruction error" if metric == ERROR else TITLES[metric]
+    title = "round-trip error" if metric == ERROR else TITLES[metric]
     return title[0].upper() + title[1:]
 
 
@@ -124,15 +125,28 @@ def _ticks(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def read(path: Path, setting: dict) -> pd.DataFrame:
+def read(path: Path, setting: dict, solvers: dict[str, list[int]]) -> pd.DataFrame:
     """The rows of trade_off.csv, checked.
 
+    Args:
+        path: of the file.
+        setting: the L and s of the scores.
+        solvers: name -> strides, as in params.yaml.
+
     Raises:
-        InputError: the file cannot be read, or has no rows of this s.
+        InputError: the file cannot be read, or does not list every run at this s and at 0, with its evaluations.
     """
-    table = records.read_csv(path, ["solver"], NUMBERS)
-    if not ((table["s"] == setting["s"]).any() and (table["s"] == 0).any()):
-        raise InputError(f"{path} has no rows at s = {setting['s']:g} and 0: run the rule score_trade_off again")
+    table, again = records.read_csv(path, ["solver"], NUMBERS), "run the rule score_trade_off again"
+    scales = dict.fromkeys([setting["s"], 0])
+    wanted = {(solver, stride, s) for solver, strides in solvers.items() for stride in strides for s in scales}
+    listed = list(table[["solver", "stride", "s"]].itertuples(index=False, name=None))
+    if sorted(listed) != sorted(wanted):
+        raise InputError(
+            f"{path} does not list each solver and stride of trade_off.solvers once at s = {setting['s']:g} and at 0, "
+            f"and no others: {again}"
+        )
+    if not (np.isfinite(table["evaluations"]) & (table["evaluations"] > 0)).all():
+        raise InputError(f"{path} has a run without its evaluations: {again}")
     return table
 
 
@@ -147,7 +161,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> None:
     """Draw and save."""
     trade_off = options.parameters["trade_off"]
-    table = read(options.table, trade_off["setting"])
+    table = read(options.table, trade_off["setting"], trade_off["solvers"])
     style.save(draw(table, trade_off["setting"], list(trade_off["solvers"])), options.output, "trade-off")
 
 

@@ -126,7 +126,7 @@ def test_each_panel_shows_its_own_pixels(page, benchmark, store):
         (lambda page: page.check("#above"), {"overlay"}),
         (lambda page: page.uncheck("#outline"), {"overlay"}),
         (lambda page: page.uncheck("#mask"), {"overlay"}),
-        (lambda page: page.check("#common"), {"map", "overlay"}),
+        (lambda page: page.uncheck("#common"), {"map", "overlay"}),
     ],
     ids=["s", "L", "slice", "sequence", "threshold", "opacity", "above", "outline", "mask", "common"],
 )
@@ -135,6 +135,18 @@ def test_each_control_changes_the_pictures_that_depend_on_it(page, change, chang
     change(page)
     after = pictures(ready(page))
     assert {panel for panel in PANELS if before[panel] != after[panel]} == changed
+
+
+def test_colours_stay_as_a_slider_moves_unless_each_setting_is_to_have_its_own(page):
+    end, s = page.locator("#top"), page.locator("#key-s")
+    common = end.text_content()
+    s.fill("2")
+    ready(page)
+    assert end.text_content() == common
+    page.uncheck("#common")
+    own = end.text_content()
+    s.fill("0")
+    until(page, "(own) => document.getElementById('top').textContent !== own", own)
 
 
 def test_a_setting_that_was_not_computed_leads_to_the_nearest_and_says_so(page):

@@ -49,8 +49,11 @@ def test_all_blocks_stand_on_the_page_in_order():
     ]
     assert text.startswith("| method | setting | chosen on | Dice (average Otsu) |")
     assert "| a_b | default | **0.750** [0.625, 0.875] |" in text
-    assert "best achievable Dice (upper bound)" in text
-    assert "Dice, 10 to 15 px (7 slices) | Dice, 20 to 25 px (7 slices) | AUROC, 10 to 15 px (7 slices)" in text
+    assert "best achievable Dice (pooled)" in text
+    assert (
+        "Dice, 10 to 15 px (7 slices, 5 subjects) | Dice, 20 to 25 px (7 slices, 5 subjects) | AUROC, 10 to 15 px"
+        in text
+    )
     assert "| AUROC | diffusion | vae | +0.200 [+0.010, +0.200] | < 0.001 | 0.031 |" in text
     for block in text.split("\n\n"):
         if block.startswith("|"):
@@ -82,6 +85,13 @@ def test_the_notes_say_what_so_few_subjects_can_show():
     without = page.markdown(comparison(), sizes(), pairs(metric="image_auroc", p=np.nan, p_holm=np.nan))
     assert "There is no p: all slices are of one class" in without
     assert "| image AUROC | diffusion | vae | +0.200 [+0.010, +0.200] | - | - |" in without
+
+
+@pytest.mark.parametrize(("subjects", "warned"), [(9, True), (10, False)])
+def test_intervals_of_few_subjects_are_called_too_narrow(subjects, warned):
+    text = page.markdown(comparison().assign(subjects=subjects), sizes(), pairs(subjects=subjects))
+    assert ("it covers the truth in 75 % of cases with 3" in text) == warned
+    assert ("where they and p disagree, go by p" in text) == warned
 
 
 def test_the_tabulars_of_latex_are_sound():

@@ -15,7 +15,7 @@ from explorer_benchmark import HOSTILE, REPORTED, SIZE, ExplorerBenchmark
 from stages.data.store import open_store
 from stages.errors import InputError
 from stages.evaluation import records
-from stages.figures import explorer, explorer_page, explorer_runs
+from stages.figures import explorer, explorer_page, explorer_runs, results, selection
 from stages.methods import setting_name, settings
 
 
@@ -103,6 +103,22 @@ def test_slices_are_two_diseased_to_one_healthy_by_the_rule_of_the_figures(bench
     few = slices.assign(scored=0, label=0)
     diseased, healthy = explorer.choose_slices(store, few, 6, 0)
     assert (len(diseased), len(healthy)) == (0, 6), "what one kind lacks, the other fills"
+
+
+def test_the_common_colours_end_where_those_of_the_figures_do(benchmark):
+    store = open_store(benchmark.root / "data/test")
+    outputs = [
+        results.open_method(*item, benchmark.root / "maps", benchmark.root / "scores", store)
+        for item in REPORTED.items()
+    ]
+    rows = selection.deciding_slices(benchmark.slices("diffusion", "L500_s20"), 0)
+    scale = results.colour_scale(outputs, store, rows)
+    index = contents(benchmark.build())
+    assert {method["name"]: method["top"] for method in index["methods"]} == {
+        name: scale.end(name) for name in REPORTED
+    }
+    tops = {setting["top"] for method in index["methods"] for setting in method["settings"]}
+    assert len(tops) > 3, "each setting has its own end besides"
 
 
 def test_the_same_input_gives_the_same_bytes(benchmark):

@@ -48,7 +48,8 @@ def test_each_method_is_a_line_over_the_groups_with_its_intervals():
         assert len(looks) == len(METHODS), "told apart without colour"
     first = frame.iloc[0]
     labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
-    assert labels[0] == f"{first['from_pixels']} to {first['to_pixels']} pixels\n{first['slices']} slices"
+    counts = f"{first['slices']} slices, {first['subjects']} subjects"
+    assert labels[0] == f"{first['from_pixels']} to {first['to_pixels']} pixels\n{counts}"
     names = [text.get_text().replace("\n", "") for text in figure.legends[0].get_texts()]
     assert names == METHODS
     figure.canvas.draw()
@@ -95,6 +96,6 @@ def test_what_is_wrong_with_the_table_is_named(tmp_path):
     with pytest.raises(InputError, match="does not list method 'vae' in the same groups"):
         lesion_size.main(options(tmp_path, methods=METHODS[:2]))
     table(METHODS[:2]).assign(slices=np.nan).to_csv(tmp_path / "lesion_size.csv", index=False)
-    with pytest.raises(InputError, match="a group without its number, pixels or slices"):
+    with pytest.raises(InputError, match="a group without its number, pixels, slices or subjects"):
         lesion_size.main(options(tmp_path, methods=METHODS[:2]))
     assert not (tmp_path / "one").exists()

@@ -69,8 +69,8 @@ def test_the_reported_setting_is_ringed_with_its_interval_and_zero_has_a_place()
     dice = figure.axes[0]
     (ring,) = [artist for artist in dice.lines if artist.get_markerfacecolor() == "none"]
     assert (ring.get_xdata().tolist(), ring.get_ydata().tolist()) == ([5], [pytest.approx(0.555)])
-    (interval,) = dice.collections[0].get_segments()
-    np.testing.assert_allclose(interval, [[5, 0.535], [5, 0.565]])
+    (interval,) = [artist for artist in dice.lines if artist.get_color() == "black" and artist is not ring]
+    np.testing.assert_allclose(interval.get_xydata(), [[5, 0.535], [5, 0.565]])
     places = [dice.transData.transform((s, 0.5))[0] for s in (0, 5, 100)]
     assert dice.get_xlim()[0] < 0 < 100 < dice.get_xlim()[1]
     assert np.diff(places).min() > 50, "0, 5 and 100 are apart on paper"
@@ -175,6 +175,31 @@ def test_names_of_many_close_methods_do_not_touch_and_are_not_cut_off():
     assert box.x1 <= drawn.bbox.x1
     assert box.y0 >= drawn.axes[0].get_window_extent().y1, "the legend is above the panel"
     close(drawn)
+
+
+@pytest.mark.parametrize("levels", [[500], [250, 500], [125, 250, 500], [62.5, 125, 250, 500, 900]])
+def test_the_legend_is_not_cut_off(levels):
+    methods = {"diffusion": {"grid": [{"L": levels, "s": [0, 5]}]}}
+    figure = draw(methods, paper=published.read("brats2020"), reported={"diffusion": "L500_s5"})
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x1 <= figure.bbox.x1
+    assert box.y1 <= figure.bbox.y1
+    assert box.y0 >= figure.axes[0].get_window_extent().y1, "the legend is above the panel"
+    close(figure)
+
+
+@pytest.mark.parametrize("ends", [(-0.3, 0.0), (0.0, 0.4)])
+def test_the_interval_is_not_cut_off(ends):
+    scores = table()
+    reported = comparison(scores)
+    for metric in ("dice_average_otsu", "auroc"):
+        reported[f"{metric}_low"], reported[f"{metric}_high"] = (reported[metric] + end for end in ends)
+    figure = sensitivity.draw(METHODS, "diffusion", scores, reported, None)
+    for axes, metric in zip(figure.axes, ("dice_average_otsu", "auroc"), strict=True):
+        low, high = axes.get_ylim()
+        assert low < reported.at["diffusion", f"{metric}_low"] < reported.at["diffusion", f"{metric}_high"] < high
+    close(figure)
 
 
 def test_names_are_moved_no_farther_than_they_must():

@@ -180,7 +180,17 @@ def test_methods_of_constants_alone_make_a_figure():
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"scores\.csv is missing"):
-        figure.read(tmp_path / "scores.csv")
+        figure.read(tmp_path / "scores.csv", METHODS)
+
+
+def test_a_table_that_lacks_a_setting_is_refused(tmp_path):
+    path, rows = tmp_path / "scores.csv", table()
+    rows.to_csv(path, index=False)
+    assert len(figure.read(path, METHODS)) == len(rows)
+    for broken in (rows.iloc[:2], rows[rows["method"] != "classifier-free"], pd.concat([rows, rows.iloc[-1:]])):
+        broken.to_csv(path, index=False)
+        with pytest.raises(InputError, match=r"scores\.csv does not list \S+ \S+ on test once: tabulate again"):
+            figure.read(path, METHODS)
 
 
 def test_settings_are_printed_as_the_paper_writes_them():

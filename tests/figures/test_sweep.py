@@ -87,10 +87,11 @@ GRID = [{"L": [250, 500], "s": [0, 5]}, {"L": [125], "s": [5]}, {"L": [500], "s"
         ({"L": 500, "s": 5}, ("s", "w"), ("s", [(500, 0), (500, 5), (500, 80)])),
         ({"L": 500, "s": 5}, ("L",), ("L", [(125, 5), (250, 5), (500, 5)])),
         ({"L": 500, "s": 80}, ("L",), ("L", [(125, 5), (250, 5), (500, 5)])),  # a single L there: the s of most L
+        ({"L": 250, "s": 0}, ("L",), ("L", [(125, 5), (250, 5), (500, 5)])),  # two L there, three elsewhere
         ({"L": 125, "s": 5}, ("s",), ("s", [(500, 0), (500, 5), (500, 80)])),
     ],
 )
-def test_all_else_stays_as_reported_unless_there_is_nothing_to_vary(reported, keys, expected):
+def test_all_else_stays_as_reported_unless_the_grid_has_more_elsewhere(reported, keys, expected):
     key, shown = sweep.columns({"grid": GRID}, reported, keys)
     assert (key, [(setting["L"], setting["s"]) for setting in shown]) == expected
 
@@ -126,7 +127,7 @@ def test_where_the_reported_setting_is_not_among_them_the_figure_says_so(results
     sweep.main(options(results, "figure-6-levels", methods=methods))
     found = " ".join(texts(drawn["figure-6-levels"])).replace("\n", " ")
     assert "diffusion, s = 0: over the noise level L" in found
-    assert "the reported setting is L = 20, s = 5: the grid has no other L" in found
+    assert "the reported setting is L = 20, s = 5: the grid has fewer L there" in found
 
 
 @pytest.mark.parametrize("count", [1, 4, 12])

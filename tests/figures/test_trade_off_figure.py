@@ -49,7 +49,7 @@ def test_a_panel_shows_its_metric_over_the_evaluations_of_its_scale():
     assert [one.get_title(loc="left") for one in axes] == [
         "Dice (average Otsu), s = 20",
         "AUROC, s = 20",
-        "Reconstruction error, s = 0",
+        "Round-trip error, s = 0",
     ]
     assert axes[0].lines[0].get_xydata().tolist() == [[15, 0.86], [30, 0.88], [60, 0.89], [150, 0.896]]
     np.testing.assert_allclose(axes[2].lines[1].get_xydata(), [[20, 0.01], [40, 0.005], [80, 0.0025]])
@@ -79,7 +79,7 @@ def test_strides_stand_at_their_points_and_nowhere_on_another():
 def test_without_masks_the_image_auroc_takes_the_place_of_both():
     figure = trade_off.draw(table(masks=False), SETTING, list(STRIDES))
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["Image AUROC, s = 20", "Reconstruction error, s = 0"]
+    assert titles == ["Image AUROC, s = 20", "Round-trip error, s = 0"]
     plt.close(figure)
 
 
@@ -96,8 +96,14 @@ def test_the_same_bytes_every_time(drawn):
 
 
 def test_a_table_of_another_setting_is_refused(tmp_path, drawn):
-    with pytest.raises(InputError, match=r"trade_off\.csv has no rows at s = 50 and 0"):
+    with pytest.raises(InputError, match=r"trade_off\.csv does not list each solver and stride .* at s = 50 and at 0"):
         drawn(table(), SETTING | {"s": 50})
+    for rows in (table().iloc[1:], table().replace({"solver": {"heun": "euler"}}), pd.concat([table()] * 2)):
+        with pytest.raises(InputError, match=r"trade_off\.csv does not list each solver and stride"):
+            drawn(rows)
+    for evaluations in (np.nan, 0):
+        with pytest.raises(InputError, match=r"trade_off\.csv has a run without its evaluations"):
+            drawn(table().assign(evaluations=evaluations))
     with pytest.raises(InputError, match=r"trade_off\.csv lacks the column 'evaluations'"):
         drawn(table().drop(columns="evaluations"))
     assert not (tmp_path / "out").exists()

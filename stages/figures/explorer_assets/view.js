@@ -24,7 +24,7 @@ const state = {
   above: false,
   outline: true,
   mask: true,
-  common: false,
+  common: true,
 };
 let wanted = {}; // values of the grid's keys that were asked for, where they exist or not
 let inputs, masks; // of all slices, uint8
@@ -79,7 +79,7 @@ function draw() {
   const map = nth(run.maps, state.slice, pixels);
   const mask = nth(masks, state.slice, pixels);
   const reconstruction = channelOf(run.images);
-  const top = state.common ? Math.max(...method().settings.map((other) => other.top)) : setting().top;
+  const top = (state.common ? method() : setting()).top;
   const limit = threshold();
   const what = `${slice().name}, ${method().name} ${setting().title}`;
 
