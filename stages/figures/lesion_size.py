@@ -70,7 +70,7 @@ def _group_title(row: dict) -> str:
     low, high = int(row["from_pixels"]), int(row["to_pixels"])
     area = f"{low} to {high}" if low < high else f"{low}"
     counts = [f"{int(row[name])} {name if row[name] != 1 else name[:-1]}" for name in ("slices", "subjects")]
-    return "\n".join([f"{area} pixels", ", ".join(counts)])
+    return "\n".join([f"{area} pixels", *counts])
 
 
 def read(path: Path, methods: list[str]) -> pd.DataFrame:

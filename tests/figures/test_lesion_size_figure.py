@@ -1,4 +1,5 @@
 import argparse
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -48,11 +49,13 @@ def test_each_method_is_a_line_over_the_groups_with_its_intervals():
         assert len(looks) == len(METHODS), "told apart without colour"
     first = frame.iloc[0]
     labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
-    counts = f"{first['slices']} slices, {first['subjects']} subjects"
+    counts = f"{first['slices']} slices\n{first['subjects']} subjects"
     assert labels[0] == f"{first['from_pixels']} to {first['to_pixels']} pixels\n{counts}"
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes)), "groups do not touch"
     names = [text.get_text().replace("\n", "") for text in figure.legends[0].get_texts()]
     assert names == METHODS
-    figure.canvas.draw()
     assert figure.legends[0].get_window_extent().x1 <= figure.bbox.x1
     close(figure)
 
