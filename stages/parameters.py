@@ -67,7 +67,7 @@ STAGE_KEYS = {
     "plot_trade_off": ["trade_off.setting", "trade_off.solvers"],
     "show_tables": [],
     "build_explorer": [*_SLICES, "figures.explorer_slices", "figures.explorer_megabytes"],
-    "export": ["data.reader", "data.channels", "data.size"],
+    "export": [*_SLICES, "data.reader", "data.size"],
 }
 
 

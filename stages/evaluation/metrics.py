@@ -64,6 +64,14 @@ def body(image: ArrayLike) -> NDArray[np.bool_]:
     return binary_fill_holes((np.asarray(image) > 0).any(axis=0))
 
 
+def bodies(images: np.ndarray) -> NDArray[np.bool_]:
+    """The bodies (N, H, W) of slices (N, C, H, W), which may be memory-mapped."""
+    result = np.empty((images.shape[0], *images.shape[2:]), bool)
+    for n, image in enumerate(images):
+        result[n] = body(image)
+    return result
+
+
 def lesion_threshold(lesion_pixels_at_256: float, size: int) -> float:
     """The lesion area in pixels that a scored slice must exceed at size x size: scaled with the area, at least 1."""
     return max(1.0, lesion_pixels_at_256 * (size / PUBLISHED_SIZE) ** 2)

@@ -19,8 +19,7 @@ from scipy.stats import permutation_test, rankdata
 from stages.evaluation import bootstrap, summary
 
 FLIPS = 9_999
-TESTED = ("dice_average_otsu", "auroc", "image_auroc")
-WITHOUT_MASKS = ("image_auroc",)
+TESTED = (*summary.WITH_MASKS, *summary.WITHOUT_MASKS)
 COLUMNS = [
     *("metric", "method", "other", "value", "other_value", "difference", "low", "high"),
     *("subjects", "p", "smallest_p", "p_holm"),
@@ -97,7 +96,7 @@ def compare_pairs(slices: dict[str, pd.DataFrame], resamples: int, seed: int) ->
     count, subjects = summary.numbered(first)
     draws = np.concatenate([np.ones((1, count), np.int64), bootstrap.resample_subjects(count, resamples, seed)])
     rows = []
-    for metric in TESTED if first["scored"].any() else WITHOUT_MASKS:
+    for metric in TESTED if first["scored"].any() else summary.WITHOUT_MASKS:
         found = {name: summary.estimates(frame, metric, subjects, draws) for name, frame in slices.items()}
         block = []
         for one, other in combinations(slices, 2):

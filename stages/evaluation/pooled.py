@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from stages import command
 from stages.data.store import replacing
 from stages.errors import InputError
-from stages.evaluation import metrics
 from stages.evaluation.bootstrap import divide
 
 CODES = 1 << 16  # bit patterns of a float16
@@ -57,7 +56,7 @@ class PixelCounts:
     other: NDArray[np.uint32]
 
 
-def count_pixels(maps: np.ndarray, masks: np.ndarray, images: np.ndarray, subjects: ArrayLike) -> PixelCounts:
+def count_pixels(maps: np.ndarray, masks: np.ndarray, bodies: np.ndarray, subjects: ArrayLike) -> PixelCounts:
     """Count the pixels of a split, slice by slice.
 
     float16 maps are counted as they are. Values of other maps are rounded to the eleven binary digits of a float16,
@@ -68,7 +67,7 @@ def count_pixels(maps: np.ndarray, masks: np.ndarray, images: np.ndarray, subjec
     Args:
         maps: (N, H, W) floating point, finite.
         masks: (N, H, W), not zero where there is a lesion.
-        images: (N, C, H, W), from which the body is told.
+        bodies: (N, H, W) from `metrics.bodies`.
         subjects: (N,) the names of the slices' subjects.
     """
     names, index = np.unique(np.asarray(subjects, str), return_inverse=True)
@@ -82,8 +81,8 @@ def count_pixels(maps: np.ndarray, masks: np.ndarray, images: np.ndarray, subjec
         # By region (outside, body), class (other, lesion) and bit pattern of the value.
         counts = np.zeros((2, 2, CODES), np.int64)
         for n in np.flatnonzero(index == subject):
-            lesion, body = np.asarray(masks[n]) != 0, metrics.body(images[n])
-            keys = (2 * body.astype(np.intp) + lesion) * CODES + _codes(maps[n], exponent)
+            lesion = np.asarray(masks[n]) != 0
+            keys = (2 * bodies[n].astype(np.intp) + lesion) * CODES + _codes(maps[n], exponent)
             counts += np.bincount(keys.ravel(), minlength=counts.size).reshape(counts.shape)
             bar.update()
         for region in (False, True):

@@ -26,7 +26,7 @@ def score_slices(
     manifest: pd.DataFrame,
     lesion_pixels_at_256: float,
     source: str,
-    images: np.ndarray | None = None,
+    bodies: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Score every slice of a split.
 
@@ -37,8 +37,8 @@ def score_slices(
             rows.
         lesion_pixels_at_256: slices with at most so many lesion pixels, scaled with the area, are not scored.
         source: the file that the maps come from, for messages.
-        images: (N, C, H, W), from which the body is told; without them auroc_body and body_share are nan, and nothing
-            else changes.
+        bodies: (N, H, W) from `metrics.bodies`; without them auroc_body and body_share are nan, and nothing else
+            changes.
 
     Returns:
         N rows with `records.COLUMNS`; Dice and AUROC are nan on healthy slices, and on all without masks. The position
@@ -59,9 +59,8 @@ def score_slices(
         anomaly_map = _finite(maps[n], slice_ids[n], source)
         result["otsu"][n] = metrics.otsu(anomaly_map)
         result["mean_map"][n], result["max_map"][n] = anomaly_map.mean(), anomaly_map.max()
-        body = None if images is None else metrics.body(images[n])
-        if body is not None:
-            result["body_share"][n] = body.mean()
+        if bodies is not None:
+            result["body_share"][n] = bodies[n].mean()
         if masks is None:
             continue
         mask = np.asarray(masks[n]) != 0
@@ -73,8 +72,8 @@ def score_slices(
         if label[n] == 1:
             result["dice_own_otsu"][n] = metrics.dice(anomaly_map > result["otsu"][n], mask)
             result["auroc"][n] = metrics.auroc(anomaly_map, mask)
-            if body is not None:
-                result["auroc_body"][n] = metrics.auroc(anomaly_map[body], mask[body])
+            if bodies is not None:
+                result["auroc_body"][n] = metrics.auroc(anomaly_map[bodies[n]], mask[bodies[n]])
 
     average = metrics.average_otsu(result["otsu"], scored)
     result["true_positives"], result["predicted_pixels"] = np.full((2, len(manifest)), np.nan)
@@ -133,10 +132,10 @@ def main(options: argparse.Namespace) -> None:
                 "extract the data again"
             )
         path = options.maps / split / "maps.npy"
-        maps = open_maps(path, store)
-        frames[split] = score_slices(maps, store.masks, store.manifest, lesion_pixels_at_256, str(path), store.images)
+        maps, bodies = open_maps(path, store), metrics.bodies(store.images)
+        frames[split] = score_slices(maps, store.masks, store.manifest, lesion_pixels_at_256, str(path), bodies)
         if store.masks is not None:
-            counts[split] = pooled.count_pixels(maps, store.masks, store.images, store.manifest["subject_id"])
+            counts[split] = pooled.count_pixels(maps, store.masks, bodies, store.manifest["subject_id"])
     for split, frame in frames.items():
         pixels = options.output / pooled.file_name(split)
         if split in counts:

@@ -7,10 +7,8 @@ the reported setting is marked. Without masks, the image-level AUROC takes the p
 import numpy as np
 import pandas as pd
 
-from stages.evaluation.summary import TITLES
+from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
 from stages.methods import setting_name, settings
-
-WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
 
 
 def axes(method: dict) -> tuple[str, str] | None:
@@ -54,7 +52,6 @@ def over_grid(methods: dict, scores: pd.DataFrame, reported: dict[str, str]) -> 
 
 def markdown(methods: dict, table: pd.DataFrame) -> str:
     """The tables of `over_grid` as Markdown: one a method, metric and value of any further key; reported in bold."""
-    metrics = [metric for metric in WITH_MASKS if table[metric].notna().any()] or list(WITHOUT_MASKS)
     lines = ["# Scores over the settings", "", "Test split. Bold: the setting that is reported.", ""]
     if not len(table):
         lines += ["No method has a grid of two numbers.", ""]
@@ -69,7 +66,7 @@ def markdown(methods: dict, table: pd.DataFrame) -> str:
                 for key, value in zip(others, values, strict=True)
             )
             lines += [f"## {name}" + (f" ({about})" if about else ""), ""]
-            for metric in metrics:
+            for metric in plotted(table):
                 lines += [*_grid(block, row_key, column_key, metric), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 

@@ -46,10 +46,17 @@ TITLES = {
     "mean_map_ratio": "mean map, healthy / diseased",
 }
 NEEDS_MASKS = ("dice_average_otsu", "dice_own_otsu", "auroc")
-# The healthy mean map is in neither: its unit is that of a method's own map.
+# Those of the paper's Fig. 4, and what takes their place where the data set has no masks.
+WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
+# In the unit of a method's own map, so neither end is better.
 OWN_UNIT = ("healthy_mean_map", "diseased_mean_map")
 HIGHER_IS_BETTER = ("dice_average_otsu", "dice_own_otsu", "auroc", "image_auroc")
 LOWER_IS_BETTER = ("mean_map_ratio",)
+
+
+def plotted(table: pd.DataFrame) -> tuple[str, ...]:
+    """The metrics of Fig. 4 that a table has values of: `WITH_MASKS`, or else `WITHOUT_MASKS`."""
+    return WITH_MASKS if table["dice_average_otsu"].notna().any() else WITHOUT_MASKS
 
 
 def values(slices: pd.DataFrame, metric: str) -> np.ndarray:
@@ -64,14 +71,11 @@ def volume_dice(slices: pd.DataFrame, subjects: np.ndarray, count: int) -> np.nd
 
     nan for subjects without a lesion, and where the slices of a subject form no volume (no position).
     """
-    rows = slices["position"].notna().to_numpy() if "position" in slices else np.zeros(len(slices), bool)
+    rows = slices["position"].notna().to_numpy()
     sums = {
         name: np.bincount(subjects[rows], weights=slices.loc[rows, name].to_numpy(np.float64), minlength=count)
         for name in ("true_positives", "predicted_pixels", "lesion_pixels")
-        if rows.any()
     }
-    if not sums:
-        return np.full(count, np.nan)
     dice = bootstrap.divide(2 * sums["true_positives"], sums["predicted_pixels"] + sums["lesion_pixels"])
     return np.where(sums["lesion_pixels"] > 0, dice, np.nan)
 

@@ -10,6 +10,7 @@ setting is chosen by the image-level AUROC, and the tables say so.
 
 import argparse
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,7 @@ def main(options: argparse.Namespace) -> None:
     stores = {split: open_store(options.data / split) for split in options.splits}
     scores = read_scores(options.scores, methods, stores)
 
+    @cache
     def chosen(method: str, setting: str) -> tuple[pd.DataFrame, pooled.PixelCounts | None]:
         folder = options.scores / method / setting
         slices = records.read_slice_scores(folder / "test.csv")
@@ -130,10 +132,7 @@ def main(options: argparse.Namespace) -> None:
     resampling = evaluation["bootstrap"], options.parameters["seed"]
     comparison = compare(methods, scores, chosen, *resampling)
     reported = dict(zip(comparison["method"], comparison["setting"], strict=True))
-    slices = {
-        name: records.read_slice_scores(options.scores / name / setting / "test.csv")
-        for name, setting in reported.items()
-    }
+    slices = {name: chosen(name, setting)[0] for name, setting in reported.items()}
     sizes = by_lesion_size(slices, reported, evaluation["size_groups"], *resampling)
     pairs = paired.compare_pairs(slices, *resampling)
     grid = sensitivity.over_grid(methods, scores, reported)

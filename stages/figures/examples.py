@@ -235,6 +235,13 @@ def choose(figure: str, deciding: Method, store: SliceStore, counts: dict, seed:
     return rule(frame, counts["supplement_slices"], seed, rows) if figure.startswith("supplement") else rows
 
 
+def arguments() -> argparse.ArgumentParser:
+    """The stage's command line."""
+    parser = results.parser(__doc__)
+    parser.add_argument("--figure", choices=FIGURES, required=True, help="which one to draw")
+    return parser
+
+
 def main(options: argparse.Namespace) -> None:
     """Choose the slices, draw, save."""
     parameters, figure = options.parameters, options.figure
@@ -245,15 +252,14 @@ def main(options: argparse.Namespace) -> None:
             f"--figure {figure} is not for data.channels {', '.join(channels)}: these have {', '.join(possible)}"
         )
     store = results.open_split(options.data, channels)
-    settings = results.reported(options.comparison, list(parameters["methods"]))
-    methods = [results.open_method(*item, options.maps, options.scores, store) for item in settings.items()]
-    deciding = methods[list(settings).index(counts["method"])]
+    names = list(parameters["methods"])
+    methods = results.open_reported(options.comparison, names, options.maps, options.scores, store)
+    deciding = methods[names.index(counts["method"])]
     rows = choose(figure, deciding, store, counts, parameters["seed"])
-    scale_rows = selection.deciding_slices(deciding.slices, parameters["seed"])
-    scale = results.colour_scale(methods, store, scale_rows or rows)
-    window = crop(store.images[rows or scale_rows])
+    scale = results.common_scale(methods, deciding.name, store, parameters["seed"])
+    window = crop(store.images[rows])
     style.save(draw(Content(store, methods, channels, scale, rows, window, possible[figure])), options.output, figure)
 
 
 if __name__ == "__main__":
-    command.run(main, results.parser(__doc__, FIGURES))
+    command.run(main, arguments())

@@ -58,7 +58,6 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
             raise InputError(f"comparison.csv reports {method} at {setting}, which is not in its grid: tabulate again")
     scores = by_name[by, reported[by]].output.slices
     outputs = [by_name[item].output for item in reported.items()]
-    scale_rows = selection.deciding_slices(scores, parameters["seed"]) or list(range(len(store)))
     count = wanted = figures["explorer_slices"]
     while count > 0:
         diseased, healthy = choose_slices(store, scores, count, parameters["seed"])
@@ -66,8 +65,8 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
         if not rows:
             raise InputError(f"{store.folder} has no slice to show: give the test split more subjects")
         for run in runs:
-            check(run, sorted({*rows, *scale_rows}), store)
-        scale = results.colour_scale(outputs, store, scale_rows)
+            check(run, rows, store)
+        scale = results.common_scale(outputs, by, store, parameters["seed"])
         contents = index(store, rows, runs, reported, scale, channels)
         about = _about(store, len(diseased), len(healthy), f"{by} {style.setting_title(reported[by])}".strip())
         if count < wanted:
@@ -96,14 +95,9 @@ def _about(store: SliceStore, diseased: int, healthy: int, by: str) -> str:
 
 def arguments() -> argparse.ArgumentParser:
     """The stage's command line."""
-    parser = command.parser(__doc__)
+    parser = results.parser(__doc__, output="the HTML file")
     parser.add_argument("--benchmark", required=True, help="its name, the page's title")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores; `test` is shown")
-    parser.add_argument("--maps", type=Path, required=True, help="folder of <method>/<setting>/test/{maps,images}.npy")
-    parser.add_argument("--scores", type=Path, required=True, help="folder of <method>/<setting>/test.csv")
     parser.add_argument("--table", type=Path, required=True, help="scores.csv, which has the means of the split")
-    parser.add_argument("--comparison", type=Path, required=True, help="comparison.csv, which names the settings")
-    parser.add_argument("--output", type=Path, required=True, help="the HTML file")
     return parser
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import gzip
-import hashlib
 import html
 import json
 import re
@@ -14,7 +13,7 @@ import numpy as np
 from stages import command
 from stages.data.store import SliceStore
 from stages.evaluation import records
-from stages.figures import style
+from stages.figures import inline, style
 from stages.figures.explorer_runs import Run, unrounded
 from stages.figures.results import Scale
 
@@ -55,9 +54,9 @@ def page(title: str, about: str, contents: dict, packed: dict[str, str]) -> str:
         "title": html.escape(title),
         "about": html.escape(about),
         "style": style_sheet,
-        "style-hash": _hash(style_sheet),
+        "style-source": inline.source(style_sheet),
         "script": script,
-        "script-hash": _hash(script),
+        "script-source": inline.source(script),
         "index": as_json.replace("<", "\\u003c"),  # </script> in a name would end the element
         "blocks": "\n".join(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in packed.items()),
     }
@@ -152,11 +151,6 @@ def pack(*arrays: np.ndarray) -> str:
 def shades(images: np.ndarray) -> np.ndarray:
     """Images as uint8, their range [0, 1] in 256 shades; what lies beyond is cut off."""
     return np.rint(np.clip(np.asarray(images, np.float32), 0, 1) * 255).astype(np.uint8)
-
-
-def _hash(text: str) -> str:
-    """What a content security policy calls an inline style or script by."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _top(maps: np.ndarray, rows: list[int]) -> float:

@@ -31,16 +31,13 @@ from stages import command
 from stages.data import native_space
 from stages.data.chexpert import RAW_DATA
 from stages.data.chexpert_table import find_tree
-from stages.data.store import DISEASED, SliceStore, open_array, open_store, replacing
+from stages.data.store import SliceStore, replacing
 from stages.errors import InputError
 from stages.evaluation import records
-from stages.evaluation.scores import open_maps
-from stages.figures import style
-from stages.figures.results import Method, colour_scale
+from stages.figures import results, style
+from stages.figures.results import DECIDING, SPLIT, Method, Scale
 
 GREY_LEVELS = 65535
-SCALE_SLICES = 64
-"""From how many diseased slices, evenly spaced, the ends of the scales are taken."""
 VOLUMES, IMAGES = "nifti", "png"
 
 
@@ -73,35 +70,27 @@ class Exported:
         return (slices.astype(np.float64) > self.threshold).astype(np.uint8) if np.isfinite(self.threshold) else None
 
 
-def open_exported(maps: Path, comparison: Path, store: SliceStore) -> list[Exported]:
-    """What comparison.csv reports; maps of one unit get one scale, from up to `SCALE_SLICES` diseased slices.
+def exported(methods: list[Method], scale: Scale, maps: Path) -> list[Exported]:
+    """What is written of each method.
+
+    Args:
+        methods: at their reported settings.
+        scale: the one that the figures have.
+        maps: the folder that they were read from, for messages.
 
     Raises:
-        InputError: comparison.csv lists no method, or maps are missing, of another shape or not finite.
+        InputError: maps are not finite.
     """
-    table = records.read_csv(comparison, ["method", "setting"], ["average_otsu"])
-    if table.empty:
-        raise InputError(f"{comparison} lists no method: tabulate again")
-    opened, largest = [], []
-    for row in table.to_dict("records"):
-        folder = maps / row["method"] / row["setting"] / store.folder.name
-        images = folder / "images.npy"
-        opened.append(
-            Method(
-                row["method"],
-                row["setting"],
-                open_maps(folder / "maps.npy", store),
-                open_array(images, shape=store.images.shape) if images.exists() else None,
-                store.manifest,
-            )
-        )
-        largest.append(_largest(opened[-1].maps, folder / "maps.npy"))
-    rows = np.flatnonzero(store.manifest["label"] == DISEASED)
-    rows = rows if len(rows) else np.arange(len(store))
-    scale = colour_scale(opened, store, rows[np.linspace(0, len(rows) - 1, min(len(rows), SCALE_SLICES)).astype(int)])
     return [
-        Exported(method.name, method.setting, method.maps, threshold, scale.end(method.name), top)
-        for method, threshold, top in zip(opened, table["average_otsu"], largest, strict=True)
+        Exported(
+            method.name,
+            method.setting,
+            method.maps,
+            method.slices["average_otsu"].iloc[0],
+            scale.end(method.name),
+            _largest(method.maps, maps / method.name / method.setting / SPLIT / "maps.npy"),
+        )
+        for method in methods
     ]
 
 
@@ -219,7 +208,7 @@ def description(kind: str, methods: list[Exported], items: dict) -> dict:
     """What export.json holds: `format`, the methods (numbers that are not there are null), and the slices."""
     return {
         "format": kind,
-        "split": "test",
+        "split": SPLIT,
         "methods": {
             method.name: {
                 "setting": method.setting,
@@ -264,30 +253,27 @@ def _texts(kind: str) -> list[str]:
         files[kind],
         "<...>_segmentation is 1 (PNG: 255) where the map is above the method's average Otsu threshold over the scored "
         "test slices, the one of the headline Dice. It is there only where the data set has masks.",
-        "Larger values are more anomalous. The scale with which a map is shown ends at the 99.5th percentile of the "
-        f"method's maps of up to {SCALE_SLICES} diseased test slices. Methods whose maps are the absolute difference "
-        "of image and reconstruction, summed over the channels, have one unit and so one scale, which ends at the "
-        "median of theirs. (The figures take other slices, so their ends differ a little.) For research, not for "
-        "diagnosis.",
+        "Larger values are more anomalous. The scale with which a map is shown is that of the figures: it ends at the "
+        f"99.5th percentile of the method's maps of up to {DECIDING} diseased test slices. Methods whose maps are the "
+        "absolute difference of image and reconstruction, summed over the channels, have one unit and so one scale, "
+        "which ends at the median of theirs. For research, not for diagnosis.",
     ]
 
 
 def arguments() -> argparse.ArgumentParser:
     """The stage's command line."""
-    parser = command.parser(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores; `test` is exported")
+    parser = results.parser(__doc__, output="folder of the exported files")
     parser.add_argument("--raw", type=Path, required=True, help="folder of the raw data set")
-    parser.add_argument("--maps", type=Path, required=True, help="folder of <method>/<setting>/test/maps.npy")
-    parser.add_argument("--comparison", type=Path, required=True, help="comparison.csv, which names the settings")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the exported files")
     return parser
 
 
 def main(options: argparse.Namespace) -> None:
     """Find out whether the slices form volumes, and write the files; export.json comes last."""
-    data = options.parameters["data"]
-    store = open_store(options.data / "test")
-    methods = open_exported(options.maps, options.comparison, store)
+    parameters, data = options.parameters, options.parameters["data"]
+    store = results.open_split(options.data, data["channels"])
+    opened = results.open_reported(options.comparison, parameters["methods"], options.maps, options.scores, store)
+    scale = results.common_scale(opened, parameters["figures"]["method"], store, parameters["seed"])
+    methods = exported(opened, scale, options.maps)
     kind, grids = (VOLUMES if data["reader"] == "brats" else IMAGES), None
     if data["reader"] not in ("brats", "chexpert"):
         grids = other_grids(store, options.raw, data)

@@ -13,8 +13,11 @@ from stages.data.store import SliceStore, open_array, open_store
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.evaluation.scores import open_maps
+from stages.figures import selection
 
 SPLIT = "test"
+DECIDING = 16
+"""Diseased slices whose maps set the ends of the colour scales."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ def open_method(name: str, setting: str, maps: Path, scores: Path, store: SliceS
     )
 
 
+def open_reported(comparison: Path, names: Sequence[str], maps: Path, scores: Path, store: SliceStore) -> list[Method]:
+    """Every method of `names`, in this order, at the setting that comparison.csv reports."""
+    return [open_method(*item, maps, scores, store) for item in reported(comparison, names).items()]
+
+
 def is_summed_difference(method: Method, store: SliceStore, rows: Sequence[int]) -> bool:
     """Whether a method's maps are what its reconstructions say: |input - reconstruction|, summed over channels.
 
@@ -110,8 +118,16 @@ def is_summed_difference(method: Method, store: SliceStore, rows: Sequence[int])
 
 
 def brightness(method: Method, rows: Sequence[int]) -> float:
-    """The 99.5th percentile of a method's maps over the given slices; 1 where they are all black."""
+    """The 99.5th percentile of a method's maps over the given slices; 1 where they are all black.
+
+    Raises:
+        InputError: one of these maps holds nan or inf.
+    """
     end = float(np.percentile(np.asarray(method.maps[rows], np.float64), 99.5))
+    if not np.isfinite(end):
+        raise InputError(
+            f"the maps of {method.name} {method.setting} hold nan or inf: delete them and run the detection again"
+        )
     return end if end > 0 else 1.0
 
 
@@ -132,13 +148,26 @@ def colour_scale(methods: Sequence[Method], store: SliceStore, rows: Sequence[in
     return Scale(common, {name: end for name, end in ends.items() if name not in shared})
 
 
-def parser(description: str, figures: Sequence[str]) -> argparse.ArgumentParser:
-    """The command line of a stage that draws single slices: one of `figures` at a time."""
+def common_scale(methods: Sequence[Method], deciding: str, store: SliceStore, seed: int) -> Scale:
+    """The `colour_scale` of whatever shows single slices: from `DECIDING` diseased ones, the same ones everywhere.
+
+    Args:
+        methods: whose maps are shown.
+        deciding: the one of them whose Dice spreads the slices.
+        store: the split; without a diseased slice, all of it decides.
+        seed: of the draws.
+    """
+    (slices,) = (method.slices for method in methods if method.name == deciding)
+    rows = selection.diseased_slices(slices, DECIDING, seed)
+    return colour_scale(methods, store, rows or list(range(len(store))))
+
+
+def parser(description: str, output: str = "folder of the figures") -> argparse.ArgumentParser:
+    """The command line of a stage that shows single slices."""
     result = command.parser(description)
     result.add_argument("--data", type=Path, required=True, help="folder of the slice stores; `test` is shown")
     result.add_argument("--maps", type=Path, required=True, help="folder of <method>/<setting>/test/{maps,images}.npy")
     result.add_argument("--scores", type=Path, required=True, help="folder of <method>/<setting>/test.csv")
     result.add_argument("--comparison", type=Path, required=True, help="comparison.csv, which names the settings")
-    result.add_argument("--output", type=Path, required=True, help="folder of the figures")
-    result.add_argument("--figure", choices=figures, required=True, help="which one to draw")
+    result.add_argument("--output", type=Path, required=True, help=output)
     return result

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-DECIDING = 16
 NEAR = 0.01
 """Values that are farther from a quantile by no more than this share of the values' range count as equally near."""
 
@@ -61,14 +60,6 @@ def diseased_slices(slices: pd.DataFrame, count: int, seed: int, shown: Sequence
     if scored.any():
         return _rows(slices, scored, slices["dice_average_otsu"], count, seed, shown)
     return _rows(slices, slices["label"].to_numpy() == 1, slices["mean_map"], count, seed, shown)
-
-
-def deciding_slices(slices: pd.DataFrame, seed: int) -> list[int]:
-    """The diseased slices whose maps set the ends of the colour scales, the same ones for every figure.
-
-    Not the slices of one figure alone: maps of different figures are compared, too.
-    """
-    return diseased_slices(slices, DECIDING, seed)
 
 
 def healthy_slices(manifest: pd.DataFrame, count: int, seed: int, shown: Sequence[int] = ()) -> list[int]:

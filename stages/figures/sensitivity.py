@@ -22,9 +22,9 @@ from scipy.optimize import isotonic_regression
 from stages import command
 from stages.errors import InputError
 from stages.evaluation import records
-from stages.evaluation.summary import TITLES
+from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
 from stages.figures import published, style
-from stages.figures.settings import RING, WITH_MASKS, WITHOUT_MASKS, axis_key, lines, scale_axis
+from stages.figures.settings import RING, axis_key, lines, scale_axis
 from stages.figures.settings import read as read_scores
 from stages.methods import settings
 
@@ -48,8 +48,8 @@ def draw(
     """
     style.use()
     key = _guidance(methods[name])
-    masked = scores["dice_average_otsu"].notna().any()
-    metrics, paper = (WITH_MASKS, paper if key == "s" else None) if masked else (WITHOUT_MASKS, None)
+    metrics = plotted(scores)
+    paper = paper if key == "s" and metrics == WITH_MASKS else None
     shown = lines(methods[name], name, scores, "test", key)
     looks = _looks(style.method_colours(methods)[name], shown, paper)
     names = {metric: _names(methods, name if shown else None, metric, comparison, paper) for metric in metrics}
@@ -78,7 +78,7 @@ def draw(
             axes.set_xlabel("")
             axes.tick_params(axis="x", labelbottom=False)
         _write_names(axes, names[metric], width)
-    if not masked:
+    if metrics == WITHOUT_MASKS:
         axes.set_xlabel(f"{axes.get_xlabel()}\nno masks in this data set: neither Dice nor AUROC over pixels".strip())
     place = {"loc": "upper left", "bbox_to_anchor": ((LEFT - 0.06) / style.PAGE[0], 1)}
     figure.legend(handles=legend, ncols=columns, frameon=False, **_SPACING, **place)

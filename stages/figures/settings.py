@@ -23,11 +23,10 @@ from stages import command
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.evaluation.choice import choose_setting
-from stages.evaluation.summary import TITLES
+from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
 from stages.figures import style
 from stages.methods import setting_name, settings
 
-WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
 AXIS_TITLES = {"s": "guidance scale s", "w": "guidance weight w", "L": "noise level L"}
 BESIDE = 1.9  # inches: the labels of the axes and the legend
 NARROW, WIDE = 0.8, 2.3  # inches, the width of a column
@@ -75,8 +74,7 @@ def draw(methods: dict, scores: pd.DataFrame) -> Figure:
         scores: the table of all methods, settings and splits.
     """
     style.use()
-    masked = scores["dice_average_otsu"].notna().any()
-    metrics, colours = WITH_MASKS if masked else WITHOUT_MASKS, style.method_colours(methods)
+    metrics, colours = plotted(scores), style.method_colours(methods)
     varied = [name for name, method in methods.items() if axis_key(method)]
     constant = [name for name in methods if name not in varied]
     labels = sorted({label for name in varied for label in lines(methods[name], name, scores, "test")}, key=_by_number)
@@ -109,7 +107,7 @@ def draw(methods: dict, scores: pd.DataFrame) -> Figure:
         else:
             grid[-1, column].set_xticks([])
     figure.legend(handles=_legend(labels, constant, colours, scores), loc="outside right upper", frameon=False)
-    if not masked:
+    if metrics == WITHOUT_MASKS:
         figure.supxlabel("no masks in this data set: neither Dice nor AUROC over pixels", fontsize=6)
     return figure
 

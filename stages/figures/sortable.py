@@ -6,8 +6,6 @@ The page holds its style and its script: it loads nothing and works from a disk,
 """
 
 import argparse
-import base64
-import hashlib
 import html
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import yaml
 from stages import command
 from stages.evaluation import records
 from stages.evaluation.summary import OWN_UNIT
+from stages.figures import inline
 from stages.figures.sortable_texts import COLUMN_TEXTS, COLUMN_TITLES, TABLE_TEXTS
 
 SOURCES = Path(__file__).parent / "sortable_assets"
@@ -186,12 +185,6 @@ def parameters_html(parameters: dict) -> str:
     return "\n".join(parts)
 
 
-def _policy(style: str, script: str) -> str:
-    """The content security policy under which a browser runs this style and script and requests nothing at all."""
-    allowed = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    return f"default-src 'none'; img-src data:; style-src 'sha256-{allowed[0]}'; script-src 'sha256-{allowed[1]}'"
-
-
 def page(benchmark: str, tables: dict[str, pd.DataFrame], parameters: dict) -> str:
     """The whole page.
 
@@ -201,6 +194,7 @@ def page(benchmark: str, tables: dict[str, pd.DataFrame], parameters: dict) -> s
         parameters: of the benchmark, merged.
     """
     style, script = ((SOURCES / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    policy = f"default-src 'none'; img-src data:; style-src {inline.source(style)}; script-src {inline.source(script)}"
     name = html.escape(benchmark)
     links = [
         f'<a href="#table-{html.escape(table)}-head">{html.escape(TABLE_TEXTS.get(table, (table, ""))[0])}</a>'
@@ -209,7 +203,7 @@ def page(benchmark: str, tables: dict[str, pd.DataFrame], parameters: dict) -> s
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<title>{name}: tables and parameters</title>\n<link rel="icon" href="data:,">',
             f"<style>{style}</style>\n</head>\n<body>",

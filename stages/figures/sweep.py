@@ -115,6 +115,13 @@ def _title(name: str, key: str | None, shown: list[dict]) -> str:
     return f"{', '.join(filter(None, [name, others]))}: over the {AXIS_TITLES[key]}"
 
 
+def arguments() -> argparse.ArgumentParser:
+    """The stage's command line."""
+    parser = results.parser(__doc__)
+    parser.add_argument("--figure", choices=tuple(FIGURES), required=True, help="which one to draw")
+    return parser
+
+
 def main(options: argparse.Namespace) -> None:
     """Choose the slice and the settings, draw, save."""
     parameters, figure = options.parameters, options.figure
@@ -131,8 +138,7 @@ def main(options: argparse.Namespace) -> None:
     rows = selection.diseased_slices(deciding.slices, 1, seed)
     if not rows:
         raise InputError(f"{store.folder} has no diseased slice to show: give the test split more subjects")
-    scale_rows = selection.deciding_slices(deciding.slices, seed)
-    scale = results.colour_scale([deciding], store, scale_rows)
+    scale = results.common_scale([deciding], name, store, seed)
     key, shown = columns(method, reported, FIGURES[figure])
     methods = [results.open_method(name, setting_name(each), options.maps, options.scores, store) for each in shown]
     content = Content(store, methods, channels, scale, rows, crop(store.images[rows]), "diseased")
@@ -140,4 +146,4 @@ def main(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, results.parser(__doc__, tuple(FIGURES)))
+    command.run(main, arguments())

@@ -22,10 +22,9 @@ from matplotlib.transforms import Bbox
 from stages import command
 from stages.errors import InputError
 from stages.evaluation import records
-from stages.evaluation.summary import TITLES
+from stages.evaluation.summary import TITLES, plotted
 from stages.figures import style
 
-WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
 ERROR = "reconstruction_error"
 NUMBERS = ["stride", "s", "evaluations", "dice_average_otsu", "auroc", "image_auroc", ERROR]
 PANEL = 2.35, 2.45  # inches
@@ -42,8 +41,7 @@ def draw(table: pd.DataFrame, setting: dict, solvers: list[str]) -> Figure:
         solvers: in the order of params.yaml.
     """
     style.use()
-    scores = WITH_MASKS if table["dice_average_otsu"].notna().any() else WITHOUT_MASKS
-    panels = [*((metric, setting["s"]) for metric in scores), (ERROR, 0)]
+    panels = [*((metric, setting["s"]) for metric in plotted(table)), (ERROR, 0)]
     figure, grid = plt.subplots(
         1, len(panels), figsize=(PANEL[0] * len(panels), PANEL[1]), sharex=True, squeeze=False, layout="constrained"
     )

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from stages.errors import InputError
-from stages.evaluation import bootstrap, pooled
+from stages.evaluation import bootstrap, metrics, pooled
 
 SIZE = 16
 
@@ -42,7 +42,7 @@ def slices_of(masks, subjects):
 def test_ap_and_best_dice_are_scikit_learns_on_all_pixels(decimals):
     maps, masks, images, subjects = example(np.float64)
     maps = np.round(maps, decimals).astype(np.float16)
-    found = point(pooled.count_pixels(maps, masks, images, subjects))
+    found = point(pooled.count_pixels(maps, masks, metrics.bodies(images), subjects))
     ap, dice = scikit_learn(maps.astype(float).ravel(), masks.ravel())
     assert found["ap"] == pytest.approx(ap, abs=1e-12)
     assert found["best_dice"] == pytest.approx(dice, abs=1e-12)
@@ -57,7 +57,7 @@ def test_negative_values_and_both_zeros_keep_their_order():
     maps, masks, images, subjects = example()
     maps = maps - np.float16(0.4)
     maps[0, :, :3], maps[1, :, :3] = 0.0, -0.0
-    found = point(pooled.count_pixels(maps, masks, images, subjects))
+    found = point(pooled.count_pixels(maps, masks, metrics.bodies(images), subjects))
     ap, dice = scikit_learn(maps.astype(float).ravel(), masks.ravel())
     assert (found["ap"], found["best_dice"]) == (pytest.approx(ap, abs=1e-12), pytest.approx(dice, abs=1e-12))
 
@@ -65,30 +65,30 @@ def test_negative_values_and_both_zeros_keep_their_order():
 @pytest.mark.parametrize("scale", [1e-12, 1, 1e12])
 def test_maps_of_more_digits_are_rounded_whatever_their_unit(scale):
     maps, masks, images, subjects = example(np.float64)
-    pixels = pooled.count_pixels(maps * scale, masks, images, subjects)
+    pixels = pooled.count_pixels(maps * scale, masks, metrics.bodies(images), subjects)
     found, exact = point(pixels), scikit_learn(maps.ravel(), masks.ravel())
     assert (found["ap"], found["best_dice"]) == (pytest.approx(exact[0], abs=1e-3), pytest.approx(exact[1], abs=1e-3))
     assert np.isfinite(pixels.value).all()
     assert len(np.unique(pixels.value)) > 500
-    same = point(pooled.count_pixels((maps * scale).astype(np.float32), masks, images, subjects))
+    same = point(pooled.count_pixels((maps * scale).astype(np.float32), masks, metrics.bodies(images), subjects))
     assert same["ap"] == pytest.approx(found["ap"], abs=1e-3)
 
 
 def test_constant_maps_have_the_prevalence_as_precision():
     maps, masks, images, subjects = example()
     for value in (0, 0.25):
-        found = point(pooled.count_pixels(np.full_like(maps, value), masks, images, subjects))
+        found = point(pooled.count_pixels(np.full_like(maps, value), masks, metrics.bodies(images), subjects))
         share = masks.mean()
         assert found["ap"] == pytest.approx(share)
         assert found["best_dice"] == pytest.approx(2 * share / (1 + share)), "all pixels or none"
-    assert np.isnan(point(pooled.count_pixels(np.zeros(maps.shape), masks * 0, images, subjects))["ap"])
+    assert np.isnan(point(pooled.count_pixels(np.zeros(maps.shape), masks * 0, metrics.bodies(images), subjects))["ap"])
 
 
 def test_resampling_subjects_is_the_plain_loop(monkeypatch):
     monkeypatch.setattr(pooled, "BATCH", 2000)  # several batches
     maps, masks, images, subjects = example()
     draws = bootstrap.resample_subjects(3, 30, seed=1)
-    found = pooled.estimates(pooled.count_pixels(maps, masks, images, subjects), draws)
+    found = pooled.estimates(pooled.count_pixels(maps, masks, metrics.bodies(images), subjects), draws)
     names = np.array(subjects)
     for number, draw in enumerate(draws):
         rows = np.concatenate([np.flatnonzero(names == name) for name in np.repeat(["a", "b", "c"], draw)])
@@ -99,7 +99,7 @@ def test_resampling_subjects_is_the_plain_loop(monkeypatch):
 
 def test_counts_read_back_and_are_the_same_bytes(tmp_path):
     maps, masks, images, subjects = example()
-    pixels = pooled.count_pixels(maps, masks, images, subjects)
+    pixels = pooled.count_pixels(maps, masks, metrics.bodies(images), subjects)
     for name in ("one.npz", "other.npz"):
         pooled.write(tmp_path / name, pixels)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "other.npz").read_bytes()
@@ -127,7 +127,7 @@ def test_counts_read_back_and_are_the_same_bytes(tmp_path):
 )
 def test_counts_of_something_else_are_refused(tmp_path, change, complaint):
     maps, masks, images, subjects = example()
-    pixels = pooled.count_pixels(maps, masks, images, subjects)
+    pixels = pooled.count_pixels(maps, masks, metrics.bodies(images), subjects)
     changed = {name: make(getattr(pixels, name)) for name, make in change.items()}
     pooled.write(tmp_path / "test_pixels.npz", dataclasses.replace(pixels, **changed))
     with pytest.raises(InputError, match=rf"test_pixels\.npz .*{complaint}.*score again"):

@@ -158,7 +158,7 @@ def test_auroc_within_the_body_is_scikit_learns_and_forgets_the_background():
     images, masks = np.zeros((2, 1, 32, 32)), np.zeros((2, 32, 32), np.uint8)
     images[:, 0, 8:24, 8:24], masks[1, 12:16, 12:16] = 0.5, 1
     maps = (images[:, 0] * rng.uniform(0.5, 1, masks.shape) + 0.1 * masks).astype(np.float16)
-    with_body = scores.score_slices(maps, masks, manifest_of(masks), 20, "maps.npy", images)
+    with_body = scores.score_slices(maps, masks, manifest_of(masks), 20, "maps.npy", metrics.bodies(images))
     inside = images[1, 0] > 0
     expected = roc_auc_score(masks[1][inside], maps[1][inside])
     assert with_body.at[1, "auroc_body"] == pytest.approx(expected, abs=1e-12)

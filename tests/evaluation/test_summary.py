@@ -35,8 +35,11 @@ def many(label, mean_map):
     """Slices of ten subjects of which only the label and the mean of the map matter."""
     label = np.asarray(label, int)
     frame = pd.DataFrame({"subject_id": [f"s{n % 10}" for n in range(len(label))], "label": label, "scored": label})
+    no_volumes = dict.fromkeys(("position", "true_positives", "predicted_pixels", "lesion_pixels"), np.nan)
     columns = ("dice_average_otsu", "dice_own_otsu", "auroc", "auroc_body", "average_otsu", "body_share")
-    return frame.assign(mean_map=mean_map, max_map=np.asarray(mean_map) + 1, **dict.fromkeys(columns, 0.5))
+    return frame.assign(
+        mean_map=mean_map, max_map=np.asarray(mean_map) + 1, **no_volumes, **dict.fromkeys(columns, 0.5)
+    )
 
 
 def test_each_metric_averages_over_its_own_slices():

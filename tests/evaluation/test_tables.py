@@ -231,7 +231,9 @@ def test_every_method_is_compared_on_the_same_slices_and_resamples():
     frame = pd.DataFrame({"slice_id": [str(n) for n in range(40)], "subject_id": np.repeat(list("abcd"), 10)})
     frame = frame.assign(label=[0, 1] * 20, lesion_pixels=50, otsu=0.1, average_otsu=0.1, scored=[0, 1] * 20)
     frame = frame.assign(dice_average_otsu=0.5, dice_own_otsu=0.5, auroc=0.5, mean_map=rng.uniform(size=40))
-    frame = frame.assign(auroc_body=0.5, max_map=1.0, body_share=0.3)
+    frame = frame.assign(
+        auroc_body=0.5, max_map=1.0, body_share=0.3, position=np.nan, true_positives=10, predicted_pixels=20
+    )
     scores = pd.DataFrame({"method": list(methods), "setting": "default", "split": "test"})
     comparison = tables.compare(methods, scores, lambda *_: (frame, None), 50, 0)
     one, other = comparison.drop(columns="method").dropna(axis="columns").to_dict("records")

@@ -3,9 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.pyplot import close
 from synthetic_results import SETTINGS, SIZE, write_all
 
 from stages.data.store import StoreWriter
+from stages.figures import style
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that the stage would save, by name."""
+    figures = {}
+    monkeypatch.setattr(style, "save", lambda figure, folder, name: figures.update({name: figure}))
+    yield figures
+    close("all")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the rules before the figures write, from two methods on the fixtures' split, and how figures are judged."""
 
+import argparse
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +16,14 @@ SETTINGS = {"diffusion": "L20_s5", "ready-made": "default"}
 METHODS = {
     "diffusion": {"grid": [{"L": [10, 20], "s": [5, 0]}], "setting": {"L": 20, "s": 5}},
     "ready-made": {"grid": [{}], "setting": {}},
+}
+
+
+PARAMETERS = {
+    "seed": 0,
+    "data": {"size": SIZE, "channels": ["t1", "flair"]},
+    "methods": METHODS,
+    "figures": {"method": "diffusion", "diseased_slices": 2, "healthy_slices": 1, "supplement_slices": 4},
 }
 
 
@@ -42,6 +51,19 @@ def write_all(results):
             maps = np.abs(inputs - images).sum(axis=1)
             write_method(results, "diffusion", f"L{level}_s{scale}", maps, images)
     write_method(results, "ready-made", "default", 100 * lesion[:, 0] + rng.uniform(0, 20, maps.shape))
+
+
+def stage_options(folder, figure, output="figures", **parameters):
+    """The arguments of a stage that draws single slices; sections of the parameters are replaced by name."""
+    return argparse.Namespace(
+        parameters=PARAMETERS | parameters,
+        data=folder / "data",
+        maps=folder / "maps",
+        scores=folder / "scores",
+        comparison=folder / "comparison.csv",
+        output=folder / output,
+        figure=figure,
+    )
 
 
 WHOLE = (slice(None), slice(None))

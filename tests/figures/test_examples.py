@@ -1,4 +1,3 @@
-import argparse
 import dataclasses
 import re
 
@@ -6,42 +5,26 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.pyplot import close
-from synthetic_results import METHODS, assert_nothing_overlaps, content, write_all, write_method
+from synthetic_results import (
+    METHODS,
+    PARAMETERS,
+    assert_nothing_overlaps,
+    content,
+    stage_options,
+    write_all,
+    write_method,
+)
 
 from stages.errors import InputError
 from stages.figures import examples, selection, style
 
-PARAMETERS = {
-    "seed": 0,
-    "data": {"size": 32, "channels": ["t1", "flair"]},
-    "methods": METHODS,
-    "figures": {"method": "diffusion", "diseased_slices": 2, "healthy_slices": 1, "supplement_slices": 4},
-}
 
-
-def options(folder, figure="figure-3-methods", output="figures", **parameters):
-    return argparse.Namespace(
-        parameters=PARAMETERS | parameters,
-        data=folder / "data",
-        maps=folder / "maps",
-        scores=folder / "scores",
-        comparison=folder / "comparison.csv",
-        output=folder / output,
-        figure=figure,
-    )
+def options(folder, figure="figure-3-methods", **more):
+    return stage_options(folder, figure, **more)
 
 
 def one_channel_options(folder, figure="figure-2-methods", **parameters):
     return options(folder, figure, **({"data": {"size": 32, "channels": ["xray"]}} | parameters))
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that the stage would save, by name."""
-    figures = {}
-    monkeypatch.setattr(style, "save", lambda figure, folder, name: figures.update({name: figure}))
-    yield figures
-    close("all")
 
 
 def pixels(figure):

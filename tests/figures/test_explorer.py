@@ -15,7 +15,7 @@ from explorer_benchmark import HOSTILE, REPORTED, SIZE, ExplorerBenchmark
 from stages.data.store import open_store
 from stages.errors import InputError
 from stages.evaluation import records
-from stages.figures import explorer, explorer_page, explorer_runs, results, selection
+from stages.figures import explorer, explorer_page, explorer_runs, results
 from stages.methods import setting_name, settings
 
 
@@ -111,8 +111,7 @@ def test_the_common_colours_end_where_those_of_the_figures_do(benchmark):
         results.open_method(*item, benchmark.root / "maps", benchmark.root / "scores", store)
         for item in REPORTED.items()
     ]
-    rows = selection.deciding_slices(benchmark.slices("diffusion", "L500_s20"), 0)
-    scale = results.colour_scale(outputs, store, rows)
+    scale = results.common_scale(outputs, "diffusion", store, 0)
     index = contents(benchmark.build())
     assert {method["name"]: method["top"] for method in index["methods"]} == {
         name: scale.end(name) for name in REPORTED

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel as nib
@@ -14,6 +15,8 @@ from PIL import Image
 from stages.data import brats, chexpert
 from stages.data.store import open_store
 from stages.errors import InputError
+from stages.evaluation import records
+from stages.evaluation.scores import score_slices
 from stages.figures import export
 
 SHAPE = (20, 18, 10)
@@ -64,10 +67,10 @@ def radiographs(tmp_path):
     data = {"reader": "chexpert", "channels": ["xray"], "size": 16, "chexpert": own, "on_bad_case": "stop"}
     data["split"] = {name: {"healthy": 1, "diseased": 1} for name in ("train", "validation", "test")}
     chexpert.extract({"seed": 0, "data": data}, tmp_path / "raw", tmp_path / "data")
-    return command_line(tmp_path, data, tmp_path / "raw", threshold="")
+    return command_line(tmp_path, data, tmp_path / "raw", threshold=np.nan)
 
 
-def command_line(tmp_path: Path, data: dict, raw: Path, threshold: float | str = THRESHOLD) -> list[str]:
+def command_line(tmp_path: Path, data: dict, raw: Path, threshold: float = THRESHOLD) -> list[str]:
     """Maps (the mask plus noise, in units of their own) and comparison.csv beside the store."""
     store = open_store(tmp_path / "data/test")
     masks = np.zeros((len(store), *store.images.shape[-2:])) if store.masks is None else np.asarray(store.masks)
@@ -76,13 +79,27 @@ def command_line(tmp_path: Path, data: dict, raw: Path, threshold: float | str =
         folder = tmp_path / "maps" / method / setting / "test"
         folder.mkdir(parents=True)
         np.save(folder / "maps.npy", (unit * (0.5 * masks + rng.uniform(0, 0.2, masks.shape))).astype(np.float16))
-    table = {"method": METHODS.keys(), "setting": METHODS.values(), "average_otsu": threshold}
+        score(tmp_path, method, setting, threshold)
+    table = {"method": METHODS.keys(), "setting": METHODS.values()}
     pd.DataFrame(table).to_csv(tmp_path / "comparison.csv", index=False)
-    places = {"data": tmp_path / "data", "raw": raw, "maps": tmp_path / "maps"}
+    places = {"data": tmp_path / "data", "raw": raw, "maps": tmp_path / "maps", "scores": tmp_path / "scores"}
     places["comparison"] = tmp_path / "comparison.csv"
-    return ["--parameters", json.dumps({"data": data})] + [
+    return ["--parameters", parameters(data)] + [
         text for name, path in places.items() for text in (f"--{name}", str(path))
     ]
+
+
+def parameters(data: dict, methods: Iterable[str] = METHODS) -> str:
+    figures = {"method": "diffusion"}
+    return json.dumps({"seed": 0, "data": data, "methods": dict.fromkeys(methods), "figures": figures})
+
+
+def score(tmp_path: Path, method: str, setting: str, threshold: float = THRESHOLD) -> None:
+    """Slice scores beside the maps, with a threshold of the test's own."""
+    store = open_store(tmp_path / "data/test")
+    maps = np.load(tmp_path / "maps" / method / setting / "test/maps.npy")
+    slices = score_slices(maps, store.masks, store.manifest, 20, "maps.npy").assign(average_otsu=threshold)
+    records.write_csv(tmp_path / "scores" / method / setting / "test.csv", slices)
 
 
 def run(arguments: list[str], output: Path) -> dict:
@@ -143,8 +160,12 @@ def test_maps_of_one_unit_have_one_scale(tmp_path, volumes):
     other = tmp_path / "maps/other/default/test"
     other.mkdir(parents=True)
     np.save(other / "maps.npy", np.full(images[:, 0].shape, 7, np.float16))
+    for method, setting in {**METHODS, "other": "default"}.items():
+        score(tmp_path, method, setting)
     with (tmp_path / "comparison.csv").open("a") as file:
-        file.write("other,default,1\n")
+        file.write("other,default\n")
+    data = json.loads(volumes[1])["data"]
+    volumes[1] = parameters(data, [*METHODS, "other"])
     ends = {name: item["scale_end"] for name, item in run(volumes, tmp_path / "export")["methods"].items()}
     assert ends["diffusion"] == ends["ready-made"] == pytest.approx(0.3, abs=2e-3)  # median of two channels' .1 and .2
     assert ends["other"] == 7
@@ -189,7 +210,9 @@ def test_someone_elses_slices_are_images(tmp_path, volumes):
     names = manifest["slice_id"].tolist()
     names[:3] = ["a/b: \u00e9", "A/B: \u00e9", "../.."]  # what no file may be called
     manifest.assign(source="subject.npz", affine="[]", slice_id=names).to_csv(path, index=False)
-    volumes[1] = json.dumps({"data": {"reader": "arrays", "channels": SEQUENCES, "size": 24, "arrays": {"gain": 1.0}}})
+    for method, setting in METHODS.items():
+        score(tmp_path, method, setting)
+    volumes[1] = parameters({"reader": "arrays", "channels": SEQUENCES, "size": 24, "arrays": {"gain": 1.0}})
     said = run(volumes, tmp_path / "export")
     assert said["format"] == "png"
     files = [item["file"] for item in said["slices"].values()]
@@ -203,7 +226,7 @@ def test_someone_elses_slices_are_images(tmp_path, volumes):
 
 def test_someone_elses_volumes_are_volumes(tmp_path, volumes):
     own = {"pad": 24}
-    volumes[1] = json.dumps({"data": {"reader": "mine", "channels": SEQUENCES, "size": 24, "mine": own}})
+    volumes[1] = parameters({"reader": "mine", "channels": SEQUENCES, "size": 24, "mine": own})
     said = run(volumes, tmp_path / "export")
     assert said["format"] == "nifti"
     subject = next(iter(said["subjects"]))
@@ -227,7 +250,7 @@ def test_bad_inputs(tmp_path, volumes):
     np.save(maps, good)
     comparison = (tmp_path / "comparison.csv").read_text()
     (tmp_path / "comparison.csv").write_text(comparison.splitlines()[0] + "\n")
-    with pytest.raises(InputError, match="lists no method"):
+    with pytest.raises(InputError, match="does not list method 'diffusion'"):
         run(volumes, output)
     (tmp_path / "comparison.csv").write_text(comparison)
     subject = open_store(tmp_path / "data/test").manifest["subject_id"].iloc[-1]

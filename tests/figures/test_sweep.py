@@ -1,41 +1,17 @@
-import argparse
 import dataclasses
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.pyplot import close
-from synthetic_results import METHODS, assert_nothing_overlaps, content
+from synthetic_results import assert_nothing_overlaps, content, stage_options
 
 from stages.errors import InputError
 from stages.figures import style, sweep
 
-PARAMETERS = {
-    "seed": 0,
-    "data": {"size": 32, "channels": ["t1", "flair"]},
-    "methods": METHODS,
-    "figures": {"method": "diffusion"},
-}
 
-
-def options(results, figure="figure-5-scales", output="figures", **parameters):
-    return argparse.Namespace(
-        parameters=PARAMETERS | parameters,
-        data=results / "data",
-        maps=results / "maps",
-        scores=results / "scores",
-        comparison=results / "comparison.csv",
-        output=results / output,
-        figure=figure,
-    )
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    figures = {}
-    monkeypatch.setattr(style, "save", lambda figure, folder, name: figures.update({name: figure}))
-    yield figures
-    close("all")
+def options(folder, figure="figure-5-scales", **more):
+    return stage_options(folder, figure, **more)
 
 
 def texts(figure):

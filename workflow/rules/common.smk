@@ -169,41 +169,35 @@ def detect_section(wildcards):
     )
 
 
-def needed_networks(wildcards):
+def detect_networks(wildcards):
+    """The networks behind a setting: without guidance, a new classifier changes nothing."""
     return methods.networks(method_of(wildcards), setting_of(wildcards))
 
 
-def needed_checkpoints(wildcards):
-    """The checkpoints behind a setting: without guidance, a new classifier changes nothing."""
-    return [
-        checkpoint_file(wildcards.benchmark, name)
-        for name in needed_networks(wildcards)
-    ]
+def sampled_networks(stage):
+    """The networks that the method and setting of trade_off or trajectory need."""
 
-
-def network_arguments(wildcards):
-    return [
-        f"{name}={checkpoint_file(wildcards.benchmark, name)}"
-        for name in needed_networks(wildcards)
-    ]
-
-
-def sampled(stage):
-    """The checkpoints that trade_off's or trajectory's method and setting need, as files and as arguments."""
-
-    def needed(wildcards):
+    def names(wildcards):
         values = benchmark_parameters(wildcards.benchmark)
         method, setting = methods.sampled(values)[stage]
-        names = methods.networks(values["methods"][method], setting)
-        return {name: checkpoint_file(wildcards.benchmark, name) for name in names}
+        return methods.networks(values["methods"][method], setting)
 
-    def files(wildcards):
-        return list(needed(wildcards).values())
+    return names
 
-    def arguments(wildcards):
-        return [f"{name}={file}" for name, file in needed(wildcards).items()]
 
-    return files, arguments
+def checkpoints_of(networks):
+    """The checkpoints of a rule's networks, as inputs; `networks` names them by the wildcards."""
+    return lambda wildcards: [
+        checkpoint_file(wildcards.benchmark, name) for name in networks(wildcards)
+    ]
+
+
+def arguments_of(networks):
+    """The same as arguments of the stage, NAME=FILE."""
+    return lambda wildcards: [
+        f"{name}={checkpoint_file(wildcards.benchmark, name)}"
+        for name in networks(wildcards)
+    ]
 
 
 def trade_off_split(wildcards):

@@ -38,7 +38,7 @@ rule detect:
     input:
         data="results/{benchmark}/data",
         latents=latents,
-        checkpoints=needed_checkpoints,
+        checkpoints=checkpoints_of(detect_networks),
         code=lambda wildcards: code(detector_module(wildcards)),
     output:
         directory("results/{benchmark}/maps/{method}/{setting}"),
@@ -57,7 +57,7 @@ rule detect:
     params:
         module=detector_module,
         parameters=detect_section,
-        networks=network_arguments,
+        networks=arguments_of(detect_networks),
         latents=latents_argument,
         splits=splits,
         state="results/{benchmark}/state/maps/{method}/{setting}",
@@ -71,7 +71,7 @@ rule detect:
 rule trade_off:
     input:
         data="results/{benchmark}/data",
-        checkpoints=sampled("trade_off")[0],
+        checkpoints=checkpoints_of(sampled_networks("trade_off")),
         code=code("stages.detection.trade_off"),
     output:
         directory("results/{benchmark}/maps/_trade_off"),
@@ -87,7 +87,7 @@ rule trade_off:
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
         parameters=section("trade_off"),
-        networks=sampled("trade_off")[1],
+        networks=arguments_of(sampled_networks("trade_off")),
         split=trade_off_split,
         state="results/{benchmark}/state/maps/_trade_off",
     shell:
@@ -100,7 +100,7 @@ rule trade_off:
 rule trajectory:
     input:
         data="results/{benchmark}/data",
-        checkpoints=sampled("trajectory")[0],
+        checkpoints=checkpoints_of(sampled_networks("trajectory")),
         code=code("stages.detection.trajectory"),
     output:
         directory("results/{benchmark}/maps/_trajectory"),
@@ -116,7 +116,7 @@ rule trajectory:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         parameters=section("trajectory"),
-        networks=sampled("trajectory")[1],
+        networks=arguments_of(sampled_networks("trajectory")),
         state="results/{benchmark}/state/maps/_trajectory",
     shell:
         "python -m stages.detection.trajectory --parameters {params.parameters:q} --data {input.data} --split test "

@@ -314,6 +314,7 @@ rule export:
         data="results/{benchmark}/data",
         raw=raw_folder,
         maps=lambda wildcards: anomaly_maps(wildcards.benchmark),
+        scores=lambda wildcards: scores(wildcards.benchmark),
         comparison="results/{benchmark}/tables/comparison.csv",
         code=code("stages.figures.export"),
     output:
@@ -329,5 +330,5 @@ rule export:
         parameters=section("export"),
     shell:
         "python -m stages.figures.export --parameters {params.parameters:q} --data {input.data} --raw {input.raw} "
-        "--maps results/{wildcards.benchmark}/maps --comparison {input.comparison} --output {output} 3>&2 2>&1 "
-        "| tee -i {log}"
+        "--maps results/{wildcards.benchmark}/maps --scores results/{wildcards.benchmark}/scores "
+        "--comparison {input.comparison} --output {output} 3>&2 2>&1 | tee -i {log}"
