@@ -23,9 +23,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 run: env
 	snakemake --cores all $(ARGS) --resources gpu=1
 
-# The rules of figures.smk; those that no benchmark in `run:` needs are not run.
+# The rules of figures.smk and pages.smk; those that no benchmark in `run:` needs are not run.
 figures: env
-	snakemake --cores all $(ARGS) --forcerun $$(sed -n -E 's/^(rule|use rule .* as) (\w+).*/\2/p' workflow/rules/figures.smk) -- \
+	snakemake --cores all $(ARGS) --forcerun $$(sed -n -E 's/^(rule|use rule .* as) (\w+).*/\2/p' workflow/rules/figures.smk workflow/rules/pages.smk) -- \
 	    figures
 
 report: env

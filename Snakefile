@@ -5,7 +5,7 @@
 #   snakemake --workflow-profile profiles/slurm              on a cluster
 #
 # workflow/rules has one file a chapter, in the order data flows; a rule runs the stage module of its name, or that of its
-# data set's reader, its network, its method.
+# data set's reader, its network, its method's detector.
 
 from snakemake.utils import min_version
 
@@ -82,3 +82,5 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/pages.smk"
+include: "workflow/rules/export.smk"

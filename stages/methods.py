@@ -1,29 +1,98 @@
-"""What the methods of params.yaml are: the settings of their grids, and the networks that they need."""
+"""What the methods of params.yaml are: the settings of their grids, and what their detectors say that they need.
 
+A detector is a module of stages/detection. It says in literals, which are read without importing it:
+
+  NETWORKS         the networks that it needs, each trained by the module of stages/training of that name
+  UNUSED_AT_ZERO   network -> the key of a setting at whose 0 it is not needed (no classifier where nothing is guided)
+  GRID             the keys of a setting, each with the words that it takes, () for numbers
+  OPTIONS          what it is told beside its setting: each key with the words that it takes, () for anything, or with
+                   the key of params.yaml that lists them ("data.channels")
+  PARAMETERS       the keys of params.yaml that change its maps, beside those that all detectors share
+  TOLD_CLASSES     the classes that it tells the denoiser of itself, beside those in its options
+  RELEASED_LEVEL   the one noise level that it knows under the convention released-code
+
+NETWORKS must be there; where GRID or OPTIONS are not, the detector takes whatever it is given.
+"""
+
+from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import Any
 
 from stages import imports
 from stages.errors import InputError
 
 
-def settings(method: dict) -> list[dict]:
+class Setting(Mapping[str, float | str]):
+    """One point of a method's grid: the same thing from params.yaml to a folder's name and a figure's title.
+
+    Immutable; equal to any mapping of the same keys and values, whatever their order.
+
+    >>> setting = Setting({"L": 500, "s": 100})
+    >>> setting.name, setting.title, setting["s"], setting == {"s": 100, "L": 500}
+    ('L500_s100', 'L = 500, s = 100', 100, True)
+    >>> setting.without("s").title, Setting({"view": "plain"}).name, Setting({}).name
+    ('L = 500', 'view-plain', 'default')
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, float | str]):
+        self._values = dict(values)
+
+    def __getitem__(self, key: str) -> Any:
+        """The value of one key of the grid."""
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys, in the order of the grid."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """How many keys there are."""
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        """Equal settings hash alike."""
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        """As params.yaml has it."""
+        return str(self._values)
+
+    @property
+    def name(self) -> str:
+        """Of its folder: L500_s100, view-plain; `default` where there are no keys."""
+        parts = [f"{key}-{value}" if isinstance(value, str) else f"{key}{value:g}" for key, value in self.items()]
+        return "_".join(parts) or "default"
+
+    @property
+    def title(self) -> str:
+        """As it is printed; nothing where there are no keys."""
+        return ", ".join(f"{key} = {value if isinstance(value, str) else f'{value:g}'}" for key, value in self.items())
+
+    def without(self, key: str) -> "Setting":
+        """The other keys alone."""
+        return Setting({other: value for other, value in self.items() if other != key})
+
+
+def settings(method: dict) -> list[Setting]:
     """The settings of a method's grid: the union of its blocks' products, in order, each once.
 
-    A block is what scikit-learn's ParameterGrid takes: {"L": [250, 500], "s": [0, 100]} makes four settings.
+    A block is what scikit-learn's ParameterGrid takes.
+
+    >>> [setting.name for setting in settings({"grid": [{"L": [250, 500], "s": [0, 100]}, {"L": [125], "s": [0]}]})]
+    ['L250_s0', 'L250_s100', 'L500_s0', 'L500_s100', 'L125_s0']
     """
-    found = []
-    for block in method["grid"]:
-        for values in product(*block.values()):
-            setting = dict(zip(block, values, strict=True))
-            if setting not in found:
-                found.append(setting)
-    return found
+    points = (dict(zip(block, values, strict=True)) for block in method["grid"] for values in product(*block.values()))
+    return list(dict.fromkeys(map(Setting, points)))
 
 
-def setting_name(setting: dict) -> str:
-    """The name of a setting's folder: {"L": 500, "s": 100} is L500_s100, {"view": "plain"} view-plain, {} default."""
-    parts = [f"{key}-{value}" if isinstance(value, str) else f"{key}{value:g}" for key, value in setting.items()]
-    return "_".join(parts) or "default"
+def setting(method: dict, name: str) -> Setting:
+    """The setting of a method's grid that bears a name; InputError where none does."""
+    found = {one.name: one for one in settings(method)}
+    if name not in found:
+        raise InputError(f"{name} is no setting of the method's grid in params.yaml, which has {', '.join(found)}")
+    return found[name]
 
 
 def total(count: int | dict[str, int]) -> int:
@@ -36,42 +105,74 @@ def encoding(method: dict) -> str | None:
     return method.get("options", {}).get("encode_class")
 
 
+def module(method: dict) -> str:
+    """The module of a method's detector."""
+    return f"stages.detection.{method['detector']}"
+
+
 def grid(method: dict) -> dict[str, tuple[str, ...]] | None:
-    """The keys of a method's settings, as its detector's GRID has them, each with the words that it takes.
+    """The keys of a method's settings, as its detector's GRID has them; None where it takes whatever it is given."""
+    return _words(method, "GRID")
 
-    No words: it takes numbers. None where there is no detector, or one that takes whatever it is given.
 
-    Raises:
-        InputError: GRID is something else.
-    """
-    module = f"stages.detection.{method.get('detector')}"
-    if not imports.defines(module, "GRID"):
+def options(method: dict) -> dict[str, tuple[str, ...] | str] | None:
+    """What a method is told, as its detector's OPTIONS have it; None where it takes whatever it is given."""
+    return _words(method, "OPTIONS")
+
+
+def _words(method: dict, name: str) -> dict | None:
+    if "detector" not in method or not imports.defines(module(method), name):
         return None
-    found = imports.constant(module, "GRID")
-    if not isinstance(found, dict) or not all(isinstance(words, tuple | list) for words in found.values()):
-        raise InputError(f"{module}: GRID must map each key to a tuple of words, () for numbers, not {found!r}")
+    found = imports.constant(module(method), name)
+    kinds = (tuple, list, str) if name == "OPTIONS" else (tuple, list)
+    if not isinstance(found, dict) or not all(isinstance(words, kinds) for words in found.values()):
+        raise InputError(f"{module(method)}: {name} must map each key to a tuple of words, () for any, not {found!r}")
     return found
 
 
-def networks(method: dict, setting: dict) -> list[str]:
-    """The networks that a method needs at a setting: its detector's NETWORKS, but no classifier where s is 0."""
+def literal(method: dict, name: str, default: Any) -> Any:
+    """A literal of a method's detector; `default` where it has none, or where there is no detector."""
+    if "detector" not in method or not imports.defines(module(method), name):
+        return default
+    return imports.constant(module(method), name)
+
+
+def networks(method: dict, setting: Mapping) -> list[str]:
+    """The networks that a method needs at a setting."""
     if "detector" not in method:
         return []
-    needed = imports.names(f"stages.detection.{method['detector']}", "NETWORKS")
-    return [name for name in needed if name != "classifier" or setting.get("s", 1) != 0]
+    unused = literal(method, "UNUSED_AT_ZERO", {})
+    needed = imports.names(module(method), "NETWORKS")
+    return [name for name in needed if name not in unused or setting.get(unused[name]) != 0]
 
 
-def sampled(parameters: dict) -> dict[str, tuple[str, dict]]:
+def parameters_of(method: dict) -> tuple[str, ...]:
+    """The keys of params.yaml that change a method's maps, beside those that all detectors share."""
+    return imports.names(module(method), "PARAMETERS", default=()) if "detector" in method else ()
+
+
+def encoder_parameters() -> tuple[str, ...]:
+    """The keys of params.yaml that change the latents, beside those of the denoiser."""
+    return imports.names("stages.detection.latents", "PARAMETERS")
+
+
+def sampled(parameters: dict) -> dict[str, tuple[str, Setting]]:
     """Rule -> method and setting, of the rules that sample outside of the grids, as far as a benchmark has them.
 
-    `trade_off` measures its solvers, `trajectory` keeps the images of Fig. 1. Both take methods of detector ddim.
+    `trade_off_maps` measures its solvers, `trajectory` keeps the images of Fig. 1.
     """
     figures, found = parameters["figures"], {}
     if trade_off := parameters.get("trade_off"):
-        found["trade_off"] = trade_off["method"], trade_off["setting"]
-    found["trajectory"] = figures["method"], figures["scheme"]
-    known = {name for name, method in parameters["methods"].items() if method.get("detector") == "ddim"}
+        found["trade_off_maps"] = trade_off["method"], Setting(trade_off["setting"])
+    found["trajectory"] = figures["method"], Setting(figures["scheme"])
+    known = samplable(parameters)
     return {rule: (name, setting) for rule, (name, setting) in found.items() if name in known}
+
+
+def samplable(parameters: dict) -> list[str]:
+    """The methods whose detector those rules can look into."""
+    detector = imports.constant("stages.detection.sampling", "DETECTOR")
+    return [name for name, method in parameters["methods"].items() if method.get("detector") == detector]
 
 
 def trade_off_split(parameters: dict) -> str | None:

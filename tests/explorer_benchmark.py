@@ -8,8 +8,8 @@ import pandas as pd
 from stages.data.store import StoreWriter
 from stages.evaluation import records, scores
 from stages.evaluation.summary import FIELD_MEANS, MEANS, values
-from stages.figures import explorer
-from stages.methods import setting_name, settings
+from stages.methods import settings
+from stages.pages import explorer
 
 SIZE = 16
 HOSTILE = '<img src=x onerror="alert(1)">', "</script><script>alert(1)</script>"
@@ -19,13 +19,13 @@ PARAMETERS = {
     "data": {"size": SIZE, "channels": ["t1", "flair"]},
     "evaluation": {"lesion_pixels_at_256": 20},
     "methods": {
-        "diffusion": {"grid": [{"L": [250, 500], "s": [0, 20, 80]}, {"L": [125], "s": [20]}]},
+        "guided-ddim": {"grid": [{"L": [250, 500], "s": [0, 20, 80]}, {"L": [125], "s": [20]}]},
         "intensity": {"grid": [{"view": ["plain", "inverted"]}]},
         "ready-made": {"grid": [{}]},
     },
-    "figures": {"method": "diffusion", "explorer_slices": 6, "explorer_megabytes": 30},
+    "figures": {"method": "guided-ddim", "explorer_slices": 6, "explorer_megabytes": 30},
 }
-REPORTED = {"diffusion": "L500_s20", "intensity": "view-plain", "ready-made": "default"}
+REPORTED = {"guided-ddim": "L500_s20", "intensity": "view-plain", "ready-made": "default"}
 
 
 def write_store(folder, masks):
@@ -46,17 +46,17 @@ def write_store(folder, masks):
 
 
 def write_maps(folder, images, number):
-    """Maps of every setting, better or worse; of `diffusion` with reconstructions, of `ready-made` in float32."""
+    """Maps of every setting, better or worse; of `guided-ddim` with reconstructions, of `ready-made` in float32."""
     lesion = np.zeros((SIZE, SIZE))
     lesion[4:8, 5:9] = 1
     for method, values_of in PARAMETERS["methods"].items():
         for setting in settings(values_of):
             rng, number = np.random.default_rng(number), number + 1
             maps = rng.uniform(0, 0.4, (len(images), SIZE, SIZE)) + 0.1 * number * lesion
-            target = folder / method / setting_name(setting) / "test"
+            target = folder / method / setting.name / "test"
             target.mkdir(parents=True)
             np.save(target / "maps.npy", maps.astype(np.float32 if method == "ready-made" else np.float16))
-            if method == "diffusion":
+            if method == "guided-ddim":
                 noise = rng.normal(0, 0.2, images.shape)
                 np.save(target / "images.npy", (images + noise).astype(np.float16))
 
@@ -75,7 +75,7 @@ class ExplorerBenchmark:
         """Score all maps and write both tables."""
         rows = []
         for method, values_of in PARAMETERS["methods"].items():
-            for name in map(setting_name, settings(values_of)):
+            for name in [one.name for one in settings(values_of)]:
                 scores.main(
                     argparse.Namespace(
                         parameters=self.parameters,

@@ -32,7 +32,7 @@ def tiny_store(tmp_path_factory):
 
 @pytest.fixture
 def tiny_parameters():
-    """What rule train hands to the DDPM's and the classifier's stages, at the smallest size."""
+    """What rule train hands to the denoiser's and the classifier's stages, at the smallest size."""
     training = {
         "iterations": 12,
         "batch": 4,
@@ -55,7 +55,8 @@ def tiny_parameters():
     return {
         "seed": 3,
         "data": {"size": 16, "channels": ["t1", "flair"]},
-        "diffusion": {"timesteps": 40, "beta": [1e-4, 0.02], "intensity": [-1, 1]},
-        "ddpm": {"network": network | {"heads": 1}, "training": training | {"label_dropout": 0.2}},
+        "intensity": [-1, 1],
+        "noise_schedule": {"timesteps": 40, "beta": [1e-4, 0.02]},
+        "denoiser": {"network": network | {"heads": 1}, "training": training | {"label_dropout": 0.2}},
         "classifier": {"network": network | {"head_channels": 8}, "training": training},
     }

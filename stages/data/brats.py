@@ -24,10 +24,10 @@ import pandas as pd
 
 from stages import command
 from stages.data import extraction
+from stages.data.brats_case import MASK, Case, CaseSlices, Recipe, find_cases, read_case
 from stages.data.extraction import BadCaseError
-from stages.data.processes import in_order
 from stages.data.split import SPLITS, UNUSED, split_subjects, stratum
-from stages.data.volumes import MASK, Case, CaseSlices, Recipe, find_cases, read_case
+from stages.processes import in_order
 
 RAW_INPUTS = ("*/", "*/*/")
 """What below the raw folder reruns extraction when it comes or goes: case folders, nested (HGG/<case>) or not."""

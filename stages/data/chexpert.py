@@ -27,11 +27,11 @@ from stages.data import extraction
 from stages.data.chexpert_table import Radiograph, find_tree, read_table
 from stages.data.extraction import BadCaseError
 from stages.data.image_split import split_images
-from stages.data.processes import in_order
 from stages.data.radiographs import read_grey, read_mask, resample, to_unit_range
 from stages.data.split import SPLITS, UNUSED
 from stages.data.store import DISEASED, HEALTHY, IMAGE_DTYPE, MASK_DTYPE
 from stages.errors import InputError
+from stages.processes import in_order
 
 RAW_INPUTS = ("train.csv", "valid.csv", "*/train.csv", "*/valid.csv")
 """What below the raw folder reruns extraction when it changes: the tables, of the tree or of a folder that holds it."""

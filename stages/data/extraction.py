@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from stages import command
-from stages.data.processes import in_order
 from stages.data.split import SPLITS
 from stages.data.store import StoreWriter, replacing
 from stages.errors import InputError
+from stages.processes import in_order
 
 
 class BadCaseError(InputError):

@@ -1,9 +1,9 @@
 """Translation to the healthy class without a classifier (Sanchez et al. 2022, arXiv:2207.12268).
 
 The image is encoded to noise level L without a class and decoded by DDIM with classifier-free guidance of weight w:
-epsilon = epsilon(none) + w (epsilon(healthy) - epsilon(none)). The network is the DDPM, trained with labels dropped now
+epsilon = epsilon(none) + w (epsilon(healthy) - epsilon(none)). The denoiser has been trained with labels dropped now
 and then. w = 0 is the plain round trip, 1 plain decoding as healthy. Not taken over from their code: the predicted x_0
-is not clipped to its quantile, and the class enters as the DDPM's label embedding, without attention. Options:
+is not clipped to its quantile, and the class enters as the denoiser's label embedding, without attention. Options:
 encode_class, none for the published method.
 """
 
@@ -11,16 +11,19 @@ from stages.detection.detector import Batch, Detection, Detector, anomaly_map, r
 from stages.detection.diffusion_model import DiffusionModel
 from stages.networks.unet import UNet
 
-NETWORKS = ("ddpm",)
+NETWORKS = ("denoiser",)
 GRID = {"L": (), "w": ()}
+OPTIONS = {"encode_class": ("healthy", "diseased", "none")}
+PARAMETERS = ("detection.convention", "detection.stride", "detection.solver")
+TOLD_CLASSES = ("healthy", "none")
 
 
 class ClassifierFree(Detector):
     """DDIM decoding with classifier-free guidance."""
 
     def prepare(self) -> None:
-        """Load the noise predictor."""
-        self.model = DiffusionModel(self.parameters, self.fabric.device, self.load("ddpm", UNet))
+        """Load the denoiser."""
+        self.model = DiffusionModel(self.parameters, self.fabric.device, self.load("denoiser", UNet))
 
     def detect(self, batch: Batch) -> Detection:
         """Decode x_L towards the healthy class."""

@@ -18,13 +18,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from stages import command, imports
+from stages import command, imports, methods
 from stages.data.store import SliceStore, content_hash, open_array, open_store
 from stages.detection import trained
 from stages.detection.resumable import ResumableArrays
+from stages.device import leased, only_one
 from stages.errors import InputError
+from stages.methods import Setting
 from stages.networks.build import Network
-from stages.training.device import leased, only_one
+from stages.parameters.inert import without_inert
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Detector(ABC):
 
     Args:
         parameters: the stage's part of params.yaml: seed, data, detection, the sections of its networks (and
-            `diffusion` where the DDPM is one of them), the method's `options`, and `setting`, out of its grid.
+            what the networks' SECTIONS and the module's PARAMETERS name), the method's `options`, and `setting`, out of
+            its grid.
         fabric: device and precision.
         checkpoints: network -> path.
     """
@@ -71,7 +74,7 @@ class Detector(ABC):
     def __init__(self, parameters: dict, fabric: Fabric, checkpoints: dict[str, Path]):
         self.parameters = parameters
         self.options: dict = parameters.get("options", {})
-        self.setting: dict = parameters.get("setting", {})
+        self.setting = Setting(parameters.get("setting", {}))
         self.fabric = fabric
         self.checkpoints = checkpoints
         self.weights: dict[str, str] = {}
@@ -84,6 +87,10 @@ class Detector(ABC):
     @abstractmethod
     def detect(self, batch: Batch) -> Detection:
         """Anomaly maps of a batch; called without gradients, which a method switches on where it takes some."""
+
+    def needs(self, name: str) -> bool:
+        """Whether the setting needs a network: what the module's literals say, and nothing else."""
+        return name in methods.networks({"detector": _module(type(self)).rpartition(".")[2]}, self.setting)
 
     def load(self, name: str, kind: type[Network]) -> Network:
         """The network `name`, of class `kind` and made as its section in params.yaml says, with trained weights."""
@@ -139,7 +146,7 @@ def detect(detector: type[Detector], options: argparse.Namespace) -> None:
     with only_one(options.state), leased(options.threads, detection["precision"]) as fabric:
         method = detector(options.parameters, fabric, dict(options.networks))
         identity = {
-            "parameters": options.parameters,
+            "parameters": without_inert(options.parameters),
             "weights": method.weights,
             "code_sha256": imports.fingerprint(_module(detector)),
         }

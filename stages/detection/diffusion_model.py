@@ -13,8 +13,8 @@ from stages.data import store
 from stages.data.store import HEALTHY
 from stages.diffusion import ddim
 from stages.diffusion.guidance import LogProbability, classifier_free_epsilon
-from stages.diffusion.schedule import NoiseSchedule
-from stages.diffusion.solvers import SOLVERS
+from stages.diffusion.noise_schedule import NoiseSchedule
+from stages.diffusion.solvers import SOLVERS, Solver
 from stages.errors import InputError
 from stages.networks.unet import NO_CLASS, log_probability
 
@@ -23,33 +23,40 @@ CLASSES = store.CLASSES | {"none": NO_CLASS}
 
 
 class DiffusionModel:
-    """The noise schedule, the noise predictor with a class bound to it, and the classifier that guides it.
+    """The noise schedule, the denoiser with a class bound to it, and the classifier that guides it.
 
     Args:
-        parameters: the stage's part of params.yaml (seed, diffusion, detection).
+        parameters: the stage's part of params.yaml (seed, intensity, noise_schedule, detection).
         device: where the networks are.
-        unet: the noise predictor.
+        denoiser: predicts the noise.
         classifier: C(c | x_t); None where nothing is guided.
     """
 
-    def __init__(self, parameters: dict, device: torch.device, unet: nn.Module, classifier: nn.Module | None = None):
-        diffusion = parameters["diffusion"]
+    def __init__(
+        self, parameters: dict, device: torch.device, denoiser: nn.Module, classifier: nn.Module | None = None
+    ):
+        schedule = parameters["noise_schedule"]
         self.seed = parameters["seed"]
         self.released = parameters["detection"]["convention"] == "released-code"
-        self.solver = SOLVERS[parameters["detection"]["solver"]]
+        self.parameters = parameters
         self.stride = parameters["detection"]["stride"]
-        self.low, self.high = diffusion["intensity"]
+        self.low, self.high = parameters["intensity"]
         self.device = device
-        self.schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], device)
-        self.unet = unet
+        self.schedule = NoiseSchedule.linear(schedule["timesteps"], schedule["beta"], device)
+        self.denoiser = denoiser
         self.classifier = classifier
+
+    @property
+    def solver(self) -> Solver:
+        """How DDIM's differential equation is solved; not asked for where sampling is ancestral."""
+        return SOLVERS[self.parameters["detection"]["solver"]]
 
     # --- the networks as functions of x_t and t ---------------------------------------------------------------------
 
     def prediction(self, class_name: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(x_t, t) -> (epsilon, v), under a class of `CLASSES`."""
-        label = _label(class_name)
-        return lambda x, t: self._unet(x, t, torch.full_like(t, label))
+        label = CLASSES[class_name]
+        return lambda x, t: self._denoise(x, t, torch.full_like(t, label))
 
     def epsilon(self, class_name: str) -> ddim.Epsilon:
         """(x_t, t) -> epsilon, under a class of `CLASSES`."""
@@ -63,7 +70,7 @@ class DiffusionModel:
 
         def epsilon(x: Tensor, t: Tensor) -> Tensor:
             labels = torch.cat([torch.full_like(t, NO_CLASS), torch.full_like(t, HEALTHY)])
-            both, _ = self._unet(torch.cat([x, x]), torch.cat([t, t]), labels)
+            both, _ = self._denoise(torch.cat([x, x]), torch.cat([t, t]), labels)
             return classifier_free_epsilon(*both.chunk(2), weight)
 
         return epsilon
@@ -74,8 +81,8 @@ class DiffusionModel:
             return None
         return lambda x, t: log_probability(self.classifier, x, t, HEALTHY)
 
-    def _unet(self, x: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        epsilon, v = self.unet(x.contiguous(memory_format=torch.channels_last), t, labels).chunk(2, dim=1)
+    def _denoise(self, x: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        epsilon, v = self.denoiser(x.contiguous(memory_format=torch.channels_last), t, labels).chunk(2, dim=1)
         return epsilon, v
 
     # --- images in [0, 1] in, images in [0, 1] out ------------------------------------------------------------------
@@ -96,7 +103,9 @@ class DiffusionModel:
     def decode(self, epsilon: ddim.Epsilon, latents: Tensor | None, level: int, scale: float = 0) -> Tensor:
         """Reconstructions (N, C, H, W) in [0, 1], not clipped, from x_L (N, C, H, W), guided with scale s."""
         if latents is None:
-            raise InputError("--latents is missing: this method decodes the noisy images that encode_ddim writes")
+            raise InputError(
+                "--latents is missing: this method decodes the noisy images that the rule `latents` writes"
+            )
         return self.from_range(ddim.last(self.decode_path(epsilon, latents, level, scale)))
 
     def decode_path(
@@ -126,9 +135,3 @@ class DiffusionModel:
 
     def _slice_seed(self, slice_id: str) -> int:
         return int(np.random.SeedSequence([self.seed, *slice_id.encode()]).generate_state(1, np.uint64)[0])
-
-
-def _label(class_name: str) -> int:
-    if class_name not in CLASSES:
-        raise InputError(f"options names the class '{class_name}': write one of {', '.join(CLASSES)}")
-    return CLASSES[class_name]

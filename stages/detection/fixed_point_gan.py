@@ -12,6 +12,7 @@ from stages.networks.fixed_point_gan import INTENSITY, Generator
 
 NETWORKS = ("fixed_point_gan",)
 GRID = {}
+OPTIONS = {}
 
 
 class FixedPointGan(Detector):

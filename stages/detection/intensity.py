@@ -12,10 +12,10 @@ from skimage.exposure import equalize_hist
 from torch import Tensor
 
 from stages.detection.detector import Batch, Detection, Detector, run
-from stages.errors import InputError
 
 NETWORKS = ()
 GRID = {"view": ("plain", "inverted", "equalised")}
+OPTIONS = {"channel": "data.channels"}
 
 
 def plain(image: Tensor) -> Tensor:
@@ -49,19 +49,12 @@ class Intensity(Detector):
 
     def prepare(self) -> None:
         """Find the channel and the view."""
-        channels = self.parameters["data"]["channels"]
-        self.channel = channels.index(_known("options.channel", self.options.get("channel"), channels))
-        self.view = VIEWS[_known("grid's view", self.setting.get("view"), VIEWS)]
+        self.channel = self.parameters["data"]["channels"].index(self.options["channel"])
+        self.view = VIEWS[self.setting["view"]]
 
     def detect(self, batch: Batch) -> Detection:
         """The view of the channel."""
         return Detection(self.view(batch.images[:, self.channel]))
-
-
-def _known(key: str, value: str | None, names: list[str] | dict) -> str:
-    if value not in names:
-        raise InputError(f"the method's {key} must be one of {', '.join(names)}, not {value or 'missing'}")
-    return value
 
 
 if __name__ == "__main__":

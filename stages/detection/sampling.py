@@ -1,4 +1,4 @@
-"""What `trade_off` and `trajectory`, which look into the sampler itself, have in common: arguments and slices."""
+"""What `trade_off_maps` and `trajectory`, which look into the sampler itself, have in common: arguments and slices."""
 
 import os
 from argparse import ArgumentParser
@@ -10,6 +10,9 @@ from stages import command
 from stages.data.store import SliceStore
 from stages.detection.detector import named_file
 from stages.errors import InputError
+
+DETECTOR = "guided_ddim"
+"""The detector whose sampler these stages look into; the workflow reads this without importing the module."""
 
 
 def arguments(description: str, output: str) -> ArgumentParser:

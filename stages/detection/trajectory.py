@@ -20,13 +20,13 @@ import torch
 from stages import command
 from stages.data.store import DISEASED, create_array, open_store, replacing
 from stages.detection import sampling
-from stages.detection.ddim import Ddim
 from stages.detection.diffusion_model import DiffusionModel
+from stages.detection.guided_ddim import GuidedDdim
+from stages.device import leased, only_one
 from stages.diffusion.ddim import ladder
 from stages.diffusion.guidance import gradient
-from stages.diffusion.schedule import timestep
+from stages.diffusion.noise_schedule import timestep
 from stages.errors import InputError
-from stages.training.device import leased, only_one
 
 SHOWN = 5
 
@@ -74,7 +74,7 @@ def main(options: Namespace) -> None:
     (row,) = sampling.choose_slices(store, DISEASED, 1)
     slice_id = store.manifest["slice_id"].iloc[row]
     with only_one(options.state), leased(options.threads, parameters["detection"]["precision"]) as fabric:
-        model = Ddim(parameters, fabric, dict(options.networks)).model
+        model = GuidedDdim(parameters, fabric, dict(options.networks)).model
         images = torch.from_numpy(store.images[row : row + 1].astype(np.float32)).to(fabric.device)
         with torch.no_grad(), fabric.autocast():
             levels, arrays = follow(model, images, slice_id, parameters["options"], setting)

@@ -19,13 +19,11 @@ from scipy import ndimage
 from torch import Tensor
 
 from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
-from stages.errors import InputError
 from stages.networks.vae import Vae, divergence
 
 NETWORKS = ("vae",)
 GRID = {}
-
-SCORES = ("reconstruction", "gradient", "combined")
+OPTIONS = {"score": ("reconstruction", "gradient", "combined")}
 
 DEVIATION, RADIUS = 3, 3
 """Of the Gaussian that smooths derivatives, in pixels: the authors' 7 x 7 kernel, at whatever size."""
@@ -36,12 +34,7 @@ class VaeDetector(Detector):
 
     def prepare(self) -> None:
         """Load the network."""
-        self.score = self.options.get("score")
-        if self.score not in SCORES:
-            raise InputError(
-                f"options.score of the method must be one of {', '.join(SCORES)}, not {self.score!r}: correct it "
-                "below methods in params.yaml"
-            )
+        self.score = self.options["score"]
         self.network = self.load("vae", Vae)
 
     def detect(self, batch: Batch) -> Detection:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from stages.diffusion.ddim import ladder
 from stages.diffusion.guidance import LogProbability, gradient
+from stages.diffusion.noise_schedule import NoiseSchedule, timestep
 from stages.diffusion.objective import interpolate_log_variance, posterior, predict_x_0
-from stages.diffusion.schedule import NoiseSchedule, timestep
 
 Prediction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(x_t (N, C, H, W), t (N,)) -> epsilon and v, which interpolates the log variance, each (N, C, H, W)."""

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from stages.diffusion.guidance import LogProbability, gradient, guided_epsilon
+from stages.diffusion.noise_schedule import NoiseSchedule, timestep
 from stages.diffusion.objective import predict_x_0
-from stages.diffusion.schedule import NoiseSchedule, timestep
 
 Epsilon = Callable[[Tensor, Tensor], Tensor]
 """(x_t (N, C, H, W), t (N,)) -> epsilon (N, C, H, W)."""

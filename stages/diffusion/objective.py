@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from stages.diffusion.schedule import NoiseSchedule
+from stages.diffusion.noise_schedule import NoiseSchedule
 
 
 def hybrid_loss(output: Tensor, x_0: Tensor, x_t: Tensor, level: Tensor, noise: Tensor, schedule: NoiseSchedule):

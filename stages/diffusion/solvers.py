@@ -19,7 +19,7 @@ from torch import Tensor
 from stages.diffusion import ddim
 from stages.diffusion.ddim import Epsilon, guide, ladder, predict
 from stages.diffusion.guidance import LogProbability
-from stages.diffusion.schedule import NoiseSchedule
+from stages.diffusion.noise_schedule import NoiseSchedule
 
 Path = Iterator[tuple[int, Tensor]]
 """(k, x_k (N, C, H, W) float64) at every level passed."""

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from stages.errors import InputError
-from stages.methods import setting_name, settings
+from stages.methods import settings
 
 FIXED = "params.yaml"
 BY_DICE = "validation (Dice)"
@@ -28,7 +28,7 @@ def choose_setting(method: str, parameters: dict, scores: pd.DataFrame) -> tuple
     Raises:
         InputError: the fixed setting is not in the grid, or there is nothing to choose on.
     """
-    names = [setting_name(setting) for setting in settings(parameters)]
+    names = [setting.name for setting in settings(parameters)]
     wanted = parameters["setting"]
     if wanted != "validation":
         # The order of keys is the grid's: {s: 100, L: 500} is the same setting.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
-from stages.methods import setting_name, settings
+from stages.methods import settings
 
 
 def axes(method: dict) -> tuple[str, str] | None:
@@ -42,10 +42,10 @@ def over_grid(methods: dict, scores: pd.DataFrame, reported: dict[str, str]) -> 
     rows = []
     for name, method in chosen.items():
         for setting in settings(method):
-            found = test.loc[(name, setting_name(setting))]
-            row = {"method": name, "setting": setting_name(setting)} | {key: setting.get(key, np.nan) for key in keys}
+            found = test.loc[(name, setting.name)]
+            row = {"method": name, "setting": setting.name} | {key: setting.get(key, np.nan) for key in keys}
             row |= {metric: found[metric] for metric in (*WITH_MASKS, *WITHOUT_MASKS)}
-            rows.append(row | {"reported": int(setting_name(setting) == reported[name])})
+            rows.append(row | {"reported": int(setting.name == reported[name])})
     columns = ["method", "setting", *keys, *WITH_MASKS, *WITHOUT_MASKS, "reported"]
     return pd.DataFrame(rows, columns=columns)
 

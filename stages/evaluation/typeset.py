@@ -1,7 +1,7 @@
 """A row a method as Markdown and as LaTeX: `mean [low, high]`, the best value of a metric bold.
 
 The headline is one such table, the field's further metrics and the scores by lesion size are others
-(stages.evaluation.page puts them together).
+(stages.evaluation.documents puts them together).
 """
 
 import numpy as np

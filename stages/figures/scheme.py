@@ -19,7 +19,7 @@ from stages import command
 from stages.data.store import open_array, open_store
 from stages.errors import InputError
 from stages.figures import panels, style
-from stages.figures.trade_off import SOLVER_TITLES
+from stages.figures.trade_off_figure import SOLVER_TITLES
 
 # Inches, from the upper left corner: sides of an image and of a gradient, left ends of the map and of level 0, from one
 # level to the next, and the upper ends of the rows.

@@ -25,7 +25,7 @@ from stages.evaluation import records
 from stages.evaluation.choice import choose_setting
 from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
 from stages.figures import style
-from stages.methods import setting_name, settings
+from stages.methods import settings
 
 AXIS_TITLES = {"s": "guidance scale s", "w": "guidance weight w", "L": "noise level L"}
 BESIDE = 1.9  # inches: the labels of the axes and the legend
@@ -56,10 +56,9 @@ def lines(method: dict, name: str, scores: pd.DataFrame, split: str, key: str | 
     key, found = key or axis_key(method), {}
     rows = scores[(scores["method"] == name) & (scores["split"] == split)].set_index("setting")
     for setting in settings(method):
-        if setting_name(setting) in rows.index and key in setting:
-            others = {other: value for other, value in setting.items() if other != key}
-            label = style.setting_title(setting_name(others))
-            found.setdefault(label, []).append({"x": setting[key], "setting": setting_name(setting)})
+        if setting.name in rows.index and key in setting:
+            label = setting.without(key).title
+            found.setdefault(label, []).append({"x": setting[key], "setting": setting.name})
     return {
         label: pd.DataFrame(points).sort_values("x").join(rows, on="setting").reset_index(drop=True)
         for label, points in found.items()
@@ -202,7 +201,7 @@ def read(path: Path, methods: dict) -> pd.DataFrame:
     table = records.read_csv(path, ["method", "setting", "split"], [*WITH_MASKS, *WITHOUT_MASKS])
     tested = table[table["split"] == "test"].groupby(["method", "setting"]).size()
     for name, method in methods.items():
-        for setting in map(setting_name, settings(method)):
+        for setting in [one.name for one in settings(method)]:
             if tested.get((name, setting), 0) != 1:
                 raise InputError(f"{path} does not list {name} {setting} on test once: tabulate again")
     return table

@@ -19,7 +19,7 @@ from stages.figures.examples import Content, draw_caption, draw_map
 from stages.figures.panels import LINE, THIN, Sheet, crop, foot_height
 from stages.figures.results import Scale
 from stages.figures.settings import AXIS_TITLES
-from stages.methods import setting_name, settings
+from stages.methods import settings
 
 FIGURES = {"figure-5-scales": ("s", "w"), "figure-6-levels": ("L",)}
 """Each figure's axis: the first of these keys that the reported setting has."""
@@ -70,9 +70,7 @@ def draw(content: Content, key: str | None, shown: list[dict], reported: dict) -
     if reported in shown and len(shown) > 1:
         notes.append("bold: the setting that is reported")
     elif reported not in shown:
-        notes.append(
-            f"the reported setting is {style.setting_title(setting_name(reported))}: the grid has fewer {key} there"
-        )
+        notes.append(f"the reported setting is {reported.title}: the grid has fewer {key} there")
     blocks = head + len(lines) * side
     sheet = Sheet(width, blocks + foot_height(width, notes))
     sheet.text(left, 0.06, _title(content.methods[0].name, key, shown), fontsize=9, weight="bold")
@@ -111,7 +109,7 @@ def _unit(scale: Scale) -> str:
 def _title(name: str, key: str | None, shown: list[dict]) -> str:
     if key is None:
         return f"{name}, which has no such key in its grid"
-    others = style.setting_title(setting_name({other: value for other, value in shown[0].items() if other != key}))
+    others = shown[0].without(key).title
     return f"{', '.join(filter(None, [name, others]))}: over the {AXIS_TITLES[key]}"
 
 
@@ -129,7 +127,7 @@ def main(options: argparse.Namespace) -> None:
     method = parameters["methods"][name]
     store = results.open_split(options.data, channels)
     reported_name = results.reported(options.comparison, [name])[name]
-    reported = next((setting for setting in settings(method) if setting_name(setting) == reported_name), None)
+    reported = next((setting for setting in settings(method) if setting.name == reported_name), None)
     if reported is None:
         raise InputError(
             f"{options.comparison} reports {reported_name}, which methods.{name}.grid has not: tabulate again"
@@ -140,7 +138,7 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"{store.folder} has no diseased slice to show: give the test split more subjects")
     scale = results.common_scale([deciding], name, store, seed)
     key, shown = columns(method, reported, FIGURES[figure])
-    methods = [results.open_method(name, setting_name(each), options.maps, options.scores, store) for each in shown]
+    methods = [results.open_method(name, each.name, options.maps, options.scores, store) for each in shown]
     content = Content(store, methods, channels, scale, rows, crop(store.images[rows]), "diseased")
     style.save(draw(content, key, shown, reported), options.output, figure)
 

@@ -4,45 +4,49 @@ import argparse
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stages import command, parameters
+from stages import command
 from stages.networks import build
-from stages.networks.fixed_point_gan import Discriminator, Generator
-from stages.networks.unet import EncoderClassifier, UNet
-from stages.networks.vae import Vae
-
-NETWORKS = {"ddpm": UNet, "classifier": EncoderClassifier, "vae": Vae, "fixed_point_gan": Generator}
+from stages.parameters import reading
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.networks", description=__doc__)
     parser.add_argument("benchmark", help="a name below `benchmarks` in params.yaml")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    parser.add_argument("--params", type=Path, default=Path(reading.FILE), help="default: %(default)s")
     return parser
 
 
+def count(kind: type[nn.Module], parameters: dict) -> tuple[int, int, int]:
+    """Parameters of a network, and floating-point operations of one image forwards, and forwards and backwards.
+
+    On the meta device: nothing is allocated, so the paper's sizes take a second.
+    """
+    size, channels = parameters["data"]["size"], len(parameters["data"]["channels"])
+    with torch.device("meta"):
+        network = build.network(kind, kind.SECTION, parameters, getattr(kind, "PART", "network"))
+        inputs = [torch.empty(1, channels, size, size), *(torch.zeros(1, dtype=torch.long) for _ in kind.INPUTS)]
+    with FlopCounterMode(display=False) as forward:
+        output = network(*inputs)
+    with FlopCounterMode(display=False) as backward:
+        sum(tensor.sum() for tensor in (output if isinstance(output, tuple) else [output])).backward()
+    once = forward.get_total_flops()
+    return sum(p.numel() for p in network.parameters()), once, once + backward.get_total_flops()
+
+
 def main(options: argparse.Namespace) -> None:
-    """Count on the meta device: nothing is allocated, so the paper's sizes take a second."""
-    values = parameters.benchmark(parameters.load(options.params), options.benchmark)
+    """Print a line a network."""
+    values = reading.benchmark(reading.load(options.params), options.benchmark)
     size, channels = values["data"]["size"], len(values["data"]["channels"])
     print(f"{options.benchmark}: {channels} x {size} x {size}")
-    print(f"{'network':12}{'parameters':>15}{'GFLOPs forward':>17}{'forward + backward':>21}   (one image)")
-    with torch.device("meta"):
-        networks = {name: build.network(kind, name, values) for name, kind in NETWORKS.items()}
-        networks["its critic"] = Discriminator(size, channels, **values["fixed_point_gan"]["discriminator"])
-        image, number = torch.empty(1, channels, size, size), torch.zeros(1, dtype=torch.long)
-    for name, network in networks.items():
-        # Beside the image: timestep and class, timestep, nothing, class, nothing.
-        others = {"ddpm": [number, number], "classifier": [number], "fixed_point_gan": [number]}.get(name, [])
-        with FlopCounterMode(display=False) as forward:
-            output = network(image, *others)
-        with FlopCounterMode(display=False) as backward:
-            sum(tensor.sum() for tensor in (output if isinstance(output, tuple) else [output])).backward()
-        count = sum(p.numel() for p in network.parameters())
-        once, both = forward.get_total_flops(), forward.get_total_flops() + backward.get_total_flops()
-        print(f"{name:15}{count:>12,}{once / 1e9:>17.2f}{both / 1e9:>21.2f}")
+    print(f"{'network':30}{'parameters':>15}{'GFLOPs forward':>17}{'forward + backward':>21}   (one image)")
+    for kind in build.all_networks():
+        name = ".".join([kind.SECTION, *([kind.PART] if hasattr(kind, "PART") else [])])
+        parameters, once, both = count(kind, values)
+        print(f"{name:30}{parameters:>15,}{once / 1e9:>17.2f}{both / 1e9:>21.2f}")
 
 
 if __name__ == "__main__":

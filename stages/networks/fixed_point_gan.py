@@ -9,8 +9,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from stages.errors import InputError
-
 INTENSITY = (-1.0, 1.0)
 """The interval as which the networks see an image's [0, 1]: tanh's."""
 
@@ -25,10 +23,11 @@ class Generator(nn.Module):
         residual_blocks: blocks at a quarter of the resolution.
     """
 
+    SECTION = "fixed_point_gan"
+    INPUTS = ("class",)
+
     def __init__(self, size: int, image_channels: int, channels: int, residual_blocks: int):
         super().__init__()
-        if size < 8 or size % 4:
-            raise InputError(f"the generator halves its images twice, to at least 2 x 2; it cannot take {size} pixels")
         width = channels
         layers = [nn.Conv2d(image_channels + 1, width, 7, padding=3, bias=False), *_normalised(width)]
         for _ in range(2):
@@ -77,11 +76,13 @@ class Discriminator(nn.Module):
         layers: strided convolutions.
     """
 
+    SECTION = "fixed_point_gan"
+    PART = "discriminator"
+    INPUTS = ()
+
     def __init__(self, size: int, image_channels: int, channels: int, layers: int):
         super().__init__()
         side = size >> layers
-        if side << layers != size or not side:
-            raise InputError(f"{size} pixels cannot be halved {layers} times")
         widths = [image_channels, *(channels << layer for layer in range(layers))]
         body = []
         for before, after in pairwise(widths):

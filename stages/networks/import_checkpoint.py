@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 import stages
-from stages import checkpoint, command, parameters
+from stages import checkpoint, command
 from stages.errors import InputError
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, UNet
+from stages.parameters import reading
 
-NETWORKS = {"ddpm": UNet, "classifier": EncoderClassifier}
+NETWORKS = {kind.SECTION: kind for kind in (UNet, EncoderClassifier)}
+"""Those whose parameters are named as guided-diffusion names them."""
 
 
 def read_foreign(path: Path, network: torch.nn.Module) -> dict[str, Tensor]:
@@ -69,16 +71,16 @@ def arguments() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", type=Path, help="a guided-diffusion checkpoint, such as model.pt")
-    parser.add_argument("target", type=Path, help="the checkpoint to write, such as ddpm.safetensors")
+    parser.add_argument("target", type=Path, help="the checkpoint to write, such as denoiser.safetensors")
     parser.add_argument("--benchmark", default="brats2020", help="whose network it is (default: brats2020)")
-    parser.add_argument("--network", choices=NETWORKS, default="ddpm", help="default: ddpm")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    parser.add_argument("--network", choices=NETWORKS, default=UNet.SECTION, help="default: %(default)s")
+    parser.add_argument("--params", type=Path, default=Path(reading.FILE), help="default: %(default)s")
     return parser
 
 
 def main(options: Namespace) -> None:
     """Import one checkpoint."""
-    values = parameters.benchmark(parameters.load(options.params), options.benchmark)
+    values = reading.benchmark(reading.load(options.params), options.benchmark)
     with torch.device("meta"):
         network = build.network(NETWORKS[options.network], options.network, values)
     tensors = read_foreign(options.source, network)

@@ -33,6 +33,9 @@ class UNet(nn.Module):
         classes: number of labels.
     """
 
+    SECTION = "denoiser"
+    INPUTS = ("timestep", "class")
+
     def __init__(
         self,
         size: int,
@@ -120,6 +123,9 @@ class EncoderClassifier(nn.Module):
     Args as for `UNet`; `attention` resolutions have `head_channels` channels a head. Blocks have scale-shift
     normalisation and resample inside residual blocks.
     """
+
+    SECTION = "classifier"
+    INPUTS = ("timestep",)
 
     def __init__(
         self,

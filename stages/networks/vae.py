@@ -8,8 +8,6 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from stages.errors import InputError
-
 SLOPE = 0.01
 """Of LeakyReLU below zero: PyTorch's default, which the authors use."""
 
@@ -30,19 +28,14 @@ class Vae(nn.Module):
         channels: of an image.
         widths: channels after each halving.
         latent: length of the latent vector.
-
-    Raises:
-        InputError: the size cannot be halved as often as there are widths.
     """
+
+    SECTION = "vae"
+    INPUTS = ()
 
     def __init__(self, size: int, channels: int, widths: Sequence[int], latent: int):
         super().__init__()
-        extent, rest = divmod(size, 2 ** len(widths))
-        if rest or not extent:
-            raise InputError(
-                f"vae.network.widths halves the image {len(widths)} times, so data.size must be a multiple of "
-                f"{2 ** len(widths)}, not {size}: name fewer widths"
-            )
+        extent = size // 2 ** len(widths)
         ladder = [channels, *widths]
         steps = list(pairwise(ladder))
         encoder: list[nn.Module] = []

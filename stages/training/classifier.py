@@ -14,13 +14,13 @@ from torch.nn import functional
 from stages import command
 from stages.data.store import HEALTHY
 from stages.diffusion.guidance import gradient
-from stages.diffusion.schedule import NoiseSchedule
+from stages.diffusion.noise_schedule import NoiseSchedule
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, log_probability
 from stages.training.cli import add_arguments, run_training
 from stages.training.loop import Objective
 
-SECTIONS = ("classifier", "diffusion")
+SECTIONS = ("classifier", "intensity", "noise_schedule")
 """What of params.yaml it is made from; the workflow reads this without importing the module."""
 
 
@@ -62,10 +62,10 @@ def arguments() -> ArgumentParser:
 
 def objective(parameters: dict, device: torch.device) -> ClassificationObjective:
     """What `parameters` describe, with random weights."""
-    section, diffusion = parameters["classifier"], parameters["diffusion"]
-    schedule = NoiseSchedule.linear(diffusion["timesteps"], diffusion["beta"], device)
+    section, schedule = parameters["classifier"], parameters["noise_schedule"]
+    noise_schedule = NoiseSchedule.linear(schedule["timesteps"], schedule["beta"], device)
     network = build.network(EncoderClassifier, "classifier", parameters)
-    return ClassificationObjective(network, schedule, section["training"], diffusion["intensity"])
+    return ClassificationObjective(network, noise_schedule, section["training"], parameters["intensity"])
 
 
 def main(options: Namespace) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from stages.data.store import open_store
-from stages.training.device import leased, only_one
+from stages.device import leased, only_one
 from stages.training.loop import Objective, train
 from stages.training.state import Run
 

@@ -20,6 +20,11 @@ from stages.networks.fixed_point_gan import INTENSITY, Discriminator, Generator
 from stages.training.cli import add_arguments, run_training
 from stages.training.loop import Objective
 
+HALVED_BY = ("discriminator", "layers")
+"""How often an image is halved, below the network's section; the workflow reads both without importing the module."""
+SIZES = (8, 4)
+"""The least size of an image, and what it must be a multiple of: the generator halves it twice, and pads."""
+
 
 class FixedPointObjective(Objective):
     """The two players' losses, term by term those of the authors' code (mahfuzmohammad/Fixed-Point-GAN, solver.py).
@@ -134,9 +139,9 @@ def arguments() -> ArgumentParser:
 
 def objective(parameters: dict, device: torch.device) -> FixedPointObjective:
     """What `parameters` describe, with random weights."""
-    section, data = parameters["fixed_point_gan"], parameters["data"]
+    section = parameters["fixed_point_gan"]
     generator = build.network(Generator, "fixed_point_gan", parameters)
-    discriminator = Discriminator(data["size"], len(data["channels"]), **section["discriminator"])
+    discriminator = build.network(Discriminator, "fixed_point_gan", parameters, "discriminator")
     return FixedPointObjective(generator, discriminator, section["loss"], section["critic_steps"])
 
 

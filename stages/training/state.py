@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from stages import checkpoint
 from stages.errors import InputError
+from stages.parameters.inert import without_inert
 
 
 @dataclass
@@ -55,7 +56,7 @@ class State:
     ):
         self.path = run.state / "state.safetensors"
         self.name = run.name
-        self.identity = _without(header, ("save_minutes", "sheet_every"))
+        self.identity = header | {"parameters": without_inert(header["parameters"])}
         self.modules = {**players, "average": average}
         self.optimizers = optimizers
 
@@ -93,13 +94,6 @@ class State:
     def clear(self) -> None:
         """Remove the file: the run is over."""
         self.path.unlink(missing_ok=True)
-
-
-def _without(value: object, keys: tuple[str, ...]) -> object:
-    """A header without the keys that change nothing in the result."""
-    if isinstance(value, dict):
-        return {key: _without(inner, keys) for key, inner in value.items() if key not in keys}
-    return value
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

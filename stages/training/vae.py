@@ -18,6 +18,9 @@ from stages.networks.vae import Vae, divergence
 from stages.training.cli import add_arguments, run_training
 from stages.training.loop import Objective
 
+HALVED_BY = ("network", "widths")
+"""How often the network halves an image, below its section; the workflow reads this without importing the module."""
+
 
 class ReconstructionObjective(Objective):
     """Reconstruction and divergence from the prior and, where `context` is above 0, context encoding.

@@ -14,8 +14,8 @@ import pytest
 from synthetic_brats import NAMES, SHAPE, contents, naive_case, write_case
 
 from stages.data import brats
+from stages.data.brats_case import Case, CaseSlices
 from stages.data.store import open_store
-from stages.data.volumes import Case, CaseSlices
 
 REPOSITORY = Path(__file__).parents[2]
 REAL = REPOSITORY / "../shared/data/brats2018"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stages import checkpoint
-from stages.detection import detector, encode
+from stages.detection import detector, latents
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, UNet
 
@@ -26,7 +26,7 @@ def parameters(tiny_parameters):
 def networks(parameters, tmp_path):
     """Folder with checkpoints of random networks, raw weights unlike the averaged ones."""
     torch.manual_seed(0)
-    for name, kind in {"ddpm": UNet, "classifier": EncoderClassifier}.items():
+    for name, kind in {"denoiser": UNet, "classifier": EncoderClassifier}.items():
         tensors = {}
         for prefix in ("", "ema."):
             network = build.network(kind, name, parameters)
@@ -48,10 +48,10 @@ def encoded(parameters, data, networks):
 
     def run(out="latents", encode_class="none", levels=LEVELS) -> Path:
         options = ["--encode-class", encode_class, "--data", str(data), "--splits", "train", "--threads", "1"]
-        options += ["--ddpm", str(networks / "ddpm.safetensors")]
+        options += ["--denoiser", str(networks / "denoiser.safetensors")]
         options += ["--output", str(networks / out), "--state", str(networks / "s")]
         text = json.dumps(parameters | {"levels": levels})
-        encode.main(encode.arguments().parse_args(["--parameters", text, *options]))
+        latents.main(latents.arguments().parse_args(["--parameters", text, *options]))
         return networks / out
 
     return run
@@ -65,7 +65,7 @@ def detected(parameters, data, networks):
         method: type[detector.Detector],
         setting: dict,
         options: dict,
-        checkpoints: tuple[str, ...] = ("ddpm",),
+        checkpoints: tuple[str, ...] = ("denoiser",),
         out: str = "maps",
     ) -> dict[str, np.ndarray]:
         text = json.dumps(parameters | {"options": options, "setting": setting})

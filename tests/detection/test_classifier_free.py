@@ -6,8 +6,8 @@ import torch
 
 from stages.detection import trained
 from stages.detection.classifier_free import ClassifierFree
-from stages.detection.ddim import Ddim
 from stages.detection.diffusion_model import DiffusionModel
+from stages.detection.guided_ddim import GuidedDdim
 from stages.networks.unet import UNet
 
 OPTIONS = {"encode_class": "none"}
@@ -23,7 +23,7 @@ def translated(detected):
 def test_weights_0_and_1_are_unguided_ddim(encoded, detected, translated, weight, decode_class):
     encoded()
     result = translated(weight)
-    expected = detected(Ddim, {"L": 20, "s": 0}, OPTIONS | {"decode_class": decode_class}, out="ddim")
+    expected = detected(GuidedDdim, {"L": 20, "s": 0}, OPTIONS | {"decode_class": decode_class}, out="ddim")
     assert all(result[name].tobytes() == expected[name].tobytes() for name in ("maps", "images"))
 
 
@@ -38,7 +38,7 @@ def test_every_weight_matters_and_no_batch(parameters, encoded, translated):
 @pytest.mark.parametrize(("weight", "images"), [(0, 3), (1, 3), (2.5, 6)])
 def test_guidance_is_its_formula_in_one_pass(parameters, networks, weight, images):
     device = torch.device("cpu")
-    unet, _ = trained.network(UNet, "ddpm", parameters, networks / "ddpm.safetensors", device)
+    unet, _ = trained.network(UNet, "denoiser", parameters, networks / "denoiser.safetensors", device)
     unet.label_emb.weight *= 100  # so that the classes differ clearly
     model = DiffusionModel(parameters, device, unet)
     x, t = torch.randn(3, 2, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 7, 30])

@@ -24,7 +24,7 @@ def modules() -> list[str]:
 
 
 def test_the_methods_of_this_project_are_found():
-    assert {"ddim", "ddpm", "classifier_free", "fixed_point_gan", "intensity", "vae"} <= set(modules())
+    assert {"guided_ddim", "guided_ddpm", "classifier_free", "fixed_point_gan", "intensity", "vae"} <= set(modules())
 
 
 @pytest.mark.parametrize("name", modules())

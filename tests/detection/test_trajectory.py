@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 
 from stages.data.store import open_store
 from stages.detection import trajectory
-from stages.detection.ddim import Ddim
+from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.trajectory import shown_levels
 from stages.errors import InputError
 
@@ -20,7 +20,7 @@ OPTIONS = {"encode_class": "none", "decode_class": "healthy"}
 def followed(parameters, data, networks):
     """Runs the stage and returns its note and its arrays."""
 
-    def run(scale=2.0, level=20, checkpoints=("ddpm", "classifier")):
+    def run(scale=2.0, level=20, checkpoints=("denoiser", "classifier")):
         text = json.dumps(parameters | {"options": OPTIONS, "setting": {"L": level, "s": scale}})
         line = ["--parameters", text, "--data", str(data), "--split", "train", "--threads", "1", "--networks"]
         line += [f"{name}={networks / f'{name}.safetensors'}" for name in checkpoints]
@@ -52,16 +52,16 @@ def test_ends_are_those_of_the_method(parameters, data, networks, encoded, detec
     latents = np.load(encoded() / "train/L20.npy")[7]
     np.testing.assert_allclose(arrays["encoded"][-1], (latents + 1) / 2, atol=1e-5)
     np.testing.assert_array_equal(arrays["decoded"][-1], arrays["encoded"][-1])
-    maps = detected(Ddim, {"L": 20, "s": 2.0}, OPTIONS, ("ddpm", "classifier"))
+    maps = detected(GuidedDdim, {"L": 20, "s": 2.0}, OPTIONS, ("denoiser", "classifier"))
     np.testing.assert_allclose(arrays["decoded"][0], maps["images"][7].astype(float), rtol=5e-3, atol=5e-3)
 
 
 def test_gradients_are_the_classifiers_at_the_decoded_images(parameters, networks, followed):
     _, arrays = followed()
-    model = Ddim(
+    model = GuidedDdim(
         parameters | {"options": OPTIONS, "setting": {"L": 20, "s": 2.0}},
         Fabric(accelerator="cpu", devices=1),
-        {name: networks / f"{name}.safetensors" for name in ("ddpm", "classifier")},
+        {name: networks / f"{name}.safetensors" for name in ("denoiser", "classifier")},
     ).model
     x = torch.from_numpy(2 * arrays["decoded"][2:3] - 1).requires_grad_(True)
     model.log_probability()(x, torch.tensor([9])).backward()
@@ -69,7 +69,7 @@ def test_gradients_are_the_classifiers_at_the_decoded_images(parameters, network
 
 
 def test_without_guidance_there_is_no_gradient(followed):
-    _, arrays = followed(scale=0, checkpoints=("ddpm",))
+    _, arrays = followed(scale=0, checkpoints=("denoiser",))
     assert sorted(arrays) == ["decoded", "encoded"]
 
 

@@ -7,8 +7,8 @@ from safetensors.torch import load_file
 
 from stages.detection.detector import anomaly_map
 from stages.diffusion import ddim
+from stages.diffusion.noise_schedule import NoiseSchedule
 from stages.diffusion.objective import hybrid_loss
-from stages.diffusion.schedule import NoiseSchedule
 from stages.networks.unet import log_probability
 
 SCHEDULE = NoiseSchedule.linear(1000, (1e-4, 0.02))

@@ -8,7 +8,7 @@ import torch
 
 from stages.diffusion import ancestral
 from stages.diffusion.ddim import ladder
-from stages.diffusion.schedule import NoiseSchedule
+from stages.diffusion.noise_schedule import NoiseSchedule
 
 SCHEDULE = NoiseSchedule.linear(1000, (1e-4, 0.02))
 MEAN, VARIANCE = 0.4, 0.09

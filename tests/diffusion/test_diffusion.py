@@ -7,6 +7,7 @@ import torch
 
 from stages.diffusion import ddim
 from stages.diffusion.guidance import gradient
+from stages.diffusion.noise_schedule import NoiseSchedule, timestep
 from stages.diffusion.objective import (
     gaussian_kl,
     hybrid_loss,
@@ -15,7 +16,6 @@ from stages.diffusion.objective import (
     predict_x_0,
     variational_bound,
 )
-from stages.diffusion.schedule import NoiseSchedule, timestep
 
 SCHEDULE = NoiseSchedule.linear(1000, (1e-4, 0.02))
 MEAN, VARIANCE = 0.4, 0.09

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stages.diffusion import ddim
-from stages.diffusion.schedule import NoiseSchedule
+from stages.diffusion.noise_schedule import NoiseSchedule
 from stages.diffusion.solvers import SOLVERS, adams_bashforth, heun
 
 # Levels close together at the clean image, since the networks are told the same timestep at levels 0 and 1.

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from stages.data.store import StoreWriter
-from stages.evaluation import scores, tables
-from stages.methods import setting_name, settings
+from stages.evaluation import comparison_tables, scores
+from stages.methods import settings
 
 SIZE = 32
 PARAMETERS = {
@@ -17,7 +17,7 @@ PARAMETERS = {
     "data": {"size": SIZE},
     "evaluation": {"lesion_pixels_at_256": 20, "bootstrap": 200, "size_groups": 3},
     "methods": {
-        "diffusion": {"grid": [{"L": [10, 20], "s": [0, 0.5]}], "setting": "validation"},
+        "guided-ddim": {"grid": [{"L": [10, 20], "s": [0, 0.5]}], "setting": "validation"},
         "ready-made": {"grid": [{}], "setting": {}},
     },
 }
@@ -66,7 +66,7 @@ class Benchmark:
                 for number, setting in enumerate(settings(values)):
                     # On validation the third setting is best, on test the second one.
                     quality = {"validation": [0, 0.5, 1, 0.2], "test": [0, 3, 1, 0.2]}[split][number]
-                    path = root / "maps" / method / setting_name(setting) / split / "maps.npy"
+                    path = root / "maps" / method / setting.name / split / "maps.npy"
                     write_maps(path, masks, quality, seed=number)
 
     def remove_masks(self):
@@ -93,11 +93,11 @@ class Benchmark:
         """Run `score` on the whole grid."""
         for method, values in self.parameters["methods"].items():
             for setting in settings(values):
-                self.score(method, setting_name(setting))
+                self.score(method, setting.name)
 
     def tabulate(self, output=None):
         """Run the stage `tabulate`."""
-        tables.main(
+        comparison_tables.main(
             argparse.Namespace(
                 parameters=self.parameters,
                 scores=self.root / "scores",

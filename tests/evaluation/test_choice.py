@@ -9,7 +9,7 @@ GRID = [{"L": [250, 500], "s": [0, 100]}]
 NAMES = ["L250_s0", "L250_s100", "L500_s0", "L500_s100"]
 
 
-def table(validation, test, auroc=(0.5,) * 4, method="diffusion", image=(0.5,) * 4):
+def table(validation, test, auroc=(0.5,) * 4, method="guided-ddim", image=(0.5,) * 4):
     rows = []
     for split, dice in (("validation", validation), ("test", test)):
         rows += [
@@ -20,7 +20,7 @@ def table(validation, test, auroc=(0.5,) * 4, method="diffusion", image=(0.5,) *
 
 
 def choose(scores, setting="validation"):
-    return choose_setting("diffusion", {"grid": GRID, "setting": setting}, scores)
+    return choose_setting("guided-ddim", {"grid": GRID, "setting": setting}, scores)
 
 
 def test_validation_chooses_whatever_test_says():
@@ -47,7 +47,7 @@ def test_without_masks_the_image_level_auroc_chooses():
     none = [np.nan] * 4
     scores = table(none, none, auroc=none, image=[0.6, 0.7, 0.9, 0.9])
     assert choose(scores) == ("L500_s0", "validation (image AUROC)")
-    with pytest.raises(InputError, match=r"methods\.diffusion\.setting .*both healthy and diseased slices"):
+    with pytest.raises(InputError, match=r"methods\.guided-ddim\.setting .*both healthy and diseased slices"):
         choose(table(none, none, auroc=none, image=none))
 
 
@@ -66,7 +66,7 @@ def test_a_fixed_setting_needs_no_validation_subjects():
 
 def test_what_cannot_be_chosen_is_named():
     scores = table([0] * 4, [0] * 4)
-    with pytest.raises(InputError, match=r"methods\.diffusion\.setting .*validation subjects"):
+    with pytest.raises(InputError, match=r"methods\.guided-ddim\.setting .*validation subjects"):
         choose(scores[scores["split"] == "test"])
-    with pytest.raises(InputError, match=r"methods\.diffusion\.setting .*not in methods\.diffusion\.grid"):
+    with pytest.raises(InputError, match=r"methods\.guided-ddim\.setting .*not in methods\.guided-ddim\.grid"):
         choose(scores, {"L": 500, "s": 7})

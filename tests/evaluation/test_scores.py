@@ -76,9 +76,9 @@ def test_rows_match_the_manifest_and_swapped_masks_are_noticed():
 
 
 def test_scoring_twice_gives_the_same_bytes_and_reads_back(benchmark):
-    benchmark.score("diffusion", "L10_s0.5")
-    benchmark.score("diffusion", "L10_s0.5", output=benchmark.root / "again")
-    first = benchmark.root / "scores/diffusion/L10_s0.5/test.csv"
+    benchmark.score("guided-ddim", "L10_s0.5")
+    benchmark.score("guided-ddim", "L10_s0.5", output=benchmark.root / "again")
+    first = benchmark.root / "scores/guided-ddim/L10_s0.5/test.csv"
     assert sorted(path.name for path in first.parent.iterdir()) == [
         "test.csv",
         "test_pixels.npz",
@@ -89,7 +89,7 @@ def test_scoring_twice_gives_the_same_bytes_and_reads_back(benchmark):
         assert (first.parent / name).read_bytes() == (benchmark.root / "again" / name).read_bytes()
     frame = records.read_slice_scores(first)
     assert frame["subject_id"].unique().tolist() == ["007", "NA", "T3"], "names are not guessed to be numbers"
-    maps = np.load(benchmark.root / "maps/diffusion/L10_s0.5/test/maps.npy").astype(float)
+    maps = np.load(benchmark.root / "maps/guided-ddim/L10_s0.5/test/maps.npy").astype(float)
     masks = np.load(benchmark.root / "data/test/masks.npy")
     for n in (5, 8, 17):
         assert frame.at[n, "auroc"] == pytest.approx(metrics.auroc(maps[n], masks[n]), rel=1e-7)

@@ -3,15 +3,15 @@ import pandas as pd
 import pytest
 
 from stages.evaluation import sensitivity
-from stages.methods import setting_name, settings
+from stages.methods import settings
 
 METHODS = {
-    "diffusion": {"grid": [{"L": [250, 500], "s": [0, 100]}, {"L": [500], "s": [20]}]},
+    "guided-ddim": {"grid": [{"L": [250, 500], "s": [0, 100]}, {"L": [500], "s": [20]}]},
     "classifier-free": {"grid": [{"L": [500], "w": [2, 1]}]},
     "intensity": {"grid": [{"view": ["plain", "equalised"]}]},
     "vae": {"grid": [{}]},
 }
-REPORTED = {"diffusion": "L500_s20", "classifier-free": "L500_w1", "intensity": "view-plain", "vae": "default"}
+REPORTED = {"guided-ddim": "L500_s20", "classifier-free": "L500_w1", "intensity": "view-plain", "vae": "default"}
 
 
 def scores(methods=METHODS, **columns):
@@ -19,13 +19,13 @@ def scores(methods=METHODS, **columns):
     for name, method in methods.items():
         for number, setting in enumerate(settings(method)):
             for split, offset in (("validation", 0.5), ("test", 0)):
-                row = {"method": name, "setting": setting_name(setting), "split": split}
+                row = {"method": name, "setting": setting.name, "split": split}
                 rows.append(row | {"dice_average_otsu": offset + number / 10, "auroc": 0.9, "image_auroc": 0.8})
     return pd.DataFrame(rows).assign(**columns)
 
 
 def test_rows_are_s_or_w_and_columns_are_levels():
-    assert sensitivity.axes(METHODS["diffusion"]) == ("s", "L")
+    assert sensitivity.axes(METHODS["guided-ddim"]) == ("s", "L")
     assert sensitivity.axes(METHODS["classifier-free"]) == ("w", "L")
     assert sensitivity.axes({"grid": [{"k": [1], "r": [2]}]}) == ("r", "k")
     for grid in ([{"view": ["plain"]}], [{}], [{"k": [1, 2]}], [{"view": ["plain"], "k": [1]}]):
@@ -34,7 +34,7 @@ def test_rows_are_s_or_w_and_columns_are_levels():
 
 def test_the_csv_has_the_grids_of_two_numbers_on_test():
     table = sensitivity.over_grid(METHODS, scores(), REPORTED)
-    assert table["method"].unique().tolist() == ["diffusion", "classifier-free"]
+    assert table["method"].unique().tolist() == ["guided-ddim", "classifier-free"]
     assert table["setting"].tolist()[:5] == ["L250_s0", "L250_s100", "L500_s0", "L500_s100", "L500_s20"]
     assert table["dice_average_otsu"].tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0, 0.1])
     assert table[["L", "s", "w"]].iloc[-1].tolist()[::2] == [500, 1]
@@ -43,7 +43,7 @@ def test_the_csv_has_the_grids_of_two_numbers_on_test():
 
 def test_the_page_has_a_table_a_method_and_metric_with_the_reported_setting_bold():
     text = sensitivity.markdown(METHODS, sensitivity.over_grid(METHODS, scores(), REPORTED))
-    block = text[text.index("## diffusion") : text.index("## classifier-free")].splitlines()
+    block = text[text.index("## guided-ddim") : text.index("## classifier-free")].splitlines()
     assert block[2:7] == [
         "| Dice (average Otsu) | L = 250 | L = 500 |",
         "| --- | ---: | ---: |",

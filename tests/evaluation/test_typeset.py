@@ -7,7 +7,7 @@ import pytest
 from stages.evaluation import summary, typeset
 
 
-def comparison(methods=("diffusion", "vae", "intensity"), **columns):
+def comparison(methods=("guided-ddim", "vae", "intensity"), **columns):
     """Three methods: the last is best where higher is better and worst where lower is."""
     rows = pd.DataFrame({"method": methods, "setting": ["L500_s100", "default", "view-equalised"]})
     rows = rows.assign(
@@ -51,7 +51,7 @@ def test_latex_is_a_booktabs_tabular_of_two_lines_a_method():
     assert head[2] == r"\shortstack{Dice \\ (average Otsu)}"
     assert len(head) == 2 + len(summary.TITLES)
     assert [row[:2] for row in rows] == [
-        ["diffusion", r"\texttt{L500\_s100}"],
+        ["guided-ddim", r"\texttt{L500\_s100}"],
         ["", ""],
         ["vae", r"\texttt{default}"],
         ["", ""],
@@ -100,7 +100,7 @@ def test_columns_without_any_value_are_left_out_and_single_ones_are_dashes():
     assert (first[2], ends[2]) == ("--", "")
     markdown = typeset.markdown(table).splitlines()
     assert "Dice" not in markdown[0]
-    assert markdown[2].startswith("| diffusion | L500_s100 | params.yaml | - | 0.250 [0.125, 0.375] |")
+    assert markdown[2].startswith("| guided-ddim | L500_s100 | params.yaml | - | 0.250 [0.125, 0.375] |")
     assert {line.count("|") for line in markdown[:5]} == {3 + 4 + 1}
 
 

@@ -8,7 +8,7 @@ import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment, StrictUndefined
 
-from stages import parameters
+from stages.parameters import reading
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "workflow/report"
@@ -29,7 +29,7 @@ def rendered(path: Path, config: dict) -> str:
 
 @pytest.mark.parametrize("path", sorted(REPORT.glob("*.rst")), ids=lambda path: path.stem)
 def test_text_renders(path):
-    body = " ".join(rendered(path, parameters.load(ROOT / "params.yaml")).split())
+    body = " ".join(rendered(path, reading.load(ROOT / "params.yaml")).split())
     assert "{{" not in body
     if path.stem != "workflow":
         for words in ("As it should be:", "Wrong would be"):
@@ -39,7 +39,7 @@ def test_text_renders(path):
 @pytest.mark.parametrize("run", [["brats2020", "phantom-chest"], "brats2020, phantom-chest"])
 def test_global_text_names_what_was_run(run):
     """`run` as Snakemake holds it: a list, or a text from --config."""
-    config = parameters.read(ROOT / "params.yaml") | {"run": run}
+    config = reading.read(ROOT / "params.yaml") | {"run": run}
     items = re.findall(r"<li><strong>(.*?)</strong>, (.*?)</li>", rendered(REPORT / "workflow.rst", config), re.DOTALL)
     assert [name for name, _ in items] == ["brats2020", "phantom-chest"]
     assert "256 x 256" in items[0][1]

@@ -54,7 +54,7 @@ def test_several_channels_have_a_row_a_method_of_their_own_pixels(results):
         f"Dice {dice[17]:.2f}",
     ]
     assert texts(figure).count("no reconstruction") == 2
-    assert "diffusion\nL = 20, s = 5" in texts(figure)
+    assert "guided-ddim\nL = 20, s = 5" in texts(figure)
     assert "ready-made\nmap: 0 to 90" in texts(figure), "a unit of its own is printed at the name"
     assert {text.get_text() for text in figure.axes[1].get_xticklabels()} == {"0", "0.6"}
     assert_nothing_overlaps(figure)
@@ -136,7 +136,7 @@ def test_a_figure_is_for_the_channels_that_it_needs(results, one_channel, drawn)
 
 def test_slices_are_those_of_the_rule(results, drawn):
     examples.main(options(results))
-    slices = pd.read_csv(results / "scores/diffusion/L20_s5/test.csv")
+    slices = pd.read_csv(results / "scores/guided-ddim/L20_s5/test.csv")
     expected = slices["slice_id"][selection.diseased_slices(slices, 2, 0)].tolist()
     found = re.findall(r"[ABC]_z\d+", " ".join(texts(drawn["figure-3-methods"])))
     assert found == expected
@@ -159,7 +159,7 @@ def test_without_masks_nothing_is_outlined_and_the_mean_takes_the_place_of_dice(
     assert "Dice" not in found
     assert "mask" not in found
     assert found.count("diseased") == 2
-    means = pd.read_csv(unmasked / "scores/diffusion/L20_s5/test.csv")
+    means = pd.read_csv(unmasked / "scores/guided-ddim/L20_s5/test.csv")
     row = selection.diseased_slices(means, 2, 0)[0]
     assert f"mean {means['mean_map'][row]:.3f}" in texts(figure)
 
@@ -195,18 +195,18 @@ def test_what_is_missing_or_does_not_fit_is_named(results):
         examples.main(options(results, methods=METHODS | {"vae": {}}))
     with pytest.raises(InputError, match=r"2 channels where data\.channels names 3"):
         examples.main(options(results, data={"size": 32, "channels": ["t1", "t2", "flair"]}))
-    scores = results / "scores/diffusion/L20_s5/test.csv"
+    scores = results / "scores/guided-ddim/L20_s5/test.csv"
     whole = scores.read_text()
     lines = whole.splitlines(keepends=True)
     scores.write_text("".join([lines[0], lines[2], lines[1], *lines[3:]]))
     with pytest.raises(InputError, match=r"L20_s5/test\.csv scores other slices"):
         examples.main(options(results))
     scores.write_text(whole)
-    path = results / "maps/diffusion/L20_s5/test/images.npy"
+    path = results / "maps/guided-ddim/L20_s5/test/images.npy"
     np.save(path, np.load(path)[:, :1])
     with pytest.raises(InputError, match=r"L20_s5/test/images\.npy"):
         examples.main(options(results))
-    (results / "maps/diffusion/L20_s5/test/maps.npy").unlink()
+    (results / "maps/guided-ddim/L20_s5/test/maps.npy").unlink()
     with pytest.raises(InputError, match=r"L20_s5/test/maps\.npy"):
         examples.main(options(results))
     (results / "comparison.csv").unlink()
@@ -220,8 +220,8 @@ def test_a_split_without_the_slices_is_refused(results):
     pd.read_csv(path, dtype=str).assign(label=1).to_csv(path, index=False)
     with pytest.raises(InputError, match="has no healthy slice to show"):
         examples.main(options(results, "figure-7-healthy"))
-    scores = pd.read_csv(results / "scores/diffusion/L20_s5/test.csv").assign(scored=0, label=0)
-    scores.to_csv(results / "scores/diffusion/L20_s5/test.csv", index=False)
+    scores = pd.read_csv(results / "scores/guided-ddim/L20_s5/test.csv").assign(scored=0, label=0)
+    scores.to_csv(results / "scores/guided-ddim/L20_s5/test.csv", index=False)
     with pytest.raises(InputError, match="no scored diseased slice"):
         examples.main(options(results))
 
@@ -231,7 +231,7 @@ def test_the_setting_shown_is_that_of_the_comparison(results, drawn):
     table.loc[0, "setting"] = "L10_s0"
     table.to_csv(results / "comparison.csv", index=False)
     examples.main(options(results))
-    assert "diffusion\nL = 10, s = 0" in texts(drawn["figure-3-methods"])
+    assert "guided-ddim\nL = 10, s = 0" in texts(drawn["figure-3-methods"])
 
 
 def test_dice_stands_where_it_hides_less_of_the_lesion(results):

@@ -10,7 +10,7 @@ from stages.errors import InputError
 from stages.evaluation.lesion_size import COLUMNS, METRICS, by_lesion_size
 from stages.figures import lesion_size, style
 
-METHODS = ["diffusion", "vae", "a-method-of-a-rather-long-name", "intensity"]
+METHODS = ["guided-ddim", "vae", "a-method-of-a-rather-long-name", "intensity"]
 
 
 def table(methods=METHODS, slices=30):
@@ -94,7 +94,7 @@ def test_what_is_wrong_with_the_table_is_named(tmp_path):
         lesion_size.main(options(tmp_path))
     table(METHODS[:2]).to_csv(tmp_path / "lesion_size.csv", index=False)
     with pytest.raises(InputError, match="does not list method 'intensity' in the same groups"):
-        lesion_size.main(options(tmp_path, methods=["diffusion", "intensity"]))
+        lesion_size.main(options(tmp_path, methods=["guided-ddim", "intensity"]))
     table(METHODS[:2]).iloc[:-1].to_csv(tmp_path / "lesion_size.csv", index=False)
     with pytest.raises(InputError, match="does not list method 'vae' in the same groups"):
         lesion_size.main(options(tmp_path, methods=METHODS[:2]))

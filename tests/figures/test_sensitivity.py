@@ -8,14 +8,14 @@ from matplotlib.pyplot import close
 
 from stages.errors import InputError
 from stages.figures import published, sensitivity, style
-from stages.methods import setting_name, settings
+from stages.methods import settings
 
 METHODS = {
-    "diffusion": {"detector": "ddim", "grid": [{"L": [250, 500], "s": [100, 0, 5]}], "setting": {"L": 500, "s": 5}},
+    "guided-ddim": {"detector": "ddim", "grid": [{"L": [250, 500], "s": [100, 0, 5]}], "setting": {"L": 500, "s": 5}},
     "gan": {"detector": "fixed_point_gan", "grid": [{}], "setting": {}},
     "intensity": {"detector": "intensity", "grid": [{"view": ["plain", "inverted"]}], "setting": {"view": "plain"}},
 }
-REPORTED = {"diffusion": "L500_s5", "gan": "default", "intensity": "view-plain"}
+REPORTED = {"guided-ddim": "L500_s5", "gan": "default", "intensity": "view-plain"}
 
 
 def table(methods=METHODS, masked=True):
@@ -24,7 +24,7 @@ def table(methods=METHODS, masked=True):
         for setting in settings(values):
             for split in ("validation", "test"):
                 dice = 0.1 * number + (setting.get("L", 0) + setting.get("s", 0)) / 1000 + 0.05 * (split == "test")
-                row = {"method": method, "setting": setting_name(setting), "split": split}
+                row = {"method": method, "setting": setting.name, "split": split}
                 row |= {"dice_average_otsu": dice, "auroc": 1 - dice / 10, "image_auroc": 1 - dice / 5}
                 rows.append(row | ({} if masked else {"dice_average_otsu": np.nan, "auroc": np.nan}))
     return pd.DataFrame(rows)
@@ -38,7 +38,7 @@ def comparison(scores, reported=REPORTED):
     return rows
 
 
-def draw(methods=METHODS, name="diffusion", masked=True, paper=None, reported=REPORTED):
+def draw(methods=METHODS, name="guided-ddim", masked=True, paper=None, reported=REPORTED):
     scores = table(methods, masked)
     return sensitivity.draw(methods, name, scores, comparison(scores, reported), paper)
 
@@ -86,7 +86,7 @@ def test_every_other_method_is_a_named_horizontal_line():
         flat = {artist.get_color(): artist for artist in axes.lines if list(artist.get_xdata()) == [0, 1]}
         assert flat[colours["gan"]].get_ydata() == pytest.approx([scores[0]] * 2)
         assert flat[colours["intensity"]].get_ydata() == pytest.approx([scores[1]] * 2)
-        assert colours["diffusion"] not in flat
+        assert colours["guided-ddim"] not in flat
         assert [text.get_text() for text in axes.texts] == ["gan", "intensity, view = plain"]
         low, high = axes.get_ylim()
         assert low < min(scores) < max(scores) < high
@@ -158,12 +158,12 @@ def test_a_method_without_numbers_is_a_line_like_the_others():
 
 
 def test_names_of_many_close_methods_do_not_touch_and_are_not_cut_off():
-    methods = {"diffusion": METHODS["diffusion"]}
+    methods = {"guided-ddim": METHODS["guided-ddim"]}
     methods |= {f"a-method-of-a-rather-long-name-{n}": {"grid": [{"L": [500], "s": [20]}]} for n in range(12)}
-    reported = {name: "L500_s20" for name in methods} | {"diffusion": "L500_s5"}
+    reported = {name: "L500_s20" for name in methods} | {"guided-ddim": "L500_s5"}
     scores = table(methods)
-    scores.loc[scores["method"] != "diffusion", ["dice_average_otsu", "auroc"]] = 0.52
-    drawn = sensitivity.draw(methods, "diffusion", scores, comparison(scores, reported), published.read("brats2020"))
+    scores.loc[scores["method"] != "guided-ddim", ["dice_average_otsu", "auroc"]] = 0.52
+    drawn = sensitivity.draw(methods, "guided-ddim", scores, comparison(scores, reported), published.read("brats2020"))
     drawn.canvas.draw()
     assert drawn.get_size_inches()[0] == style.PAGE[0]
     for axes in drawn.axes:
@@ -179,8 +179,8 @@ def test_names_of_many_close_methods_do_not_touch_and_are_not_cut_off():
 
 @pytest.mark.parametrize("levels", [[500], [250, 500], [125, 250, 500], [62.5, 125, 250, 500, 900]])
 def test_the_legend_is_not_cut_off(levels):
-    methods = {"diffusion": {"grid": [{"L": levels, "s": [0, 5]}]}}
-    figure = draw(methods, paper=published.read("brats2020"), reported={"diffusion": "L500_s5"})
+    methods = {"guided-ddim": {"grid": [{"L": levels, "s": [0, 5]}]}}
+    figure = draw(methods, paper=published.read("brats2020"), reported={"guided-ddim": "L500_s5"})
     figure.canvas.draw()
     box = figure.legends[0].get_window_extent()
     assert box.x1 <= figure.bbox.x1
@@ -195,10 +195,10 @@ def test_the_interval_is_not_cut_off(ends):
     reported = comparison(scores)
     for metric in ("dice_average_otsu", "auroc"):
         reported[f"{metric}_low"], reported[f"{metric}_high"] = (reported[metric] + end for end in ends)
-    figure = sensitivity.draw(METHODS, "diffusion", scores, reported, None)
+    figure = sensitivity.draw(METHODS, "guided-ddim", scores, reported, None)
     for axes, metric in zip(figure.axes, ("dice_average_otsu", "auroc"), strict=True):
         low, high = axes.get_ylim()
-        assert low < reported.at["diffusion", f"{metric}_low"] < reported.at["diffusion", f"{metric}_high"] < high
+        assert low < reported.at["guided-ddim", f"{metric}_low"] < reported.at["guided-ddim", f"{metric}_high"] < high
     close(figure)
 
 
@@ -213,7 +213,7 @@ def test_names_are_moved_no_farther_than_they_must():
 
 def options(folder, output="one", **figures):
     return argparse.Namespace(
-        parameters={"methods": METHODS, "figures": {"method": "diffusion"} | figures},
+        parameters={"methods": METHODS, "figures": {"method": "guided-ddim"} | figures},
         table=folder / "scores.csv",
         comparison=folder / "comparison.csv",
         output=folder / output,

@@ -8,10 +8,10 @@ from matplotlib.pyplot import close
 from stages.errors import InputError
 from stages.figures import settings as figure
 from stages.figures import style
-from stages.methods import setting_name, settings
+from stages.methods import settings
 
 METHODS = {
-    "diffusion": {"grid": [{"L": [250, 500], "s": [100, 0, 5]}], "setting": {"L": 500, "s": 5}},
+    "guided-ddim": {"grid": [{"L": [250, 500], "s": [100, 0, 5]}], "setting": {"L": 500, "s": 5}},
     "classifier-free": {"grid": [{"L": [500], "s": [0]}], "setting": "validation"},
     "ready-made": {"grid": [{}], "setting": {}},
 }
@@ -23,7 +23,7 @@ def table(methods=METHODS, splits=("validation", "test")):
         for setting in settings(values):
             for split in splits:
                 dice = 0.1 + setting.get("L", 0) / 1000 + setting.get("s", 0) / 1000 + 0.05 * (split == "test")
-                row = {"method": method, "setting": setting_name(setting), "split": split}
+                row = {"method": method, "setting": setting.name, "split": split}
                 rows.append(row | {"dice_average_otsu": dice, "auroc": 1 - dice / 10, "image_auroc": 1 - dice / 5})
     return pd.DataFrame(rows)
 
@@ -36,7 +36,7 @@ def line(axes, label):
 def test_lines_are_the_rows_of_their_method_level_and_split():
     drawn = figure.draw(METHODS, table())
     dice, free, auroc, _ = drawn.axes
-    assert dice.get_title() == "diffusion"
+    assert dice.get_title() == "guided-ddim"
     assert line(dice, "test L = 250").get_xdata().tolist() == [0, 5, 100]
     assert line(dice, "test L = 250").get_ydata() == pytest.approx([0.4, 0.405, 0.5])
     assert line(dice, "validation L = 500").get_ydata() == pytest.approx([0.6, 0.605, 0.7])
@@ -47,7 +47,7 @@ def test_lines_are_the_rows_of_their_method_level_and_split():
     markers = {axes_line.get_marker() for axes_line in (line(dice, "validation L = 500"), line(free, "test L = 500"))}
     assert markers == {line(dice, "test L = 500").get_marker()} != {line(dice, "test L = 250").get_marker()}
     colours = style.method_colours(METHODS)
-    for axes, name in ((dice, "diffusion"), (free, "classifier-free")):
+    for axes, name in ((dice, "guided-ddim"), (free, "classifier-free")):
         lines_of = [artist for artist in axes.lines if artist.get_label().startswith(("test", "validation"))]
         assert {artist.get_color() for artist in lines_of} == {colours[name]}
         assert axes.title.get_color() == colours[name]
@@ -79,14 +79,14 @@ def test_a_method_without_s_is_a_dashed_line_in_every_column():
 
 def test_the_legend_counts_upwards_whatever_the_order_of_the_grid():
     grid = [{"L": [250, 1000], "s": [1, 5]}, {"L": [125], "s": [1]}]
-    methods = {"diffusion": {"grid": grid, "setting": {"L": 250, "s": 5}}}
+    methods = {"guided-ddim": {"grid": grid, "setting": {"L": 250, "s": 5}}}
     drawn = figure.draw(methods, table(methods))
     labels = [text.get_text() for text in drawn.legends[0].get_texts()]
     assert labels[:3] == ["L = 125", "L = 250", "L = 1000"]
     close(drawn)
 
 
-@pytest.mark.parametrize("methods", [{"ready-made": METHODS["ready-made"]}, {"diffusion": METHODS["diffusion"]}])
+@pytest.mark.parametrize("methods", [{"ready-made": METHODS["ready-made"]}, {"guided-ddim": METHODS["guided-ddim"]}])
 def test_files_are_written_the_same_twice(tmp_path, methods):
     scores = table(methods, splits=("test",))
     scores.to_csv(tmp_path / "scores.csv", index=False)
@@ -103,10 +103,10 @@ def test_files_are_written_the_same_twice(tmp_path, methods):
 
 
 MANY = {
-    "diffusion": {"grid": [{"L": [250, 500], "s": [0, 20, 100]}], "setting": "validation"},
+    "guided-ddim": {"grid": [{"L": [250, 500], "s": [0, 20, 100]}], "setting": "validation"},
     "one-scale": {"grid": [{"L": [10, 20], "s": [0]}], "setting": "validation"},
     "classifier-free": {"grid": [{"L": [250, 500], "w": [1, 2, 4]}], "setting": "validation"},
-    "ddpm": {"grid": [{"L": [250, 500], "s": [0, 20]}], "setting": "validation"},
+    "guided-ddpm": {"grid": [{"L": [250, 500], "s": [0, 20]}], "setting": "validation"},
     "toy": {"grid": [{"k": [1, 3]}], "setting": {"k": 1}},
     "mixed": {"grid": [{"view": ["plain", "equalised"], "k": [1, 3]}], "setting": "validation"},
     "vae": {"grid": [{}], "setting": {}},
@@ -117,10 +117,10 @@ MANY = {
 
 def test_every_grid_has_its_place():
     assert {name: figure.axis_key(method) for name, method in MANY.items()} == {
-        "diffusion": "s",
+        "guided-ddim": "s",
         "one-scale": "L",
         "classifier-free": "w",
-        "ddpm": "s",
+        "guided-ddpm": "s",
         "toy": "k",
         "mixed": "k",
         "vae": None,

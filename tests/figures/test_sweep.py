@@ -8,6 +8,7 @@ from synthetic_results import assert_nothing_overlaps, content, stage_options
 
 from stages.errors import InputError
 from stages.figures import style, sweep
+from stages.methods import Setting
 
 
 def options(folder, figure="figure-5-scales", **more):
@@ -30,7 +31,7 @@ def test_columns_are_the_settings_ascending_with_their_own_pixels_and_dice(resul
     found, images = texts(drawn[figure]), drawn[figure].axes[0].images
     assert [text for text in found if text.startswith(("s = ", "L = "))] == headings
     name = next(text for text in found if "_z" in text).split(",")[0]
-    slices = pd.read_csv(results / "scores/diffusion/L20_s5/test.csv")
+    slices = pd.read_csv(results / "scores/guided-ddim/L20_s5/test.csv")
     row = int(np.flatnonzero(slices["slice_id"] == name)[0])
     scored = slices.loc[slices["scored"] == 1, "dice_average_otsu"]
     assert abs(slices["dice_average_otsu"][row] - scored.median()) <= 0.02 * np.ptp(scored) + 1e-9, "the median slice"
@@ -38,7 +39,7 @@ def test_columns_are_the_settings_ascending_with_their_own_pixels_and_dice(resul
     window = images[0].get_array().shape[0]
     assert window >= max(np.ptp(rows), np.ptp(cols)) + 1
     for index, setting in enumerate(columns):
-        folder = results / "maps/diffusion" / setting / "test"
+        folder = results / "maps/guided-ddim" / setting / "test"
         reconstruction = np.load(folder / "images.npy")[row].astype(np.float32)
         panel = images[3 + 3 * index]  # after the input's two channels and the mask
         assert np.asarray(panel.get_array()).sum() == pytest.approx(reconstruction[0].sum(), rel=1e-5)
@@ -46,7 +47,7 @@ def test_columns_are_the_settings_ascending_with_their_own_pixels_and_dice(resul
         assert np.asarray(anomaly_map.get_array()).sum() == pytest.approx(
             np.load(folder / "maps.npy")[row].astype(float).sum(), rel=1e-5
         )
-        dice = pd.read_csv(results / f"scores/diffusion/{setting}/test.csv")["dice_average_otsu"][row]
+        dice = pd.read_csv(results / f"scores/guided-ddim/{setting}/test.csv")["dice_average_otsu"][row]
         assert found.count(f"Dice {dice:.2f}") >= 1
     assert len({images[5 + 3 * index].get_clim() for index in range(2)}) == 1, "one colour scale"
     bold = [text.get_text() for text in drawn[figure].axes[0].texts if text.get_weight() == "bold"]
@@ -88,7 +89,7 @@ def test_a_grid_with_one_value_or_without_the_key_has_one_column():
 
 
 def test_one_setting_and_a_method_without_the_key_make_figures(results, drawn):
-    one = {"diffusion": {"grid": [{"L": [20], "s": [5]}], "setting": {"L": 20, "s": 5}}}
+    one = {"guided-ddim": {"grid": [{"L": [20], "s": [5]}], "setting": {"L": 20, "s": 5}}}
     sweep.main(options(results, methods=one))
     assert [text for text in texts(drawn["figure-5-scales"]) if text.startswith("s = ")] == ["s = 5"]
     figures = {"method": "ready-made"}
@@ -99,16 +100,18 @@ def test_one_setting_and_a_method_without_the_key_make_figures(results, drawn):
 
 
 def test_where_the_reported_setting_is_not_among_them_the_figure_says_so(results, drawn):
-    methods = {"diffusion": {"grid": [{"L": [10, 20], "s": [0]}, {"L": [20], "s": [5]}], "setting": {"L": 20, "s": 5}}}
+    methods = {
+        "guided-ddim": {"grid": [{"L": [10, 20], "s": [0]}, {"L": [20], "s": [5]}], "setting": {"L": 20, "s": 5}}
+    }
     sweep.main(options(results, "figure-6-levels", methods=methods))
     found = " ".join(texts(drawn["figure-6-levels"])).replace("\n", " ")
-    assert "diffusion, s = 0: over the noise level L" in found
+    assert "guided-ddim, s = 0: over the noise level L" in found
     assert "the reported setting is L = 20, s = 5: the grid has fewer L there" in found
 
 
 @pytest.mark.parametrize("count", [1, 4, 12])
 def test_text_lies_on_no_other_text(results, count):
-    shown = [{"L": 500, "s": 25 * n} for n in range(count)]
+    shown = [Setting({"L": 500, "s": 25 * n}) for n in range(count)]
     base = content(results, [7], scale=None)
     base = dataclasses.replace(base, methods=base.methods[:1] * count)
     figure = sweep.draw(base, "s", shown, shown[0])
@@ -136,13 +139,13 @@ def test_files_are_written_the_same_twice(results):
 def test_what_is_wrong_is_named(results):
     table = pd.read_csv(results / "comparison.csv")
     table.assign(setting="L999_s5").to_csv(results / "comparison.csv", index=False)
-    with pytest.raises(InputError, match=r"reports L999_s5, which methods\.diffusion\.grid has not"):
+    with pytest.raises(InputError, match=r"reports L999_s5, which methods\.guided-ddim\.grid has not"):
         sweep.main(options(results))
     table.to_csv(results / "comparison.csv", index=False)
-    (results / "maps/diffusion/L20_s0/test/maps.npy").unlink()
+    (results / "maps/guided-ddim/L20_s0/test/maps.npy").unlink()
     with pytest.raises(InputError, match=r"L20_s0/test/maps\.npy"):
         sweep.main(options(results))
-    path = results / "scores/diffusion/L20_s5/test.csv"
+    path = results / "scores/guided-ddim/L20_s5/test.csv"
     pd.read_csv(path).assign(scored=0, label=0).to_csv(path, index=False)
     with pytest.raises(InputError, match="has no diseased slice"):
         sweep.main(options(results))

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.text import Annotation
 
 from stages.errors import InputError
-from stages.figures import trade_off
+from stages.figures import trade_off_figure
 
 SETTING = {"L": 500, "s": 20}
 STRIDES = {"ddim": [10, 25, 50, 100], "heun": [25, 50, 100], "adams-bashforth": [10, 25, 50, 100]}
@@ -37,14 +37,14 @@ def drawn(tmp_path):
         rows.to_csv(tmp_path / "trade_off.csv", index=False)
         text = json.dumps({"data": {"channels": ["flair"]}, "trade_off": {"setting": setting, "solvers": STRIDES}})
         line = ["--parameters", text, "--table", str(tmp_path / "trade_off.csv"), "--output", str(tmp_path / "out")]
-        trade_off.main(trade_off.arguments().parse_args(line))
+        trade_off_figure.main(trade_off_figure.arguments().parse_args(line))
         return {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
     return run
 
 
 def test_a_panel_shows_its_metric_over_the_evaluations_of_its_scale():
-    figure = trade_off.draw(table(), SETTING, list(STRIDES))
+    figure = trade_off_figure.draw(table(), SETTING, list(STRIDES))
     axes = figure.axes
     assert [one.get_title(loc="left") for one in axes] == [
         "Dice (average Otsu), s = 20",
@@ -57,34 +57,36 @@ def test_a_panel_shows_its_metric_over_the_evaluations_of_its_scale():
     assert len({line.get_marker() for line in axes[0].lines}) == 3
     assert axes[0].get_xscale() == axes[2].get_yscale() == "log"
     assert [label.get_text() for label in axes[0].get_xticklabels()] == ["10", "20", "50", "100"]
-    few = trade_off.draw(table().query("solver == 'ddim' and stride < 50"), SETTING, ["ddim"])  # 40 to 150 evaluations
+    few = trade_off_figure.draw(
+        table().query("solver == 'ddim' and stride < 50"), SETTING, ["ddim"]
+    )  # 40 to 150 evaluations
     assert [label.get_text() for label in few.axes[0].get_xticklabels()] == ["50", "70", "100", "150"]
     plt.close(few)
     plt.close(figure)
 
 
 def test_strides_stand_at_their_points_and_nowhere_on_another():
-    figure = trade_off.draw(table(), SETTING, list(STRIDES))
+    figure = trade_off_figure.draw(table(), SETTING, list(STRIDES))
     for axes, rows in zip(figure.axes, [11, 11, 11], strict=True):
         labels = [text for text in axes.texts if isinstance(text, Annotation)]
         boxes = [label.get_window_extent() for label in labels]
         assert rows / 2 < len(labels) <= rows
         assert all(boxes[n].count_overlaps(boxes[:n]) == 0 for n in range(len(boxes)))
-    heun = trade_off.draw(table().query("solver == 'heun'"), SETTING, ["heun"])
+    heun = trade_off_figure.draw(table().query("solver == 'heun'"), SETTING, ["heun"])
     assert [text.get_text() for text in heun.axes[0].texts] == ["100", "50", "25"]
     plt.close(figure)
     plt.close(heun)
 
 
 def test_without_masks_the_image_auroc_takes_the_place_of_both():
-    figure = trade_off.draw(table(masks=False), SETTING, list(STRIDES))
+    figure = trade_off_figure.draw(table(masks=False), SETTING, list(STRIDES))
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["Image AUROC, s = 20", "Round-trip error, s = 0"]
     plt.close(figure)
 
 
 def test_at_scale_zero_scores_and_error_share_their_rows():
-    figure = trade_off.draw(table(), SETTING | {"s": 0}, list(STRIDES))
+    figure = trade_off_figure.draw(table(), SETTING | {"s": 0}, list(STRIDES))
     assert figure.axes[0].lines[0].get_xdata().tolist() == [10, 20, 40, 100]
     plt.close(figure)
 

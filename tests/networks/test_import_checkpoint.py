@@ -100,20 +100,20 @@ def test_a_truncated_or_absent_file_is_refused(tmp_path, network):
 
 
 def test_command_writes_a_checkpoint_that_loads(tmp_path):
-    from stages import parameters
     from stages.networks import build
+    from stages.parameters import reading
 
-    values = parameters.benchmark(parameters.load(ROOT / "params.yaml"), "smoke")
+    values = reading.benchmark(reading.load(ROOT / "params.yaml"), "smoke")
     torch.manual_seed(2)
-    network = build.network(UNet, "ddpm", values)
+    network = build.network(UNet, "denoiser", values)
     torch.save(network.state_dict(), tmp_path / "model.pt")
-    target = tmp_path / "ddpm.safetensors"
+    target = tmp_path / "denoiser.safetensors"
     main(
         arguments().parse_args(
             [str(tmp_path / "model.pt"), str(target), "--benchmark=smoke", f"--params={ROOT / 'params.yaml'}"]
         )
     )
-    loaded = build.network(UNet, "ddpm", values)
+    loaded = build.network(UNet, "denoiser", values)
     for weights in ("raw", "ema"):
         header = checkpoint.load_into(loaded, target, weights)
         assert torch.equal(loaded.out[2].weight, network.out[2].weight)

@@ -143,7 +143,7 @@ def test_the_generator_moves_at_every_fifth_step():
 
 @pytest.fixture
 def parameters(tiny_parameters):
-    training = {key: value for key, value in tiny_parameters["ddpm"]["training"].items() if key != "iterations"}
+    training = {key: value for key, value in tiny_parameters["denoiser"]["training"].items() if key != "iterations"}
     section = {
         "network": {"channels": 4, "residual_blocks": 1},
         "discriminator": {"channels": 4, "layers": 2},

@@ -11,10 +11,10 @@ from runs import kill, train
 from stages import checkpoint
 from stages.errors import InputError
 from stages.networks.unet import NO_CLASS
-from stages.training import ddpm
+from stages.training import denoiser
 from stages.training.loop import augment, batch_indices, learning_rate
 
-STAGES = ("ddpm", "classifier")
+STAGES = ("denoiser", "classifier")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -43,15 +43,15 @@ def test_a_killed_run_ends_in_the_same_weights(stage, tiny_store, tiny_parameter
 
 
 def test_the_state_of_another_run_is_not_used(tiny_store, tiny_parameters, tmp_path, capsys):
-    expected = train("ddpm", tiny_parameters, tiny_store, tmp_path / "a")
+    expected = train("denoiser", tiny_parameters, tiny_store, tmp_path / "a")
     (tmp_path / "b/state").mkdir(parents=True)
     header = {"run": {"parameters": "others"}, "progress": {}}
     checkpoint.save(tmp_path / "b/state/state.safetensors", {"network/x": torch.zeros(1)}, header)
-    assert train("ddpm", tiny_parameters, tiny_store, tmp_path / "b") == expected
+    assert train("denoiser", tiny_parameters, tiny_store, tmp_path / "b") == expected
     assert "starting afresh" in capsys.readouterr().out
     (tmp_path / "c/state").mkdir(parents=True)
     (tmp_path / "c/state/state.safetensors").write_bytes(b"torn")
-    assert train("ddpm", tiny_parameters, tiny_store, tmp_path / "c") == expected
+    assert train("denoiser", tiny_parameters, tiny_store, tmp_path / "c") == expected
 
 
 def test_training_learns(tiny_store, tiny_parameters, tmp_path):
@@ -63,8 +63,8 @@ def test_training_learns(tiny_store, tiny_parameters, tmp_path):
 
 
 def test_checkpoint_says_what_trained_it(tiny_store, tiny_parameters, tmp_path):
-    train("ddpm", tiny_parameters, tiny_store, tmp_path)
-    tensors, header = checkpoint.load(tmp_path / "ddpm.safetensors")
+    train("denoiser", tiny_parameters, tiny_store, tmp_path)
+    tensors, header = checkpoint.load(tmp_path / "denoiser.safetensors")
     assert header["parameters"] == tiny_parameters
     assert header["step"] == 12
     assert len(header["data_sha256"]) == 64
@@ -74,10 +74,10 @@ def test_checkpoint_says_what_trained_it(tiny_store, tiny_parameters, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_in_one_sentence(tiny_store, tiny_parameters, tmp_path):
-    tiny_parameters["ddpm"]["training"] |= {"learning_rate": 1e30, "warmup": 0}
+    tiny_parameters["denoiser"]["training"] |= {"learning_rate": 1e30, "warmup": 0}
     with pytest.raises(InputError, match="loss is no longer finite at iteration"):
-        train("ddpm", tiny_parameters, tiny_store, tmp_path)
-    assert not (tmp_path / "ddpm.safetensors").exists()
+        train("denoiser", tiny_parameters, tiny_store, tmp_path)
+    assert not (tmp_path / "denoiser.safetensors").exists()
 
 
 def test_accumulated_batches_are_one_large_batch():
@@ -118,9 +118,9 @@ def test_dropped_labels_are_the_promised_share(tiny_store, tiny_parameters):
             assert t.max() < 20
             return torch.zeros(x.shape[0], 2 * x.shape[1], *x.shape[2:])
 
-    schedule = ddpm.NoiseSchedule.linear(40, (1e-4, 0.02))
-    training = tiny_parameters["ddpm"]["training"]
-    objective = ddpm.DenoisingObjective(Spy(), schedule, training, [-1, 1])
+    schedule = denoiser.NoiseSchedule.linear(40, (1e-4, 0.02))
+    training = tiny_parameters["denoiser"]["training"]
+    objective = denoiser.DenoisingObjective(Spy(), schedule, training, [-1, 1])
     terms = objective.loss(
         "network",
         objective.players(),

@@ -17,7 +17,9 @@ from stages.training import vae
 @pytest.fixture
 def parameters(tiny_parameters):
     """What train_vae hands to its stage, at the smallest size."""
-    training = {k: v for k, v in tiny_parameters["ddpm"]["training"].items() if k not in ("max_level", "label_dropout")}
+    training = {
+        k: v for k, v in tiny_parameters["denoiser"]["training"].items() if k not in ("max_level", "label_dropout")
+    }
     loss = {"kl": 0.01, "context": 0.5, "squares": 3, "side": 0.5}
     section = {"network": {"widths": [4, 8], "latent": 6}, "loss": loss, "training": training}
     return {"seed": 3, "data": tiny_parameters["data"], "vae": section}

@@ -5,7 +5,8 @@ import re
 import pytest
 import yaml
 
-from stages import methods, parameters
+from stages import methods
+from stages.parameters import reading
 
 SMOKE = ("--config", "run=smoke")
 
@@ -58,7 +59,7 @@ def test_a_benchmark_has_the_figures_that_its_data_and_methods_have(project):
 
 def test_jobs_of_every_benchmark_in_one_go(project):
     config = yaml.safe_load((project.folder / "params.yaml").read_text())
-    benchmarks = {name: parameters.benchmark(config, name) for name in config["benchmarks"]}
+    benchmarks = {name: reading.benchmark(config, name) for name in config["benchmarks"]}
     for values in benchmarks.values():
         if "phantom" not in values:
             (project.folder / values["data"]["folder"]).mkdir(parents=True, exist_ok=True)

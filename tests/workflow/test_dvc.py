@@ -55,7 +55,7 @@ def test_two_runs_with_one_seed_are_identical(smoked, versioned):
 
     first, second = contents(smoked), contents(versioned)
     assert first.keys() == second.keys()
-    assert {"checkpoints/ddpm.safetensors", "scores/diffusion/L20_s5/test.csv", "metrics.json"} <= first.keys()
+    assert {"checkpoints/denoiser.safetensors", "scores/guided-ddim/L20_s5/test.csv", "metrics.json"} <= first.keys()
     assert [name for name in first if first[name] != second[name]] == []
 
 

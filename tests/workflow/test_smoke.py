@@ -29,17 +29,24 @@ SCHEME = {"trajectory": 1, "figure_1": 1}
 def test_everything_is_there(smoked):
     results = smoked.folder / RESULTS
     comparison = pd.read_csv(results / "tables" / "comparison.csv").set_index("method")
-    assert comparison.loc["diffusion", ["setting", "chosen_on"]].tolist() == ["L20_s5", "params.yaml"]
+    assert comparison.loc["guided-ddim", ["setting", "chosen_on"]].tolist() == ["L20_s5", "params.yaml"]
     assert comparison.loc["classifier-free", "chosen_on"] == "validation (Dice)"
     assert comparison["auroc"].between(0, 1).all()
-    assert set(comparison.index) == {"diffusion", "ddpm", "vae", "fixed-point-gan", "classifier-free", "intensity"}
+    assert set(comparison.index) == {
+        "guided-ddim",
+        "guided-ddpm",
+        "vae",
+        "fixed-point-gan",
+        "classifier-free",
+        "intensity",
+    }
     assert len(pd.read_csv(results / "tables" / "scores.csv")) == 10 * 2
     assert json.loads((results / "metrics.json").read_text())
     expected = {f"{name}.{extension}" for name in FIGURES for extension in ("png", "svg", "pdf")} | {"tables.html"}
     assert {path.name for path in (results / "figures").iterdir()} == expected
     assert all(path.stat().st_size > 1000 for path in (results / "figures").iterdir())
     assert (results / "explorer.html").stat().st_size > 1000
-    assert len(list((results / "export/diffusion").glob("*_map.nii.gz"))) == 2
+    assert len(list((results / "export/guided-ddim").glob("*_map.nii.gz"))) == 2
     trade_off = pd.read_csv(results / "tables/trade_off.csv")
     assert len(trade_off) == 2 * (2 + 1 + 2)
     assert not list(results.rglob("*.partial"))
@@ -156,7 +163,7 @@ def test_a_killed_training_goes_on_by_itself(finished):
         assert time.monotonic() < deadline, "no state was saved"
         time.sleep(0.05)
     for process in psutil.Process(snakemake.pid).children(recursive=True):
-        if "stages.training.ddpm" in process.cmdline():
+        if "stages.training.denoiser" in process.cmdline():
             os.kill(process.pid, signal.SIGKILL)
     output, _ = snakemake.communicate(timeout=300)
     assert snakemake.returncode == 0, output

@@ -10,8 +10,9 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from stages import imports, methods, parameters
+from stages import imports, methods
 from stages.errors import InputError
+from stages.parameters import inert, reading, sections
 
 # `python` in a rule is the one that runs Snakemake, whether or not its environment is activated, and prints at once.
 os.environ.update(
@@ -25,7 +26,7 @@ os.environ.update(
 def read_params(path):
     """Refuse a params.yaml that is no YAML or names a key twice, which `configfile:` would not notice."""
     try:
-        parameters.read(Path(path))
+        reading.read(Path(path))
     except InputError as error:
         raise WorkflowError(str(error))
 
@@ -33,26 +34,38 @@ def read_params(path):
 def checked(config):
     """The configuration with `run` as a list; refused, naming the key, before any job starts."""
     try:
-        return parameters.load(config)
+        return reading.load(config)
     except InputError as error:
         raise WorkflowError(str(error))
 
 
 @cache
 def benchmark_parameters(benchmark):
-    return parameters.benchmark(config, benchmark)
+    return reading.benchmark(config, benchmark)
+
+
+class Section(str):
+    """A rule's part of the parameters, as the JSON that its stage is handed.
+
+    Snakemake tells by the repr of a param whether it has changed: what changes no result is not in it.
+    """
+
+    def __new__(cls, values):
+        return super().__new__(cls, json.dumps(values))
+
+    def __repr__(self):
+        return json.dumps(inert.without_inert(json.loads(self)), sort_keys=True)
 
 
 def section(rule, item=None):
-    """A rule's part of the parameters as JSON. `item` names the wildcard of its network or class, where it has one."""
+    """A rule's `Section`. `item` names the wildcard of its network or class, where it has one."""
 
-    def as_json(wildcards):
+    def of_job(wildcards):
         values = benchmark_parameters(wildcards.benchmark)
-        return json.dumps(
-            parameters.stage_section(values, rule, getattr(wildcards, item or "", None))
-        )
+        item_name = getattr(wildcards, item) if item else None
+        return Section(sections.section(values, rule, item_name))
 
-    return as_json
+    return of_job
 
 
 def one_of(names):
@@ -62,7 +75,7 @@ def one_of(names):
 
 def code(module):
     """The files that a stage module runs, so that an edit reruns the rule."""
-    return imports.files(module, Path(workflow.basedir))
+    return imports.files(module)
 
 
 def assets(folder):
@@ -84,7 +97,7 @@ def phantom_benchmarks():
 
 def phantom_module(wildcards):
     anatomy = benchmark_parameters(wildcards.benchmark)["phantom"]["anatomy"]
-    return f"stages.data.{anatomy}_phantom"
+    return f"stages.phantoms.{anatomy}"
 
 
 def reader_module(wildcards):
@@ -122,7 +135,7 @@ def require_raw_data():
 
 def splits(wildcards):
     """The splits that are scored."""
-    return parameters.splits(benchmark_parameters(wildcards.benchmark))
+    return sections.splits(benchmark_parameters(wildcards.benchmark))
 
 
 def method_of(wildcards):
@@ -130,13 +143,11 @@ def method_of(wildcards):
 
 
 def setting_of(wildcards):
-    """The setting behind a folder's name: {"L": 500, "s": 100} for L500_s100."""
-    for setting in methods.settings(method_of(wildcards)):
-        if methods.setting_name(setting) == wildcards.setting:
-            return setting
-    raise WorkflowError(
-        f"{wildcards.setting} is no setting of methods.{wildcards.method}.grid in params.yaml"
-    )
+    """The setting that bears a folder's name."""
+    try:
+        return methods.setting(method_of(wildcards), wildcards.setting)
+    except InputError as error:
+        raise WorkflowError(f"methods.{wildcards.method}: {error}")
 
 
 def method_settings(benchmark):
@@ -158,15 +169,13 @@ def own_methods():
 
 
 def detector_module(wildcards):
-    return f"stages.detection.{method_of(wildcards)['detector']}"
+    return methods.module(method_of(wildcards))
 
 
 def detect_section(wildcards):
     values = benchmark_parameters(wildcards.benchmark)
     setting = setting_of(wildcards)
-    return json.dumps(
-        parameters.stage_section(values, "detect", wildcards.method, setting)
-    )
+    return Section(sections.section(values, "detect", wildcards.method, setting))
 
 
 def detect_networks(wildcards):
@@ -175,7 +184,7 @@ def detect_networks(wildcards):
 
 
 def sampled_networks(stage):
-    """The networks that the method and setting of trade_off or trajectory need."""
+    """The networks that the method and setting of trade_off_maps or trajectory need."""
 
     def names(wildcards):
         values = benchmark_parameters(wildcards.benchmark)
@@ -204,7 +213,7 @@ def trade_off_split(wildcards):
     return methods.trade_off_split(benchmark_parameters(wildcards.benchmark))
 
 
-def latents(wildcards):
+def latents_of(wildcards):
     """The images encoded to noise, for the methods that decode them."""
     encode_class = methods.encoding(method_of(wildcards))
     if encode_class is None:
@@ -213,7 +222,7 @@ def latents(wildcards):
 
 
 def latents_argument(wildcards):
-    return latents(wildcards) and ["--latents", latents(wildcards)]
+    return latents_of(wildcards) and ["--latents", latents_of(wildcards)]
 
 
 def map_files(benchmark, method, setting):
@@ -222,7 +231,7 @@ def map_files(benchmark, method, setting):
     values = benchmark_parameters(benchmark)
     if "detector" in values["methods"][method]:
         return [folder]
-    return [f"{folder}/{split}/maps.npy" for split in parameters.splits(values)]
+    return [f"{folder}/{split}/maps.npy" for split in sections.splits(values)]
 
 
 def setting_maps(wildcards):

@@ -2,13 +2,13 @@
 
 
 # Only where params.yaml has a phantom: this rule may never take a raw data set for an output to be made again.
-rule generate_phantom:
+rule phantom:
     input:
         code=lambda wildcards: code(phantom_module(wildcards)),
     output:
         directory("data/{benchmark}"),
     log:
-        "results/{benchmark}/logs/generate_phantom.log",
+        "results/{benchmark}/logs/phantom.log",
     wildcard_constraints:
         benchmark=one_of(phantom_benchmarks()),
     conda:
@@ -19,7 +19,7 @@ rule generate_phantom:
         runtime=60,
     params:
         module=phantom_module,
-        parameters=section("generate_phantom"),
+        parameters=section("phantom"),
     shell:
         "python -m {params.module} --parameters {params.parameters:q} --output {output} "
         "--processes {threads} 3>&2 2>&1 | tee -i {log}"

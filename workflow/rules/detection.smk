@@ -1,16 +1,16 @@
-# Slices -> noise -> healthy reconstructions and anomaly maps.
+# Slices -> noise, the latents -> healthy reconstructions and anomaly maps.
 
 
 # Encoding to the largest L passes all others and does not know s: one job a class, for every method that encodes so.
-rule encode_ddim:
+rule latents:
     input:
         data="results/{benchmark}/data",
-        ddpm="results/{benchmark}/checkpoints/ddpm.safetensors",
-        code=code("stages.detection.encode"),
+        denoiser="results/{benchmark}/checkpoints/denoiser.safetensors",
+        code=code("stages.detection.latents"),
     output:
         directory("results/{benchmark}/latents/{encode_class}"),
     log:
-        "results/{benchmark}/logs/encode_ddim/{encode_class}.log",
+        "results/{benchmark}/logs/latents/{encode_class}.log",
     wildcard_constraints:
         encode_class="healthy|diseased|none",
     retries: 1
@@ -22,12 +22,12 @@ rule encode_ddim:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
-        parameters=section("encode_ddim", "encode_class"),
+        parameters=section("latents", "encode_class"),
         splits=splits,
         state="results/{benchmark}/state/latents/{encode_class}",
     shell:
-        "python -m stages.detection.encode --parameters {params.parameters:q} --encode-class {wildcards.encode_class} "
-        "--data {input.data} --splits {params.splits} --ddpm {input.ddpm} --output {output} --state {params.state} "
+        "python -m stages.detection.latents --parameters {params.parameters:q} --encode-class {wildcards.encode_class} "
+        "--data {input.data} --splits {params.splits} --denoiser {input.denoiser} --output {output} --state {params.state} "
         "--threads {threads} 3>&2 2>&1 | tee -i {log}"
 
 
@@ -37,7 +37,7 @@ rule encode_ddim:
 rule detect:
     input:
         data="results/{benchmark}/data",
-        latents=latents,
+        latents=latents_of,
         checkpoints=checkpoints_of(detect_networks),
         code=lambda wildcards: code(detector_module(wildcards)),
     output:
@@ -68,15 +68,15 @@ rule detect:
 
 
 # Dice against network evaluations, for several solvers and strides, on a few slices.
-rule trade_off:
+rule trade_off_maps:
     input:
         data="results/{benchmark}/data",
-        checkpoints=checkpoints_of(sampled_networks("trade_off")),
-        code=code("stages.detection.trade_off"),
+        checkpoints=checkpoints_of(sampled_networks("trade_off_maps")),
+        code=code("stages.detection.trade_off_maps"),
     output:
         directory("results/{benchmark}/maps/_trade_off"),
     log:
-        "results/{benchmark}/logs/trade_off.log",
+        "results/{benchmark}/logs/trade_off_maps.log",
     retries: 1
     conda:
         "../../environment.yml"
@@ -86,12 +86,12 @@ rule trade_off:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
-        parameters=section("trade_off"),
-        networks=arguments_of(sampled_networks("trade_off")),
+        parameters=section("trade_off_maps"),
+        networks=arguments_of(sampled_networks("trade_off_maps")),
         split=trade_off_split,
         state="results/{benchmark}/state/maps/_trade_off",
     shell:
-        "python -m stages.detection.trade_off --parameters {params.parameters:q} --data {input.data} "
+        "python -m stages.detection.trade_off_maps --parameters {params.parameters:q} --data {input.data} "
         "--split {params.split} --networks {params.networks} --output {output} --state {params.state} "
         "--threads {threads} 3>&2 2>&1 | tee -i {log}"
 

@@ -25,7 +25,7 @@ def anomaly_maps(benchmark):
     return [
         file
         for method, setting in method_settings(benchmark)
-        for file in map_files(benchmark, method, methods.setting_name(setting))
+        for file in map_files(benchmark, method, setting.name)
     ]
 
 
@@ -33,13 +33,13 @@ def detections(benchmark):
     """All that the detection chapter makes."""
     extra = methods.sampled(benchmark_parameters(benchmark))
     return anomaly_maps(benchmark) + [
-        f"results/{benchmark}/maps/_{stage}" for stage in extra
+        f"results/{benchmark}/maps/_{rule.removesuffix('_maps')}" for rule in extra
     ]
 
 
-def scores(benchmark):
+def score_folders(benchmark):
     return [
-        f"results/{benchmark}/scores/{method}/{methods.setting_name(setting)}"
+        f"results/{benchmark}/scores/{method}/{setting.name}"
         for method, setting in method_settings(benchmark)
     ]
 
@@ -77,9 +77,10 @@ BEYOND, TABLE_PAGE = "3. Beyond the paper", "4. Tables and parameters"
 
 
 def captioned(name, chapter, title, extension="png"):
-    """A figure as an output that the HTML report shows, with the caption of its name."""
+    """A figure, or a page, as an output that the HTML report shows, with the caption of its name."""
+    folder = "" if extension == "html" else "figures/"
     return report(
-        f"results/{{benchmark}}/figures/{name}.{extension}",
+        f"results/{{benchmark}}/{folder}{name}.{extension}",
         caption=f"../report/{name}.rst",
         category="{benchmark}",
         subcategory=chapter,
@@ -113,7 +114,7 @@ def figures(benchmark):
             for name in figure_names(benchmark)
             for extension in ("png", "svg", "pdf")
         ),
-        f"{folder}/figures/tables.html",
+        f"{folder}/tables.html",
         f"{folder}/explorer.html",
     ]
 

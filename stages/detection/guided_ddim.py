@@ -1,0 +1,35 @@
+"""The proposed method: noisy images decoded by DDIM under guidance, the difference as anomaly map.
+
+Wolleb et al. 2022, Algorithm 1 and Eq. 8, at one noise level L and one gradient scale s, from the images that
+the rule `latents` encoded to L. Options: encode_class and decode_class, what the denoiser is told: healthy, diseased or
+none.
+"""
+
+from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
+from stages.detection.diffusion_model import DiffusionModel
+from stages.networks.unet import EncoderClassifier, UNet
+
+NETWORKS = ("denoiser", "classifier")
+UNUSED_AT_ZERO = {"classifier": "s"}
+GRID = {"L": (), "s": ()}
+OPTIONS = {"encode_class": ("healthy", "diseased", "none"), "decode_class": ("healthy", "diseased", "none")}
+PARAMETERS = ("detection.convention", "detection.stride", "detection.solver")
+
+
+class GuidedDdim(Detector):
+    """Decoder of Algorithm 1."""
+
+    def prepare(self) -> None:
+        """Load the denoiser, and the classifier where the setting needs it."""
+        classifier = self.load("classifier", EncoderClassifier) if self.needs("classifier") else None
+        self.model = DiffusionModel(self.parameters, self.fabric.device, self.load("denoiser", UNet), classifier)
+
+    def detect(self, batch: Batch) -> Detection:
+        """Decode x_L under `decode_class`, guided towards the healthy class."""
+        epsilon = self.model.epsilon(self.options["decode_class"])
+        images = self.model.decode(epsilon, batch.latents, self.setting["L"], self.setting["s"])
+        return Detection(anomaly_map(batch.images, images), images)
+
+
+if __name__ == "__main__":
+    run(GuidedDdim)

@@ -1,0 +1,54 @@
+"""The paper's ablation of DDIM: random noise instead of encoding, random sampling instead of decoding.
+
+Wolleb et al. 2022, Section 3: an image is noised to level L by Eq. 2, then sampled ancestrally with the learned
+variance, guided by a shift of the mean (Dhariwal and Nichol 2021, Algorithm 1) with gradient scale s. Options:
+decode_class, which the network is told: healthy, diseased or none. Nothing is clipped under the paper's convention; the
+released code clips the predicted clean image to [-1, 1] and knows no L but 500.
+"""
+
+from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
+from stages.detection.diffusion_model import DiffusionModel
+from stages.diffusion import ancestral
+from stages.networks.unet import EncoderClassifier, UNet
+
+NETWORKS = ("denoiser", "classifier")
+UNUSED_AT_ZERO = {"classifier": "s"}
+GRID = {"L": (), "s": ()}
+OPTIONS = {"decode_class": ("healthy", "diseased", "none")}
+PARAMETERS = ("detection.convention", "detection.stride")
+
+RELEASED_LEVEL = 500
+"""The one noise level to which the released code noises an image, whatever L it is given."""
+
+
+class GuidedDdpm(Detector):
+    """Noising and ancestral sampling with the networks of DDIM."""
+
+    def prepare(self) -> None:
+        """Load the denoiser, and the classifier where the setting needs it."""
+        classifier = self.load("classifier", EncoderClassifier) if self.needs("classifier") else None
+        self.model = DiffusionModel(self.parameters, self.fabric.device, self.load("denoiser", UNet), classifier)
+
+    def detect(self, batch: Batch) -> Detection:
+        """Noise to L and sample under `decode_class`, guided towards the healthy class."""
+        model, level = self.model, self.setting["L"]
+        x_0 = model.to_range(batch.images)
+        noise = model.noise(batch.slice_ids, x_0)
+        x_level = model.schedule.add_noise(x_0, level, noise())
+        sampled = ancestral.sample(
+            model.prediction(self.options["decode_class"]),
+            model.log_probability(),
+            x_level,
+            level,
+            self.setting["s"],
+            model.schedule,
+            noise,
+            model.stride,
+            clip=model.released,
+        )
+        images = model.from_range(sampled)
+        return Detection(anomaly_map(batch.images, images), images)
+
+
+if __name__ == "__main__":
+    run(GuidedDdpm)

@@ -1,0 +1,149 @@
+"""Gather the scores of every method, setting and split; compare the methods at the setting that is reported.
+
+Writes scores.csv (a row a method, setting and split), comparison.csv (a row a method: test split, with 95 % intervals
+from a bootstrap over subjects), lesion_size.csv (a row a method and group of lesion sizes), paired.csv (a row a metric
+and pair of methods), comparison.md and .tex (these three on a page), sensitivity.csv and .md (Dice and AUROC over s and
+L), and metrics.json for `dvc metrics`. What is read is listed from the grid: files left by settings that are no longer
+in it are not looked at. A data set without masks has no Dice and no AUROC over pixels: those columns are empty, a
+setting is chosen by the image-level AUROC, and the tables say so.
+"""
+
+import argparse
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages import command
+from stages.data.store import SliceStore, open_store
+from stages.errors import InputError
+from stages.evaluation import documents, paired, pooled, records, sensitivity
+from stages.evaluation.choice import choose_setting
+from stages.evaluation.lesion_size import by_lesion_size
+from stages.evaluation.summary import EVERY_METRIC, intervals, summarise
+from stages.methods import settings
+
+
+def compare(methods: dict, scores: pd.DataFrame, chosen, resamples: int, seed: int) -> pd.DataFrame:
+    """One row a method: its reported setting on the test split.
+
+    Args:
+        methods: name -> grid and setting, as in params.yaml.
+        scores: the table of all settings and splits.
+        chosen: function of (method, setting) to the slice scores of the test split and the counts of its pixels (None
+            without masks).
+        resamples: number of bootstrap resamples.
+        seed: of the bootstrap.
+    """
+    rows = []
+    for method, parameters in methods.items():
+        setting, chosen_on = choose_setting(method, parameters, scores)
+        slices, pixels = chosen(method, setting)
+        summary, ends = summarise(slices, pixels), intervals(slices, resamples, seed, pixels)
+        row = {"method": method, "setting": setting, "chosen_on": chosen_on}
+        for metric in EVERY_METRIC:
+            row[metric] = summary[metric]
+            row |= {f"{metric}_{end}": ends[f"{metric}_{end}"] for end in ("low", "high")}
+        row["subjects"] = ends["subjects"]
+        counts = ("slices", "diseased", "scored", "average_otsu", "body_share")
+        rows.append(row | {name: summary[name] for name in counts})
+    return pd.DataFrame(rows)
+
+
+def flat_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Method -> metric -> value, six decimals, for `dvc metrics`; a metric that no slice counts for is left out."""
+    return {
+        row["method"]: {metric: round(row[metric], 6) for metric in EVERY_METRIC if np.isfinite(row[metric])}
+        for row in comparison.to_dict("records")
+    }
+
+
+def read_scores(folder: Path, methods: dict, stores: dict[str, SliceStore]) -> pd.DataFrame:
+    """The table of all methods, settings and splits, from the slice scores that the grids name.
+
+    Args:
+        folder: of the scores: <method>/<setting>/<split>.csv.
+        methods: name -> grid, as in params.yaml.
+        stores: split -> its slices.
+
+    Raises:
+        InputError: a file is missing or damaged, scores other slices than the split has, no slice is scored though
+            there are masks, or a key of a grid is named like a column of the table.
+    """
+    keys = list(dict.fromkeys(key for method in methods.values() for setting in settings(method) for key in setting))
+    slice_ids = {split: store.manifest["slice_id"].tolist() for split, store in stores.items()}
+    runs = [(method, setting, split) for method in methods for setting in settings(methods[method]) for split in stores]
+    rows = []
+    for method, setting, split in runs:
+        name = setting.name
+        path = folder / method / name / f"{split}.csv"
+        slices = records.read_slice_scores(path)
+        if slices["slice_id"].tolist() != slice_ids[split]:
+            raise InputError(f"{path} scores other slices than the {split} split holds: delete it and score again")
+        if stores[split].masks is not None and not slices["scored"].any():
+            raise InputError(
+                f"no slice of the {split} split is scored: none has a lesion above evaluation.lesion_pixels_at_256 "
+                "(scaled to data.size), so give it more subjects or lower that number"
+            )
+        own = {"method": method, "setting": name, "split": split}
+        summary = summarise(slices, read_pixels(path.parent, split, stores[split], slices))
+        for key in setting:
+            if key in own | summary:
+                raise InputError(
+                    f"methods.{method}.grid has a key {key!r}, which is a column of scores.csv: name it otherwise"
+                )
+        values = {key: setting.get(key, np.nan) for key in keys}
+        rows.append({"method": method, "setting": name, **values, "split": split, **summary})
+    return pd.DataFrame(rows)
+
+
+def read_pixels(folder: Path, split: str, store: SliceStore, slices: pd.DataFrame) -> pooled.PixelCounts | None:
+    """The counts of a split's pixels that lie beside its slice scores; None where the data set has no masks."""
+    return None if store.masks is None else pooled.read(folder / pooled.file_name(split), slices)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The stage's command line."""
+    parser = command.parser(__doc__)
+    parser.add_argument("--scores", type=Path, required=True, help="folder of <method>/<setting>/<split>.csv")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores, one a split")
+    parser.add_argument("--splits", nargs="+", required=True, help="splits to tabulate, `test` among them")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the tables")
+    parser.add_argument("--metrics", type=Path, required=True, help="file for `dvc metrics`")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    """Read, compare, write."""
+    methods, evaluation = options.parameters["methods"], options.parameters["evaluation"]
+    if "test" not in options.splits:
+        raise InputError("--splits must name `test`: methods are compared on it")
+    stores = {split: open_store(options.data / split) for split in options.splits}
+    scores = read_scores(options.scores, methods, stores)
+
+    @cache
+    def chosen(method: str, setting: str) -> tuple[pd.DataFrame, pooled.PixelCounts | None]:
+        folder = options.scores / method / setting
+        slices = records.read_slice_scores(folder / "test.csv")
+        return slices, read_pixels(folder, "test", stores["test"], slices)
+
+    resampling = evaluation["bootstrap"], options.parameters["seed"]
+    comparison = compare(methods, scores, chosen, *resampling)
+    reported = dict(zip(comparison["method"], comparison["setting"], strict=True))
+    slices = {name: chosen(name, setting)[0] for name, setting in reported.items()}
+    sizes = by_lesion_size(slices, reported, evaluation["size_groups"], *resampling)
+    pairs = paired.compare_pairs(slices, *resampling)
+    grid = sensitivity.over_grid(methods, scores, reported)
+    tables = {"scores": scores, "comparison": comparison, "lesion_size": sizes, "paired": pairs, "sensitivity": grid}
+    for name, table in tables.items():
+        records.write_csv(options.output / f"{name}.csv", table)
+    records.write_text(options.output / "comparison.md", documents.markdown(comparison, sizes, pairs))
+    records.write_text(options.output / "comparison.tex", documents.latex(comparison, sizes, pairs))
+    records.write_text(options.output / "sensitivity.md", sensitivity.markdown(methods, grid))
+    records.write_text(options.metrics, json.dumps(flat_metrics(comparison), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

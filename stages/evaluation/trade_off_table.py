@@ -1,0 +1,108 @@
+"""What fewer network evaluations cost, in scores: one CSV, a row a solver, stride and gradient scale.
+
+Scores the maps of `stages.detection.trade_off_maps` as all others are. Columns: solver, stride, s;
+denoiser_evaluations, classifier_evaluations, and evaluations, their sum (per image, encoding and decoding); seconds
+(per image, on the machine that ran it); dice_average_otsu, auroc, image_auroc; reconstruction_error, the mean over the
+pixels and channels of the healthy slices of |x - x_0| in units of intensity, of which images span [0, 1]. It is given
+at s = 0 alone, where x_0 should be x; elsewhere it would count what guidance changed on purpose.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages import command
+from stages.data.store import SliceStore, open_array, open_store
+from stages.errors import InputError
+from stages.evaluation import records
+from stages.evaluation.scores import score_slices
+from stages.evaluation.summary import summarise
+
+RUN = ["solver", "stride", "s"]
+MEASURED = ["denoiser_evaluations", "classifier_evaluations", "seconds"]
+SCORES = ["dice_average_otsu", "auroc", "image_auroc"]
+COLUMNS = [*RUN, *MEASURED[:2], "evaluations", "seconds", *SCORES, "reconstruction_error"]
+
+
+def score_runs(
+    maps: np.ndarray, runs: pd.DataFrame, store: SliceStore, rows: list[int], lesion_pixels_at_256: float, source: str
+) -> pd.DataFrame:
+    """Score every run.
+
+    Args:
+        maps: (K, n, H, W).
+        runs: K rows with `RUN` and `MEASURED`.
+        store: the split that the slices are from.
+        rows: their n rows in it.
+        lesion_pixels_at_256: as in `score_slices`.
+        source: the file that the maps come from, for messages.
+
+    Returns:
+        K rows with `COLUMNS`; nan where a score is not defined.
+    """
+    manifest = store.manifest.iloc[rows].reset_index(drop=True)
+    masks = None if store.masks is None else np.asarray(store.masks[rows])
+    channels, found = store.images.shape[1], []
+    for s, run_maps in zip(runs["s"], maps, strict=True):
+        scores = score_slices(run_maps, masks, manifest, lesion_pixels_at_256, source)
+        if masks is not None and not scores["scored"].any():
+            raise InputError(
+                "no slice of the trade-off is scored: none has a lesion above evaluation.lesion_pixels_at_256 (scaled "
+                "to data.size); raise trade_off.slices or lower that number"
+            )
+        metrics = summarise(scores)
+        error = metrics["healthy_mean_map"] / channels if s == 0 else np.nan
+        found.append({name: metrics[name] for name in SCORES} | {"reconstruction_error": error})
+    evaluations = runs["denoiser_evaluations"] + runs["classifier_evaluations"]
+    return runs.assign(evaluations=evaluations, **pd.DataFrame(found, index=runs.index))[COLUMNS]
+
+
+def read_slices(path: Path, store: SliceStore) -> list[int]:
+    """The rows of the store that slices.csv names, in its order.
+
+    Raises:
+        InputError: the file cannot be read, or names a slice that the store does not have.
+    """
+    rows = {name: row for row, name in enumerate(store.manifest["slice_id"])}
+    names = records.read_csv(path, ["slice_id"], [])["slice_id"].tolist()
+    for name in names:
+        if name not in rows:
+            raise InputError(f"{path} names slice {name!r}, which {store.folder} has not: run the rule trade_off again")
+    return [rows[name] for name in names]
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """The rows of runs.csv: `RUN` and `MEASURED`.
+
+    Raises:
+        InputError: the file cannot be read, or a number is missing.
+    """
+    runs = records.read_csv(path, RUN[:1], RUN[1:] + MEASURED)[RUN + MEASURED]
+    if runs.empty or not np.isfinite(runs[RUN[1:] + MEASURED]).all(axis=None):
+        raise InputError(f"{path} holds no run, or one with a number missing: run the rule trade_off again")
+    return runs
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The stage's command line."""
+    parser = command.parser(__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores, one a split")
+    parser.add_argument("--split", required=True, help="the split that the slices are from")
+    parser.add_argument("--trade-off", type=Path, required=True, help="folder that trade_off_maps wrote")
+    parser.add_argument("--output", type=Path, required=True, help="the CSV file")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    """Score and write."""
+    store, path = open_store(options.data / options.split), options.trade_off / "maps.npy"
+    rows, runs = read_slices(options.trade_off / "slices.csv", store), read_runs(options.trade_off / "runs.csv")
+    maps = open_array(path, (len(runs), len(rows), *store.images.shape[-2:]), np.float16)
+    lesion_pixels_at_256 = options.parameters["evaluation"]["lesion_pixels_at_256"]
+    records.write_csv(options.output, score_runs(maps, runs, store, rows, lesion_pixels_at_256, str(path)))
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

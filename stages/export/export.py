@@ -1,0 +1,293 @@
+"""Anomaly maps as files for other programs: NIfTI in each subject's own space, or PNG where there is no volume.
+
+For every method that comparison.csv lists, at the setting that it reports, and every slice of the test split:
+
+  <method>/<subject>_map.nii.gz           the maps in the voxels of the raw volume: its shape, qform, sform and units
+  <method>/<subject>_segmentation.nii.gz  1 where the map is above the method's average Otsu threshold
+
+or, for radiographs and other data without volumes, in the raw image's pixels (the slice's, where it is not known):
+
+  <method>/<slice>_map.png                in colours, from 0 to the end of the method's scale
+  <method>/<slice>_values.png             16 bits of grey: the map's value is grey * largest / 65535
+  <method>/<slice>_segmentation.png       255 where the map is above the threshold
+
+and README.txt, and export.json (settings, thresholds, scales, slices). Maps of one unit have one scale. Slices that
+were not processed are 0. There is no segmentation where the data set has no masks, since its threshold is taken on the
+scored slices. A raw file must still be the one that was extracted.
+"""
+
+import argparse
+import json
+import re
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+
+from stages import command
+from stages.data.chexpert import RAW_DATA
+from stages.data.chexpert_table import find_tree
+from stages.data.store import SliceStore, replacing
+from stages.errors import InputError
+from stages.evaluation import records
+from stages.export import native_space
+from stages.figures import results, style
+from stages.figures.results import DECIDING, SPLIT, Method, Scale
+
+GREY_LEVELS = 65535
+VOLUMES, IMAGES = "nifti", "png"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A method at its reported setting.
+
+    Attributes:
+        name: in params.yaml.
+        setting: name of the reported setting.
+        maps: (N, H, W), memory-mapped, finite.
+        threshold: average Otsu threshold of the test split; nan where there are no masks.
+        end: upper end of the scale on which its maps are shown.
+        largest: value of its maps, at least; above 0.
+    """
+
+    name: str
+    setting: str
+    maps: np.ndarray
+    threshold: float
+    end: float
+    largest: float
+
+    def slices(self, rows: np.ndarray) -> np.ndarray:
+        """The maps of some rows, float32."""
+        return np.asarray(self.maps[rows], np.float32)
+
+    def segmentation(self, slices: np.ndarray) -> np.ndarray | None:
+        """1 where maps are above the threshold, uint8; None without a threshold."""
+        return (slices.astype(np.float64) > self.threshold).astype(np.uint8) if np.isfinite(self.threshold) else None
+
+
+def exported(methods: list[Method], scale: Scale, maps: Path) -> list[Exported]:
+    """What is written of each method.
+
+    Args:
+        methods: at their reported settings.
+        scale: the one that the figures have.
+        maps: the folder that they were read from, for messages.
+
+    Raises:
+        InputError: maps are not finite.
+    """
+    return [
+        Exported(
+            method.name,
+            method.setting,
+            method.maps,
+            method.slices["average_otsu"].iloc[0],
+            scale.end(method.name),
+            _largest(method.maps, maps / method.name / method.setting / SPLIT / "maps.npy"),
+        )
+        for method in methods
+    ]
+
+
+def _largest(maps: np.ndarray, path: Path) -> float:
+    """The largest value of maps (N, H, W), 1 where all are 0; InputError where one is not finite."""
+    tops = []
+    for row in range(len(maps)):
+        pixels = np.asarray(maps[row], np.float32)
+        if not np.isfinite(pixels).all():
+            raise InputError(f"{path} holds nan or inf in row {row}: delete it and run the detection again")
+        tops.append(float(pixels.max()))
+    return max(tops) if max(tops) > 0 else 1.0
+
+
+def file_names(names: list[str]) -> list[str]:
+    """Names of files for slices or subjects, each once: what is no letter, digit, dot, dash or _ becomes _."""
+    plain = [re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_" for name in names]
+    seen = [name.lower() for name in plain]  # some file systems do not tell upper from lower case
+    return [name if seen.count(name.lower()) == 1 else f"{name}_{n:04d}" for n, name in enumerate(plain)]
+
+
+def subject_rows(store: SliceStore) -> dict[str, np.ndarray]:
+    """Each subject's rows of the store, subjects in the manifest's order."""
+    subjects = store.manifest["subject_id"]
+    return {subject: np.flatnonzero(subjects == subject) for subject in subjects.unique()}
+
+
+def other_grids(store: SliceStore, raw: Path, data: dict) -> dict[str, native_space.VolumeGrid] | None:
+    """The grids of all subjects of someone else's reader, or None where any has none: then there are only images."""
+    grids = {}
+    for subject, rows in subject_rows(store).items():
+        grid = native_space.other_grid(raw, store.manifest.iloc[rows], store.images[rows], data)
+        if grid is None:
+            return None
+        grids[subject] = grid
+    return grids
+
+
+def export_volumes(
+    store: SliceStore, methods: list[Exported], raw: Path, data: dict, output: Path, grids: dict | None = None
+) -> dict:
+    """Write NIfTI files; returns what export.json says of each subject.
+
+    Args:
+        store: of the test split.
+        methods: what to export.
+        raw: folder of the raw data set.
+        data: the section of params.yaml.
+        output: folder to write to.
+        grids: of the subjects, where they are known; else those of BraTS' reader.
+    """
+    subjects = subject_rows(store)
+    said = {}
+    for (subject, rows), name in zip(
+        command.progress("Exporting", len(subjects), unit="subject", over=subjects.items()),
+        file_names(list(subjects)),
+        strict=True,
+    ):
+        manifest = store.manifest.iloc[rows]
+        grid = grids[subject] if grids else native_space.brats_grid(raw, manifest, store.images[rows], data)
+        for method in methods:
+            title = f"{method.name} {method.setting}"
+            slices = method.slices(rows)
+            volume = native_space.nifti_bytes(grid.volume(slices), grid, method.end, f"anomaly map, {title}")
+            _write(output / method.name / f"{name}_map.nii.gz", volume)
+            labels = method.segmentation(slices)
+            if labels is not None:
+                what = f"segmentation, {title}"
+                volume = native_space.nifti_bytes(grid.volume(labels), grid, 1, what, label=True)
+                _write(output / method.name / f"{name}_segmentation.nii.gz", volume)
+        said[subject] = {
+            "file": name,
+            "volume": grid.path.relative_to(raw).as_posix(),
+            "slices": sorted(manifest["position"].tolist()),
+        }
+    return said
+
+
+def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: dict, output: Path) -> dict:
+    """Write PNG files; returns what export.json says of each slice. Arguments as `export_volumes`."""
+    names = file_names(store.manifest["slice_id"].tolist())
+    tree = find_tree(raw, RAW_DATA) if data["reader"] == "chexpert" else None
+    palette = colormaps[style.MAP_COLOURS](np.arange(256), bytes=True)[:, :3]
+    said = {}
+    for row in command.progress("Exporting", len(store), unit="slice", over=range(len(store))):
+        values = store.manifest.iloc[row]
+        shape = store.images.shape[-2:]
+        if tree is not None:
+            shape = native_space.radiograph_shape(tree / values["source"], store.images[row, 0])
+        for method in methods:
+            pixels = method.slices(np.array([row]))[0]
+            values_there = native_space.to_radiograph(pixels, shape).astype(np.float64)
+            share, grey = (np.clip(values_there / top, 0, 1) for top in (method.end, method.largest))
+            stem = output / method.name / names[row]
+            _write_png(stem, "map", palette[np.round(255 * share).astype(np.uint8)])
+            _write_png(stem, "values", np.round(GREY_LEVELS * grey).astype(np.uint16))
+            labels = method.segmentation(pixels)
+            if labels is not None:
+                _write_png(stem, "segmentation", 255 * native_space.to_radiograph(labels, shape))
+        item = {"file": names[row], "source": values["source"], "rows": shape[0], "columns": shape[1]}
+        said[values["slice_id"]] = item
+    return said
+
+
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def _write_png(stem: Path, kind: str, pixels: np.ndarray) -> None:
+    _write(stem.with_name(f"{stem.name}_{kind}.png"), native_space.png_bytes(pixels))
+
+
+def description(kind: str, methods: list[Exported], items: dict) -> dict:
+    """What export.json holds: `format`, the methods (numbers that are not there are null), and the slices."""
+    return {
+        "format": kind,
+        "split": SPLIT,
+        "methods": {
+            method.name: {
+                "setting": method.setting,
+                "scale_end": method.end,
+                "largest": method.largest,
+                "threshold": method.threshold if np.isfinite(method.threshold) else None,
+            }
+            for method in methods
+        },
+        "subjects" if kind == VOLUMES else "slices": items,
+    }
+
+
+def readme(kind: str, methods: list[Exported]) -> str:
+    """README.txt: what the files are, how to open them, and a line a method."""
+    table = pd.DataFrame(
+        {
+            "method": [method.name for method in methods],
+            "setting": [method.setting for method in methods],
+            "end of scale": [f"{method.end:.6g}" for method in methods],
+            "largest": [f"{method.largest:.6g}" for method in methods],
+            "threshold": [f"{method.threshold:.6g}" if np.isfinite(method.threshold) else "-" for method in methods],
+        }
+    )
+    return "\n\n".join([*(textwrap.fill(text, 100) for text in _texts(kind)), table.to_string(index=False)]) + "\n"
+
+
+def _texts(kind: str) -> list[str]:
+    """The paragraphs of README.txt."""
+    files = {
+        VOLUMES: "<method>/<subject>_map.nii.gz is the anomaly map in the voxels of the subject's raw volume (shape, "
+        "qform, sform and units are its own): open the raw volume in a viewer (ITK-SNAP, 3D Slicer, FSLeyes, MRIcroGL) "
+        "and add the map as an overlay. Slices that were not processed are 0; export.json lists those that were. A "
+        "pixel of a map that was computed at a lower resolution has its value in every voxel that it covers.",
+        IMAGES: "<method>/<slice>_map.png is the anomaly map in colours, from 0 (black) to the end of its method's "
+        "scale (bright); <slice>_values.png has its values in 16 bits of grey: value = grey * largest / 65535 (below "
+        "0: 0). Radiographs are in the pixels of the raw image, so that the map can be laid over it; other "
+        "slices are in their own.",
+    }
+    return [
+        "Anomaly maps of the test split, each method at the setting that comparison.csv reports.",
+        files[kind],
+        "<...>_segmentation is 1 (PNG: 255) where the map is above the method's average Otsu threshold over the scored "
+        "test slices, the one of the headline Dice. It is there only where the data set has masks.",
+        "Larger values are more anomalous. The scale with which a map is shown is that of the figures: it ends at the "
+        f"99.5th percentile of the method's maps of up to {DECIDING} diseased test slices. Methods whose maps are the "
+        "absolute difference of image and reconstruction, summed over the channels, have one unit and so one scale, "
+        "which ends at the median of theirs. For research, not for diagnosis.",
+    ]
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The stage's command line."""
+    parser = results.parser(__doc__, output="folder of the exported files")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the raw data set")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    """Find out whether the slices form volumes, and write the files; export.json comes last."""
+    parameters, data = options.parameters, options.parameters["data"]
+    store = results.open_split(options.data, data["channels"])
+    opened = results.open_reported(options.comparison, parameters["methods"], options.maps, options.scores, store)
+    scale = results.common_scale(opened, parameters["figures"]["method"], store, parameters["seed"])
+    methods = exported(opened, scale, options.maps)
+    kind, grids = (VOLUMES if data["reader"] == "brats" else IMAGES), None
+    if data["reader"] not in ("brats", "chexpert"):
+        grids = other_grids(store, options.raw, data)
+        kind = VOLUMES if grids else IMAGES
+    if kind == VOLUMES:
+        items = export_volumes(store, methods, options.raw, data, options.output, grids)
+    else:
+        items = export_images(store, methods, options.raw, data, options.output)
+    records.write_text(options.output / "README.txt", readme(kind, methods))
+    said = description(kind, methods, items)
+    records.write_text(options.output / "export.json", json.dumps(said, indent=2, allow_nan=False) + "\n")
+    what = "subjects as NIfTI" if kind == VOLUMES else "slices as PNG"
+    print(f"{len(items)} {what}, of each method: {', '.join(method.name for method in methods)}")
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

@@ -1,0 +1,114 @@
+"""The explorer: one HTML file to look at a benchmark's anomaly maps in a browser, from disk, without a network.
+
+Pick a slice, a channel, a method; move its settings, the overlay's opacity and the threshold, and Dice follows. The
+file holds every setting of every method on `figures.explorer_slices` slices of the test split, chosen like those of the
+figures: diseased ones at even quantiles of the Dice of `figures.method` at its reported setting, a third of them
+healthy; fewer where they would make more than `figures.explorer_megabytes`. Maps are embedded exactly, so that Dice in
+the page is that of the scores, which is checked before anything is written; images and reconstructions have 256 shades.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from stages import command
+from stages.data.store import SliceStore
+from stages.errors import InputError
+from stages.evaluation import records
+from stages.figures import results, selection, style
+from stages.pages.explorer_page import blocks, index, page
+from stages.pages.explorer_runs import Run, check, open_runs
+
+MEGABYTE = 1_000_000
+
+
+def choose_slices(store: SliceStore, slices: pd.DataFrame, count: int, seed: int) -> tuple[list[int], list[int]]:
+    """Rows of diseased and of healthy slices, two to one, `count` in all where there are so many of either.
+
+    Args:
+        store: of the test split.
+        slices: N slice scores of the method that chooses.
+        count: how many in all.
+        seed: of the draws among slices on equal terms.
+    """
+    healthy = len(selection.healthy_slices(store.manifest, count, seed))
+    diseased = selection.diseased_slices(slices, max(count - (count + 1) // 3, count - healthy), seed)
+    return diseased, selection.healthy_slices(store.manifest, count - len(diseased), seed)
+
+
+def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[str, str], parameters: dict) -> str:
+    """The page, with as many slices as are asked for and fit.
+
+    Args:
+        benchmark: its name.
+        store: of the test split.
+        runs: every setting of every method.
+        reported: method -> the name of its reported setting.
+        parameters: seed, data.channels, figures.{method, explorer_slices, explorer_megabytes}.
+
+    Raises:
+        InputError: there is no slice to show, not one fits, or maps are not those that were scored.
+    """
+    figures, channels = parameters["figures"], parameters["data"]["channels"]
+    limit, by = figures["explorer_megabytes"], figures["method"]
+    by_name = {(run.output.name, run.output.setting): run for run in runs}
+    for method, setting in reported.items():
+        if (method, setting) not in by_name:
+            raise InputError(f"comparison.csv reports {method} at {setting}, which is not in its grid: tabulate again")
+    scores = by_name[by, reported[by]].output.slices
+    outputs = [by_name[item].output for item in reported.items()]
+    count = wanted = figures["explorer_slices"]
+    while count > 0:
+        diseased, healthy = choose_slices(store, scores, count, parameters["seed"])
+        rows = diseased + healthy
+        if not rows:
+            raise InputError(f"{store.folder} has no slice to show: give the test split more subjects")
+        for run in runs:
+            check(run, rows, store)
+        scale = results.common_scale(outputs, by, store, parameters["seed"])
+        contents = index(store, rows, runs, reported, scale, channels)
+        about = _about(store, len(diseased), len(healthy), f"{by} {style.setting_title(reported[by])}".strip())
+        if count < wanted:
+            about += f" {wanted} slices were asked for; more than these would exceed {limit:g} MB."
+        text = page(f"{benchmark}: anomaly maps", about, contents, blocks(store, rows, runs))
+        size = len(text.encode()) / MEGABYTE
+        if size <= limit:
+            print(f"explorer: {len(rows)} slices of {len(store)}, {len(runs)} settings, {size:.1f} MB")
+            return text
+        fewer = min(len(rows) - 1, max(1, int(len(rows) * limit / size)))
+        print(f"explorer: {len(rows)} slices make {size:.1f} MB, more than {limit:g}: {fewer} are tried")
+        count = fewer
+    raise InputError(
+        f"not one slice fits: the explorer of one has {size:.1f} MB where figures.explorer_megabytes allows {limit:g}; "
+        "raise it, or make the grids of methods smaller"
+    )
+
+
+def _about(store: SliceStore, diseased: int, healthy: int, by: str) -> str:
+    spread = f"of the Dice of {by}" if store.masks is not None else f"of the mean map of {by}"
+    kinds = [f"{diseased} diseased at even quantiles {spread}"] if diseased else []
+    kinds += [f"{healthy} healthy"] if healthy else []
+    text = f"{diseased + healthy} of the {len(store)} test slices: {' and '.join(kinds)}."
+    return text if store.masks is not None else f"{text} This data set has no masks, and so no Dice."
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The stage's command line."""
+    parser = results.parser(__doc__, output="the HTML file")
+    parser.add_argument("--benchmark", required=True, help="its name, the page's title")
+    parser.add_argument("--table", type=Path, required=True, help="scores.csv, which has the means of the split")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    """Open everything, choose the slices, write the page."""
+    parameters = options.parameters
+    store, methods = results.open_split(options.data, parameters["data"]["channels"]), parameters["methods"]
+    runs = open_runs(methods, store, options.maps, options.scores, options.table)
+    reported = results.reported(options.comparison, list(methods))
+    records.write_text(options.output, explorer(options.benchmark, store, runs, reported, parameters))
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

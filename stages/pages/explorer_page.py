@@ -1,0 +1,164 @@
+"""The explorer's HTML file: the sources in explorer_assets/, an index of what the page says, and packed pictures."""
+
+import base64
+import gzip
+import html
+import json
+import re
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from stages import command
+from stages.data.store import SliceStore
+from stages.evaluation import records
+from stages.figures import style
+from stages.figures.results import Scale
+from stages.pages import inline
+from stages.pages.explorer_runs import Run, unrounded
+
+ASSETS = Path(__file__).parent / "explorer_assets"
+STYLES = ("page.css", "pictures.css", "narrow.css")
+SCRIPTS = ("arrays.js", "settings.js", "drawing.js", "view.js", "controls.js", "page.js")
+# What the page's table calls a column of the slice scores; one that is not named here bears its own name.
+SCORES = {
+    "dice_average_otsu": "Dice (average Otsu)",
+    "dice_own_otsu": "Dice (own Otsu)",
+    "auroc": "AUROC",
+    "auroc_body": "AUROC within the body",
+    "mean_map": "mean of the map",
+    "max_map": "maximum of the map",
+    "average_otsu": "average Otsu threshold",
+    "otsu": "own Otsu threshold",
+    "predicted_pixels": "pixels above the average Otsu threshold",
+    "true_positives": "of these, in the mask",
+}
+# Of the slice, not of the map.
+_NO_SCORES = ("position", "label", "lesion_pixels", "scored", "body_share")
+
+
+def page(title: str, about: str, contents: dict, packed: dict[str, str]) -> str:
+    """The HTML file. No text of the data can become markup.
+
+    Args:
+        title: the benchmark's name.
+        about: which slices it shows.
+        contents: from `index`.
+        packed: from `blocks`.
+    """
+    style_sheet, script = (
+        "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names) for names in (STYLES, SCRIPTS)
+    )
+    as_json = json.dumps(contents, allow_nan=False, separators=(",", ":"))
+    parts = {
+        "title": html.escape(title),
+        "about": html.escape(about),
+        "style": style_sheet,
+        "style-source": inline.source(style_sheet),
+        "script": script,
+        "script-source": inline.source(script),
+        "index": as_json.replace("<", "\\u003c"),  # </script> in a name would end the element
+        "blocks": "\n".join(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in packed.items()),
+    }
+    template = (ASSETS / "page.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{([a-z-]+)\}\}", lambda match: parts[match[1]], template)
+
+
+def index(
+    store: SliceStore, rows: list[int], runs: list[Run], reported: dict[str, str], scale: Scale, channels: list[str]
+) -> dict:
+    """Everything that the page says, as JSON; the pictures lie in blocks of their own.
+
+    Args:
+        store: of the test split.
+        rows: the slices that are embedded.
+        runs: every setting of every method, in the grid's order.
+        reported: method -> the name of its reported setting.
+        scale: the ends of the colours of the figures.
+        channels: names of the store's channels.
+    """
+    columns = [name for name in dict.fromkeys([*SCORES, *records.NUMBERS]) if name not in _NO_SCORES]
+    manifest = store.manifest.iloc[rows]
+    methods = {
+        name: {"name": name, "reported": setting, "top": scale.end(name), "settings": []}
+        for name, setting in reported.items()
+    }
+    for number, run in enumerate(runs):
+        methods[run.output.name]["settings"].append({"block": f"run-{number}"} | describe(run, rows, columns))
+    return {
+        "height": store.images.shape[-2],
+        "width": store.images.shape[-1],
+        "masks": store.masks is not None,
+        "channels": [{"name": name, "title": style.channel_title(name)} for name in channels],
+        "slices": [
+            {"name": name, "diseased": bool(label), "pixels": int(pixels)}
+            for name, label, pixels in zip(
+                manifest["slice_id"], manifest["label"], manifest["lesion_pixels"], strict=True
+            )
+        ],
+        "scores": [{"name": name, "title": SCORES.get(name, name.replace("_", " "))} for name in columns],
+        "methods": list(methods.values()),
+        "colours": [matplotlib.colors.to_hex(colour) for colour in matplotlib.colormaps[style.MAP_COLOURS].colors],
+    }
+
+
+def describe(run: Run, rows: list[int], columns: list[str]) -> dict:
+    """What the index says of a run: its setting, its maps, and the scores of the slices that are embedded."""
+    output, chosen = run.output, run.output.slices.iloc[rows]
+    return {
+        "name": output.setting,
+        "title": style.setting_title(output.setting),
+        "values": run.values,
+        "type": output.maps.dtype.name,
+        "reconstructions": output.images is not None,
+        "top": _top(output.maps, rows),
+        "average": _number(unrounded(chosen["average_otsu"].iloc[0], output.maps.dtype)),
+        "own": [_number(unrounded(value, output.maps.dtype)) for value in chosen["otsu"]],
+        "scores": {column: [_number(value) for value in chosen[column]] for column in columns},
+        "means": run.means,
+    }
+
+
+def blocks(store: SliceStore, rows: list[int], runs: list[Run]) -> dict[str, str]:
+    """The pictures of the given rows by the names that `index` gives them: the slices, and each run's maps.
+
+    `slices`: the inputs (n, C, H, W) uint8, then the masks (n, H, W) where there are any. `run-<number>`: the maps
+    (n, H, W) as they are, then the reconstructions (n, C, H, W) uint8, less the inputs, where there are any.
+    """
+    inputs = shades(store.images[rows])
+    result = {"slices": pack(inputs, *([] if store.masks is None else [store.masks[rows]]))}
+    for number, run in enumerate(command.progress("explorer", len(runs), unit="setting", over=runs)):
+        arrays = [run.output.maps[rows]]
+        if run.output.images is not None:
+            # A reconstruction is near its input: the difference, modulo 256, packs a fifth smaller.
+            arrays.append(shades(run.output.images[rows]) - inputs)
+        result[f"run-{number}"] = pack(*arrays)
+    return result
+
+
+def pack(*arrays: np.ndarray) -> str:
+    """Arrays, one after the other, as gzip in base64: equal arrays give equal text.
+
+    Of numbers of several bytes, all first bytes come first, then all second ones: that packs a sixth smaller.
+    """
+    parts = []
+    for array in arrays:
+        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        parts.append(little.reshape(-1).view(np.uint8).reshape(-1, array.dtype.itemsize).T.tobytes())
+    return base64.b64encode(gzip.compress(b"".join(parts), 9, mtime=0)).decode()
+
+
+def shades(images: np.ndarray) -> np.ndarray:
+    """Images as uint8, their range [0, 1] in 256 shades; what lies beyond is cut off."""
+    return np.rint(np.clip(np.asarray(images, np.float32), 0, 1) * 255).astype(np.uint8)
+
+
+def _top(maps: np.ndarray, rows: list[int]) -> float:
+    """The end of the colours: one percentile of all maps together would lie below small lesions."""
+    top = max(float(np.percentile(np.asarray(maps[row], np.float64), 99.5)) for row in rows)
+    return top if top > 0 else 1.0
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

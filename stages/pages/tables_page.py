@@ -1,0 +1,243 @@
+"""The tables of a benchmark on one HTML page, sorted by a click on a header, and below them the benchmark's parameters.
+
+Every table is a CSV named on the command line, in that order; `<x>, <x>_low, <x>_high` become one column `value [low,
+high]` that sorts by its value. Long tables have a box that filters their rows, the parameters one that searches them.
+The page holds its style and its script: it loads nothing and works from a disk, in print, and by keyboard.
+"""
+
+import argparse
+import html
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from stages import command
+from stages.evaluation import records
+from stages.evaluation.summary import OWN_UNIT
+from stages.pages import inline
+from stages.pages.tables_texts import COLUMN_TEXTS, COLUMN_TITLES, TABLE_TEXTS
+
+SOURCES = Path(__file__).parent / "sortable_assets"
+THREE_DIGITS = (*OWN_UNIT, "average_otsu", "p", "p_holm", "smallest_p")
+FILTERED_FROM = 13
+"""Tables of so many rows have a box that filters them."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table on the page.
+
+    Attributes:
+        name: in the CSV.
+        low, high: the columns of its interval; None without one.
+        digits: format of its numbers; None where not all that is not empty is a finite number.
+    """
+
+    name: str
+    low: str | None
+    high: str | None
+    digits: str | None
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        return COLUMN_TITLES.get(self.name, self.name.replace("_", " "))
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a finite number."""
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def columns(frame: pd.DataFrame) -> list[Column]:
+    """The columns of a table of texts, intervals folded into the value before them; wholly empty ones are left out.
+
+    An interval is <x>_low and <x>_high of a column <x>, or `low` and `high` right behind a column.
+    """
+    names = list(frame.columns)
+    intervals = {name: (f"{name}_low", f"{name}_high") for name in names if {f"{name}_low", f"{name}_high"} <= {*names}}
+    intervals |= {
+        name: ("low", "high")
+        for name, *ends in zip(names, names[1:], names[2:], strict=False)
+        if ends == ["low", "high"] and name not in intervals
+    }
+    folded = {end for ends in intervals.values() for end in ends}
+    found = []
+    for name in names:
+        filled = [text for text in frame[name] if text]
+        if name not in folded and (filled or frame.empty):
+            numeric = filled and all(map(is_number, filled))
+            low_high = intervals.get(name, (None, None))
+            found.append(Column(name, *low_high, digits(name, filled) if numeric else None))
+    return found
+
+
+def digits(name: str, texts: list[str]) -> str:
+    """How the numbers of a column are printed, as a format: whole, with three decimals, or with three digits.
+
+    Three digits for columns in units of their own, p-values, and whatever is small all over.
+    """
+    values = np.abs([float(text) for text in texts])
+    if (values == values.round()).all():
+        return ",.0f" if values.max() >= 10_000 else ".0f"
+    return "#.3g" if name in THREE_DIGITS or values.max() < 0.1 else ".3f"
+
+
+def _cell(row: dict, column: Column) -> str:
+    """A cell: the CSV's text in `data-value`, what is shown in it."""
+    text = row[column.name]
+    shown = COLUMN_TITLES.get(text, text) if column.name == "metric" else text
+    if column.digits and text:
+        shown = format(float(text), column.digits)
+    shown = html.escape(shown)
+    ends = [row[end] for end in (column.low, column.high) if end]
+    if column.digits and text and ends and all(map(is_number, ends)):
+        shown += " <small>[{}, {}]</small>".format(*(format(float(end), column.digits) for end in ends))
+    return f'<td{_kind(column)} data-value="{html.escape(text)}">{shown}</td>'
+
+
+def _kind(column: Column) -> str:
+    return ' class="number"' if column.digits else ""
+
+
+def table_html(name: str, frame: pd.DataFrame) -> str:
+    """One table with its heading, what it is, and its box where it is long.
+
+    Args:
+        name: of the CSV, without its ending.
+        frame: the CSV as texts.
+    """
+    title, text = TABLE_TEXTS.get(name, (name.replace("_", " ").capitalize(), ""))
+    key, shown = html.escape(f"table-{name}"), columns(frame)
+    parts = [f'<h2 id="{key}-head">{html.escape(title)} <span class="file">{html.escape(name)}.csv</span></h2>']
+    parts.append(f"<p>{html.escape(text)}</p>" if text else "")
+    if frame.empty:
+        return "\n".join([*parts, '<p class="note">No rows: this data set has nothing that belongs here.</p>'])
+    kept = {end for column in shown for end in (column.name, column.low, column.high)}
+    if empty := [column for column in frame.columns if column not in kept and not frame[column].any()]:
+        parts.append(f'<p class="note">Empty, and left out here: {html.escape(", ".join(empty))}.</p>')
+    if len(frame) >= FILTERED_FROM:
+        parts.append(
+            f'<div class="search"><label for="{key}-filter">Show rows with</label>'
+            f'<input type="search" id="{key}-filter" data-table="{key}" autocomplete="off">'
+            f'<span class="count" id="{key}-count" role="status">{len(frame)} of {len(frame)} rows</span></div>'
+        )
+    heads = "".join(
+        f'<th scope="col"{_kind(column)}><button type="button">{html.escape(column.title)}</button></th>'
+        for column in shown
+    )
+    rows = ["<tr>" + "".join(_cell(row, column) for column in shown) + "</tr>" for row in frame.to_dict("records")]
+    return "\n".join(
+        [
+            *parts,
+            f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{key}-head">',
+            f'<table id="{key}" aria-labelledby="{key}-head"><thead><tr>{heads}</tr></thead>',
+            "<tbody>",
+            *rows,
+            "</tbody></table></div>",
+            f'<p class="spoken" id="{key}-said" role="status"></p>',
+        ]
+    )
+
+
+def glossary_html(names: list[str]) -> str:
+    """What the columns mean, as far as they are known."""
+    known = [name for name in dict.fromkeys(names) if name in COLUMN_TEXTS]
+    items = [
+        f"<dt>{html.escape(COLUMN_TITLES.get(name, name.replace('_', ' ')))}</dt>"
+        f"<dd>{html.escape(COLUMN_TEXTS[name])}</dd>"
+        for name in known
+    ]
+    return "\n".join(["<details><summary>What the columns mean</summary><dl>", *items, "</dl></details>"])
+
+
+def parameter_lines(section: str, value: object) -> list[tuple[str, str]]:
+    """A section of the parameters as YAML: its lines, each with the path of its key (methods.vae.grid)."""
+    text = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110)
+    if not isinstance(value, dict | list):
+        text = text.removesuffix("...\n")  # the end of a document that is a single scalar
+    lines, above = [], [(-1, section)]
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        key, colon, _ = line.strip().partition(":")
+        if colon and key.isprintable() and not key.startswith(("-", "[", "{", "'", '"')):
+            above = [(depth, part) for depth, part in above if depth < indent] + [(indent, key)]
+        lines.append((".".join(part for _, part in above), line))
+    return lines
+
+
+def parameters_html(parameters: dict) -> str:
+    """The merged parameters, a section to unfold for each top-level key."""
+    parts = []
+    for section, value in parameters.items():
+        lines = "".join(
+            f'<span data-path="{html.escape(path)}">{html.escape(line)}</span>'
+            for path, line in parameter_lines(section, value)
+        )
+        name = html.escape(section)
+        parts.append(f'<details data-section="{name}"><summary>{name}</summary><pre>{lines}</pre></details>')
+    return "\n".join(parts)
+
+
+def page(benchmark: str, tables: dict[str, pd.DataFrame], parameters: dict) -> str:
+    """The whole page.
+
+    Args:
+        benchmark: its name.
+        tables: name of the CSV -> its texts, in the order of the page.
+        parameters: of the benchmark, merged.
+    """
+    style, script = ((SOURCES / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    policy = f"default-src 'none'; img-src data:; style-src {inline.source(style)}; script-src {inline.source(script)}"
+    name = html.escape(benchmark)
+    links = [
+        f'<a href="#table-{html.escape(table)}-head">{html.escape(TABLE_TEXTS.get(table, (table, ""))[0])}</a>'
+        for table in tables
+    ]
+    return "\n".join(
+        [
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f'<title>{name}: tables and parameters</title>\n<link rel="icon" href="data:,">',
+            f"<style>{style}</style>\n</head>\n<body>",
+            f"<header><h1>{name}: tables and parameters</h1>",
+            f'<nav aria-label="Tables">{" ".join(links)} <a href="#parameters">Parameters</a></nav>',
+            '<p class="note">A header sorts its table: once ascending, twice descending, a third time as in the file. '
+            "Numbers are rounded; the CSV files have eight digits.</p></header>\n<main>",
+            *(table_html(table, frame) for table, frame in tables.items()),
+            glossary_html([column for frame in tables.values() for column in frame.columns]),
+            '<h2 id="parameters">Parameters <span class="file">params.yaml</span></h2>',
+            f"<p>What {name} runs with: the paper's values with its own over them.</p>",
+            '<div class="search"><label for="parameters-search">Search keys and values</label>'
+            '<input type="search" id="parameters-search" autocomplete="off">'
+            '<span class="count" id="parameters-count" role="status"></span></div>',
+            parameters_html(parameters),
+            f"</main>\n<script>{script}</script>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The stage's command line."""
+    parser = command.parser(__doc__)
+    parser.add_argument("--benchmark", required=True, metavar="NAME", help="name of the benchmark")
+    parser.add_argument("--tables", type=Path, nargs="+", required=True, metavar="CSV", help="in the order of the page")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the page to write")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    """Read the tables, write the page; --parameters is the whole benchmark, merged."""
+    tables = {path.stem: records.read_csv(path, [], []) for path in options.tables}
+    records.write_text(options.output, page(options.benchmark, tables, options.parameters))
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

@@ -1,0 +1,333 @@
+"""What the keys of a benchmark's parameters say against one another, and against the modules that they name.
+
+What a single key may hold is the schema's to say (by_schema.py), what a method needs its own module's
+(stages/methods.py). As there, each problem is `(path, sentence)`.
+"""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+
+from stages import imports, methods
+from stages.errors import InputError
+from stages.parameters.by_schema import KeyPath, Problem, known_sections, schema_problems, shown, value_at
+
+
+def problems_between(parameters: dict, name: str) -> Iterator[Problem]:
+    """What is wrong with the parameters of benchmark `name`, which fit the schema, as a whole."""
+    problems = list(_module_problems(parameters))
+    yield from problems
+    if problems:  # what follows asks these modules
+        return
+    if parameters["data"]["reader"] == "brats":
+        yield from _brats_problems(parameters)
+    if "phantom" in parameters:
+        yield from _phantom_problems(parameters, name)
+    used = methods.networks_in_use(parameters)
+    for network in used:
+        problems = list(_section_problems(parameters, network))
+        yield from problems or _network_problems(parameters, network)
+    yield from _diffusion_problems(parameters, used)
+    for method in parameters["methods"]:
+        yield from _method_problems(parameters, method)
+    yield from _trade_off_problems(parameters)
+    yield from _figure_problems(parameters)
+
+
+# --- modules that are named ------------------------------------------------------------------------------------------
+
+
+def _module_problems(parameters: dict) -> Iterator[Problem]:
+    """Readers, detectors and networks that are named but not there, or do not say what they need."""
+    data = parameters["data"]
+    if data["reader"] not in data:
+        yield ("data", data["reader"]), "is missing: it holds the recipe of data.reader"
+    asked = {("data", "reader"): lambda: _ask_reader(f"stages.data.{data['reader']}")}
+    for name, method in parameters["methods"].items():
+        if "detector" in method:
+            asked["methods", name, "detector"] = lambda method=method: _ask_detector(method)
+    for path, ask in asked.items():
+        try:
+            ask()
+        except InputError as error:
+            yield path, f"names what cannot be used: {error}"
+
+
+def _ask_reader(module: str) -> None:
+    imports.constant(module, "RAW_DATA")
+    imports.names(module, "RAW_INPUTS")
+
+
+def _ask_detector(method: dict) -> None:
+    methods.grid(method)
+    methods.options(method)
+    for network in imports.names(methods.module(method), "NETWORKS"):
+        if not imports.defines(f"stages.training.{network}", "objective"):
+            raise InputError(
+                f"it needs the network {network}, but there is no stages/training/{network}.py with an `objective`"
+            )
+        methods.network_sections([network])
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def _brats_problems(parameters: dict) -> Iterator[Problem]:
+    data, path = parameters["data"], ("data", "brats")
+    recipe = data["brats"]
+    if recipe["pad"] % data["size"]:  # resampling by area is to be an exact mean over blocks
+        yield (*path, "pad"), f"must be a multiple of data.size, but {recipe['pad']} is none of {data['size']}"
+    if recipe["slices"][0] > recipe["slices"][1]:
+        yield (*path, "slices"), f"must not end before they begin: {recipe['slices']}"
+    if recipe["percentiles"][0] >= recipe["percentiles"][1]:
+        yield (*path, "percentiles"), f"must ascend, not {recipe['percentiles']}"
+
+
+def _phantom_problems(parameters: dict, name: str) -> Iterator[Problem]:
+    phantom, data, folder = parameters["phantom"], parameters["data"], f"data/{name}"
+    anatomy = phantom["anatomy"]
+    if data["folder"] != folder:
+        yield ("data", "folder"), f"must be {folder} in a benchmark with a phantom, not {data['folder']}"
+    reader = {"brain": "brats", "chest": "chexpert"}[anatomy]
+    if data["reader"] != reader:
+        yield ("data", "reader"), f"must be {reader} where phantom.anatomy is {anatomy}, not {data['reader']}"
+        return
+    asked = sum(map(methods.total, data["split"].values()))
+    key = {"brain": "cases", "chest": "patients"}[anatomy]
+    if phantom[key] < asked:
+        yield ("phantom", key), f"must be enough for data.split, {asked}, not {phantom[key]}"
+    if anatomy == "chest":
+        if phantom["size"] < data["size"]:
+            yield ("phantom", "size"), f"must be at least data.size = {data['size']}, not {phantom['size']}"
+        return
+    shape, recipe = phantom["shape"], data["brats"]
+    if max(shape[:2]) > recipe["pad"]:
+        yield ("phantom", "shape"), f"must fit into data.brats.pad = {recipe['pad']} along x and y, not {shape}"
+    if recipe["slices"][1] >= shape[2]:
+        yield ("data", "brats", "slices"), f"must end before phantom.shape's z = {shape[2]}, not {recipe['slices']}"
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+def _section_problems(parameters: dict, network: str) -> Iterator[Problem]:
+    """Whether a network has its section, also one that the schema does not know."""
+    section = parameters.get(network)
+    if not isinstance(section, dict) or not isinstance(section.get("training"), dict):
+        yield (network, "training"), "is missing: a network's section says how it is trained"
+        return
+    if network not in known_sections():
+        for path, sentence in schema_problems(section["training"], "training"):
+            yield (network, "training", *path), sentence
+    if "iterations" not in section["training"] and "epochs" not in section["training"]:
+        yield (network, "training", "epochs"), "is missing (or iterations)"
+
+
+def _network_problems(parameters: dict, network: str) -> Iterator[Problem]:
+    """What a network asks of the image's size: of a U-Net by its keys, of others by the literals of their training."""
+    section, size, module = parameters[network], parameters["data"]["size"], f"stages.training.{network}"
+    if "multipliers" in section.get("network", {}):
+        yield from _unet_problems(section["network"], (network, "network"), size)
+    if imports.defines(module, "HALVED_BY"):
+        path = (network, *imports.names(module, "HALVED_BY"))
+        value = value_at(parameters, path)
+        count = value if isinstance(value, int) else len(value)
+        if size % 2**count or size < 2**count:
+            yield path, f"must be fewer: data.size = {size} cannot be halved {count} times"
+    if imports.defines(module, "SIZES"):
+        least, step = imports.constant(module, "SIZES")
+        if size % step or size < least:
+            yield ("data", "size"), f"must be a multiple of {step} from {least} on for {network}, not {size}"
+
+
+def _unet_problems(network: dict, path: KeyPath, size: int) -> Iterator[Problem]:
+    levels = len(network["multipliers"])
+    widths = [network["channels"] * multiplier for multiplier in network["multipliers"]]
+    if size % 2 ** (levels - 1):
+        yield (*path, "multipliers"), f"must have fewer levels: data.size = {size} cannot be halved {levels - 1} times"
+        return
+    for width in dict.fromkeys([network["channels"], *widths]):
+        if width % network["groups"]:
+            yield (*path, "groups"), f"must divide every width of the network, but {width} is one"
+    resolutions = [size // 2**level for level in range(levels)]
+    for resolution in network["attention"]:
+        if resolution not in resolutions:
+            yield (*path, "attention"), f"may only name resolutions of the network, {resolutions}, not {resolution}"
+    key = "heads" if "heads" in network else "head_channels"
+    attended = [width for width, pixels in zip(widths, resolutions, strict=True) if pixels in network["attention"]]
+    for width in dict.fromkeys([*attended, widths[-1]]):  # the middle block attends whatever `attention` says
+        if width % network[key]:
+            yield (*path, key), f"must divide every width with attention, but {width} is one"
+
+
+def _diffusion_problems(parameters: dict, used: list[str]) -> Iterator[Problem]:
+    schedule, detection = parameters["noise_schedule"], parameters["detection"]
+    for path in (("noise_schedule", "beta"), ("intensity",)):
+        first, last = ends = value_at(parameters, path)
+        if first >= last:
+            yield path, f"must ascend, not {ends}"
+    for network in used:
+        level = parameters[network].get("training", {}).get("max_level", 0)
+        if level > schedule["timesteps"]:
+            problem = f"must be at most noise_schedule.timesteps = {schedule['timesteps']}, not {level}"
+            yield (network, "training", "max_level"), problem
+    for key, only in {"stride": 1, "solver": "ddim"}.items():
+        if detection["convention"] == "released-code" and detection[key] != only:
+            yield ("detection", key), f"must be {only} under convention released-code, not {detection[key]}"
+
+
+# --- methods ---------------------------------------------------------------------------------------------------------
+
+
+def _method_problems(parameters: dict, name: str) -> Iterator[Problem]:
+    method, path = parameters["methods"][name], ("methods", name)
+    problems = list(_options_problems(parameters, path, method))
+    yield from problems
+    if not problems:  # what follows reads them
+        yield from _told_problems(parameters, path, method)
+        yield from _grid_problems(parameters, path, method)
+    if method["setting"] == "validation":
+        if not methods.total(parameters["data"]["split"]["validation"]):
+            yield (*path, "setting"), "cannot be chosen on validation: data.split.validation is 0"
+    elif method["setting"] not in methods.settings(method):
+        yield (*path, "setting"), f"must be one setting of the grid, not {method['setting']}"
+    named: dict[str, methods.Setting] = {}
+    for setting in methods.settings(method):
+        if named.setdefault(setting.name, setting) != setting:
+            yield (*path, "grid"), f"has two settings that would both be named {setting.name}"
+
+
+def _options_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator[Problem]:
+    """What a detector's OPTIONS ask of the options."""
+    options, known = method.get("options", {}), methods.options(method)
+    if known is None:
+        return
+    for key, value in options.items():
+        where = (*path, "options", key)
+        if key not in known:
+            close = get_close_matches(key, known, n=1, cutoff=0.6)
+            hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known) or 'none'}"
+            yield where, f"is not a known key; {hint}"
+        elif isinstance(known[key], str):
+            words = value_at(parameters, tuple(known[key].split(".")))
+            if value not in words:
+                yield where, f"must be one of {known[key]}, {', '.join(words)}, not {value}"
+        elif known[key] and value not in known[key]:
+            yield where, f"must be {' or '.join(known[key])}, not {shown(value)}"
+    for key in known:
+        if key not in options:
+            yield (*path, "options", key), "is missing"
+
+
+def _told_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator[Problem]:
+    """A network can only be told no class where training has withheld it now and then."""
+    options = method.get("options", {})
+    where = [(*path, "options", key) for key in ("encode_class", "decode_class") if options.get(key) == "none"]
+    if "none" in methods.literal(method, "TOLD_CLASSES", ()):
+        where.append((*path, "detector"))
+    networks = {name for setting in methods.settings(method) for name in methods.networks(method, setting)}
+    for network in sorted(networks):
+        if parameters[network].get("training", {}).get("label_dropout", 1) == 0:
+            key = f"{network}.training.label_dropout"
+            for one in where:
+                yield one, f"cannot work without a class where {key} is 0: every training image has one"
+
+
+def _grid_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator[Problem]:
+    """What a detector's GRID asks of the grid, and its networks and the sampler of the noise levels."""
+    asked = methods.grid(method)
+    for index, block in enumerate(method["grid"]):
+        where = (*path, "grid", index)
+        if asked is not None and set(block) != set(asked):
+            wanted = " and ".join(sorted(asked)) or "nothing"
+            yield where, f"must name {wanted} for {method['detector']}, not {', '.join(block) or 'nothing'}"
+            continue
+        if methods.encoding(method) and "L" not in block:
+            yield where, "must name L, since options.encode_class asks for images encoded to it"
+            continue
+        problems = list(_value_problems(where, block, asked or dict.fromkeys({"L", "s", "w"} & set(block), ())))
+        yield from problems
+        if not problems and "L" in block:
+            yield from _level_problems(parameters, (*where, "L"), method, block)
+
+
+def _value_problems(where: KeyPath, block: dict, asked: Mapping) -> Iterator[Problem]:
+    """Values that are no words where words are asked, or no numbers where there are none."""
+    for key, words in asked.items():
+        values = ", ".join(map(str, block[key]))
+        if words and not set(block[key]) <= set(words):
+            yield (*where, key), f"may hold {', '.join(words)}, not {values}"
+        elif not words and any(isinstance(value, str) for value in block[key]):
+            yield (*where, key), f"must hold numbers, not {values}"
+
+
+def _level_problems(
+    parameters: dict, path: KeyPath, method: dict, block: Mapping, stride: int | None = None
+) -> Iterator[Problem]:
+    """Noise levels that the sampler or a network of the method cannot have.
+
+    Args:
+        parameters: of the benchmark.
+        path: of the levels.
+        method: whose they are.
+        block: of a grid: L, and what else decides which networks are needed.
+        stride: of the sampler, if not detection's.
+    """
+    keys = {*methods.parameters_of(method), *(methods.encoder_parameters() if methods.encoding(method) else ())}
+    released = "detection.convention" in keys and parameters["detection"]["convention"] == "released-code"
+    if stride is None:
+        stride = parameters["detection"]["stride"] if "detection.stride" in keys else 1
+    least = 2 if released else 1
+    for level in block["L"]:
+        if not isinstance(level, int) or level < least:
+            yield path, f"must hold whole numbers from {least} on, not {level}"
+        elif level % stride:
+            yield path, f"must hold multiples of detection.stride = {stride}, not {level}"
+    only = methods.literal(method, "RELEASED_LEVEL", None)
+    if released and only is not None and block["L"] != [only]:
+        yield path, f"must be [{only}] under convention released-code, not {block['L']}"
+    for setting in methods.settings({"grid": [block]}):
+        for network in methods.networks(method, setting):
+            limit = parameters[network].get("training", {}).get("max_level")
+            if limit is not None and setting["L"] > limit:
+                yield path, f"must stay within {network}.training.max_level = {limit}, not {setting['L']}"
+
+
+# --- what samples outside of the grids -------------------------------------------------------------------------------
+
+
+def _trade_off_problems(parameters: dict) -> Iterator[Problem]:
+    if "trade_off" not in parameters:
+        return
+    trade_off, path, known = parameters["trade_off"], ("trade_off",), methods.samplable(parameters)
+    if trade_off["method"] not in known:
+        problem = (
+            f"must be one of the methods whose sampler can be looked into, {', '.join(known) or '(there is none)'}"
+        )
+        yield (*path, "method"), f"{problem}, not {trade_off['method']}; `trade_off: null` leaves it out"
+        return
+    if parameters["detection"]["convention"] == "released-code":
+        yield path, "must be null under convention released-code, which knows no strides"
+    if methods.trade_off_split(parameters) is None:
+        yield path, "needs both classes in data.split.validation or in data.split.test; `trade_off: null` leaves it out"
+    yield from _sampled_problems(parameters, (*path, "setting"), trade_off["method"], trade_off["setting"], stride=1)
+    level = trade_off["setting"]["L"]
+    for solver, strides in trade_off["solvers"].items():
+        for stride in strides:
+            if level % stride:
+                yield (*path, "solvers", solver), f"must hold divisors of trade_off.setting.L = {level}, not {stride}"
+
+
+def _figure_problems(parameters: dict) -> Iterator[Problem]:
+    name, known = parameters["figures"]["method"], parameters["methods"]
+    if name not in known:
+        yield ("figures", "method"), f"must be one of the methods {', '.join(known)}, not {name}"
+    elif name in methods.samplable(parameters):
+        yield from _sampled_problems(parameters, ("figures", "scheme"), name, parameters["figures"]["scheme"])
+
+
+def _sampled_problems(
+    parameters: dict, path: KeyPath, method: str, setting: dict, stride: int | None = None
+) -> Iterator[Problem]:
+    """Problems of a noise level and guidance scale that stand outside a grid."""
+    block = {key: [value] for key, value in setting.items()}
+    yield from _level_problems(parameters, (*path, "L"), parameters["methods"][method], block, stride)

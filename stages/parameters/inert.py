@@ -1,0 +1,30 @@
+"""Keys that change no result: how often a run logs, saves and draws, and how many slices go through at a time.
+
+They are handed to the stages, but nothing is made again when one of them changes: neither Snakemake nor a run that goes
+on from its state compares them.
+"""
+
+TRAINING = ("log_every", "sheet_every", "save_minutes")
+DATA = ("published_slices",)  # only printed beside the extraction's counts
+DETECTION = ("batch",)  # what a detector makes of a slice does not depend on its batch, but for rounding
+
+
+def without_inert(section: dict) -> dict:
+    """A rule's section of the parameters without the keys that change nothing in what the rule makes.
+
+    Where seconds are measured (`trade_off`), the batch counts.
+
+    >>> without_inert({"seed": 0, "vae": {"training": {"batch": 4, "save_minutes": 5}}, "detection": {"batch": 8}})
+    {'seed': 0, 'vae': {'training': {'batch': 4}}, 'detection': {}}
+    """
+    result = {}
+    for key, value in section.items():
+        if key == "data":
+            value = {name: inner for name, inner in value.items() if name not in DATA}
+        elif key == "detection" and "trade_off" not in section:
+            value = {name: inner for name, inner in value.items() if name not in DETECTION}
+        elif isinstance(value, dict) and isinstance(value.get("training"), dict):
+            training = {name: inner for name, inner in value["training"].items() if name not in TRAINING}
+            value = value | {"training": training}
+        result[key] = value
+    return result

@@ -1,0 +1,117 @@
+"""The part of a benchmark's parameters that each rule hands to its stage: a changed key reruns what uses it alone."""
+
+from collections.abc import Mapping
+
+from stages import methods
+from stages.errors import InputError
+from stages.parameters.by_schema import value_at
+
+# The keys of the merged parameters that each rule's stage uses. `extract`, `train` and `detect` run a module by the
+# name of a reader, network or method, whose own sections are added.
+_IMAGE = ("seed", "data.size", "data.channels")
+_DETECTION = (*_IMAGE, "detection.batch", "detection.precision")
+_SHOWN = ("seed", "data.channels", "methods", "figures.method")
+RULES = {
+    "phantom": ("seed", "phantom"),
+    "extract": (*_IMAGE, "data.reader", "data.split", "data.published_slices", "data.on_bad_case"),
+    "train": _IMAGE,
+    "latents": _DETECTION,
+    "detect": _DETECTION,
+    "trade_off_maps": (*_DETECTION, "detection.convention", "trade_off.slices", "trade_off.solvers"),
+    "trajectory": _DETECTION,
+    "scores": ("data.size", "evaluation.lesion_pixels_at_256"),
+    "comparison_tables": ("seed", "evaluation.bootstrap", "evaluation.size_groups", "methods"),
+    "trade_off_table": ("evaluation.lesion_pixels_at_256",),
+    "scheme": ("data.channels",),
+    "examples_figure_2": (*_SHOWN, "figures.diseased_slices"),
+    "examples_figure_3": (*_SHOWN, "figures.diseased_slices"),
+    "examples_figure_7": (*_SHOWN, "figures.healthy_slices"),
+    "examples_supplement_1": (*_SHOWN, "figures.diseased_slices", "figures.supplement_slices"),
+    "examples_supplement_2": (*_SHOWN, "figures.healthy_slices", "figures.supplement_slices"),
+    "examples_supplement_3": (*_SHOWN, "figures.diseased_slices", "figures.supplement_slices"),
+    "sensitivity_figure_4": ("methods", "figures.method", "figures.published"),
+    "sensitivity_settings": ("methods",),
+    "sweep_figure_5": _SHOWN,
+    "sweep_figure_6": _SHOWN,
+    "comparison_figure": ("methods",),
+    "lesion_size": ("methods",),
+    "trade_off_figure": ("trade_off.setting", "trade_off.solvers"),
+    "tables_page": (),
+    "explorer": (*_SHOWN, "figures.explorer_slices", "figures.explorer_megabytes"),
+    "export": (*_SHOWN, "data.reader", "data.size"),
+}
+
+
+def section(parameters: dict, rule: str, item: str | None = None, setting: Mapping | None = None) -> dict:
+    """The part of a benchmark's parameters that rule `rule` hands to its stage, nested as in params.yaml.
+
+    Args:
+        parameters: of the benchmark, merged.
+        rule: its name.
+        item: for `train` the network, for `latents` the class (adds `levels`), for `detect` the method (adds its
+            `options` and `setting`).
+        setting: for `detect`, out of the method's grid.
+
+    Raises:
+        InputError: there is no such rule.
+    """
+    if rule not in RULES:
+        raise InputError(f"there is no rule '{rule}' with parameters, only {', '.join(RULES)}")
+    if rule == "tables_page":
+        return parameters
+    keys, extra = list(RULES[rule]), {}
+    if rule in ("extract", "export"):
+        keys.append(f"data.{parameters['data']['reader']}")
+    elif rule == "train":
+        keys += methods.network_sections([item] if item else [])
+    elif rule == "latents":
+        keys += [*_of_networks(["denoiser"]), *methods.encoder_parameters()]
+        extra = {"levels": levels(parameters, item)}
+    elif rule == "detect":
+        method = parameters["methods"][item]
+        keys += [*_of_networks(methods.networks(method, setting or {})), *methods.parameters_of(method)]
+        extra = {"options": method.get("options", {}), "setting": dict(setting or {})}
+    elif rule in ("trade_off_maps", "trajectory"):
+        name, setting = methods.sampled(parameters)[rule]
+        method = parameters["methods"][name]
+        keys += _of_networks(methods.networks(method, setting))
+        if rule == "trajectory":  # the other rule brings its own solvers and strides
+            keys += methods.parameters_of(method)
+        extra = {"options": method["options"], "setting": dict(setting)}
+    return _only(parameters, keys) | extra
+
+
+def _of_networks(names: list[str]) -> list[str]:
+    """What the networks are made from, and which of their weights are taken."""
+    return [*methods.network_sections(names), *(["detection.weights"] if names else [])]
+
+
+def _only(parameters: dict, keys: list[str]) -> dict:
+    """The given keys, each where it stands in the parameters; optional ones, such as phantom, may be absent."""
+    result: dict = {}
+    for key in keys:
+        *above, last = key.split(".")
+        source = value_at(parameters, tuple(above))
+        if last in source:
+            target = result
+            for part in above:
+                target = target.setdefault(part, {})
+            target[last] = source[last]
+    return result
+
+
+def splits(parameters: dict) -> list[str]:
+    """The splits that are scored: those of validation and test that have a subject (or an image of any class)."""
+    return [split for split in ("validation", "test") if methods.total(parameters["data"]["split"][split])]
+
+
+def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
+    """The noise levels L, ascending, at which any method that encodes under `encode_class` (None: any) needs x_L."""
+    return sorted(
+        {
+            setting["L"]
+            for method in parameters["methods"].values()
+            if encode_class in (None, methods.encoding(method)) and methods.encoding(method)
+            for setting in methods.settings(method)
+        }
+    )

@@ -1,0 +1,80 @@
+"""Train the denoiser, the network of the class-conditional diffusion model (Wolleb et al. 2022, Section 2.1).
+
+Learns from healthy and diseased slices. Writes a safetensors checkpoint with raw and averaged weights, metrics.csv and
+sheet.png (a row a slice: the image, then at rising noise levels what the network believes the clean image to be). A
+killed run goes on from its state.
+"""
+
+from argparse import ArgumentParser, Namespace
+
+import torch
+from torch import Tensor, nn
+
+from stages import command
+from stages.diffusion.noise_schedule import NoiseSchedule
+from stages.diffusion.objective import hybrid_loss, predict_x_0
+from stages.networks import build
+from stages.networks.unet import NO_CLASS, UNet
+from stages.training.cli import add_arguments, run_training
+from stages.training.loop import Objective
+
+SECTIONS = ("denoiser", "intensity", "noise_schedule")
+"""What of params.yaml it is made from; the workflow reads this without importing the module."""
+
+
+class DenoisingObjective(Objective):
+    """The hybrid loss at random noise levels, with labels dropped now and then for classifier-free use."""
+
+    def __init__(self, network: UNet, schedule: NoiseSchedule, training: dict, intensity: list[float]):
+        self.network = network
+        self.schedule = schedule
+        self.max_level = training["max_level"]
+        self.label_dropout = training["label_dropout"]
+        self.intensity = intensity
+
+    def loss(
+        self, player: str, networks: dict[str, nn.Module], images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Mean hybrid loss of a batch, with its two terms."""
+        n, device = len(images), images.device
+        level = torch.randint(1, self.max_level + 1, (n,), generator=generator, device=device)
+        noise = torch.randn(images.shape, generator=generator, device=device)
+        dropped = torch.rand(n, generator=generator, device=device) < self.label_dropout
+        x_t = self.schedule.add_noise(images, level, noise)
+        output = networks[player](x_t, level - 1, labels.masked_fill(dropped, NO_CLASS))
+        mse, vb = hybrid_loss(output, images, x_t, level, noise, self.schedule)
+        return {"loss": (mse + vb).mean(), "mse": mse.mean(), "vb": vb.mean()}
+
+    def sheet(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """The predicted x_0 at an eighth, a half and all of the highest noise level."""
+        columns = []
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        for level in (max(1, self.max_level // 8), max(1, self.max_level // 2), self.max_level):
+            levels = torch.full((len(images),), level, device=images.device)
+            x_t = self.schedule.add_noise(images, levels, noise)
+            epsilon = self.network(x_t, levels - 1, labels).chunk(2, dim=1)[0]
+            columns.append(predict_x_0(x_t, epsilon, levels, self.schedule))
+        low, high = self.intensity
+        return [(column - low) / (high - low) for column in columns]
+
+
+def arguments() -> ArgumentParser:
+    """The stage's command line."""
+    return add_arguments(command.parser(__doc__), "denoiser")
+
+
+def objective(parameters: dict, device: torch.device) -> DenoisingObjective:
+    """What `parameters` describe, with random weights."""
+    section, schedule = parameters["denoiser"], parameters["noise_schedule"]
+    noise_schedule = NoiseSchedule.linear(schedule["timesteps"], schedule["beta"], device)
+    network = build.network(UNet, "denoiser", parameters)
+    return DenoisingObjective(network, noise_schedule, section["training"], parameters["intensity"])
+
+
+def main(options: Namespace) -> None:
+    """Train the denoiser that `options.parameters` describes."""
+    run_training(options, "denoiser", objective)
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

@@ -1,0 +1,109 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.evaluation import documents, lesion_size, paired, summary
+
+
+def comparison(**columns):
+    rows = pd.DataFrame({"method": ["guided-ddim", "vae", "a_b"], "setting": ["L500_s100", "default", "default"]})
+    rows = rows.assign(chosen_on="params.yaml", subjects=5, slices=40, diseased=30, scored=20, average_otsu=0.2)
+    for metric in summary.EVERY_METRIC:
+        rows[metric] = columns.get(metric, [0.25, 0.5, 0.75])
+        rows[f"{metric}_low"], rows[f"{metric}_high"] = rows[metric] - 0.125, rows[metric] + 0.125
+    return rows.assign(body_share=columns.get("body_share", 0.3))
+
+
+def sizes():
+    rows = [
+        {"method": method, "setting": "x", "group": group, "from_pixels": 10 * group, "to_pixels": 10 * group + 5}
+        | {"slices": 7, "subjects": 5}
+        | {f"{metric}{end}": 0.1 * group for metric in lesion_size.METRICS for end in ("", "_low", "_high")}
+        for method in ("guided-ddim", "vae", "a_b")
+        for group in (1, 2)
+    ]
+    return pd.DataFrame(rows)
+
+
+def pairs(smallest=0.0002, **columns):
+    rows = [
+        {"metric": "auroc", "method": "guided-ddim", "other": other, "value": 0.9, "other_value": value}
+        | {"difference": 0.9 - value, "low": 0.01, "high": 0.2, "subjects": 5, "p": 0.0004, "p_holm": 0.0312}
+        for other, value in (("vae", 0.7), ("a_b", 0.6))
+    ]
+    return pd.DataFrame(rows).assign(smallest_p=smallest, **columns)
+
+
+def empty():
+    return pd.DataFrame(columns=lesion_size.COLUMNS), pd.DataFrame(columns=paired.COLUMNS)
+
+
+def test_all_blocks_stand_on_the_page_in_order():
+    text = documents.markdown(comparison(), sizes(), pairs())
+    assert re.findall("^## (.*)$", text, re.MULTILINE) == [
+        "Beyond the paper",
+        "By lesion size",
+        "The best method against each other one",
+    ]
+    assert text.startswith("| method | setting | chosen on | Dice (average Otsu) |")
+    assert "| a_b | default | **0.750** [0.625, 0.875] |" in text
+    assert "best achievable Dice (pooled)" in text
+    assert (
+        "Dice, 10 to 15 px (7 slices, 5 subjects) | Dice, 20 to 25 px (7 slices, 5 subjects) | AUROC, 10 to 15 px"
+        in text
+    )
+    assert "| AUROC | guided-ddim | vae | +0.200 [+0.010, +0.200] | < 0.001 | 0.031 |" in text
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+def test_what_has_no_value_is_left_out_with_its_heading():
+    nothing = {metric: [np.nan] * 3 for metric in summary.FIELD_TITLES}
+    for text in (documents.markdown(comparison(**nothing), *empty()), documents.latex(comparison(**nothing), *empty())):
+        for heading in ("Beyond the paper", "By lesion size", "against each other"):
+            assert heading not in text
+    without_masks = nothing | {"image_auroc_max": [0.5, 0.6, 0.7], "body_share": np.nan}
+    text = documents.markdown(comparison(**without_masks), *empty())
+    assert "| method | setting | image AUROC (maximum) |" in text
+    assert "average precision" not in text
+    assert "body" not in text
+
+
+@pytest.mark.parametrize(("share", "says"), [(0.3, "here 30 % of a slice, so the empty"), (0.99, "nearly the whole")])
+def test_the_notes_say_how_much_of_the_image_is_body(share, says):
+    assert says in documents.markdown(comparison(body_share=share), sizes(), pairs())
+
+
+def test_the_notes_say_what_so_few_subjects_can_show():
+    text = documents.markdown(comparison(), sizes(), pairs(smallest=0.0625))
+    assert "5 subjects, at least 0.0625" in text
+    assert "can be below 0.05" in text
+    assert "no adjusted p" not in documents.markdown(comparison(), sizes(), pairs())
+    without = documents.markdown(comparison(), sizes(), pairs(metric="image_auroc", p=np.nan, p_holm=np.nan))
+    assert "There is no p: all slices are of one class" in without
+    assert "| image AUROC | guided-ddim | vae | +0.200 [+0.010, +0.200] | - | - |" in without
+
+
+@pytest.mark.parametrize(("subjects", "warned"), [(9, True), (10, False)])
+def test_intervals_of_few_subjects_are_called_too_narrow(subjects, warned):
+    text = documents.markdown(comparison().assign(subjects=subjects), sizes(), pairs(subjects=subjects))
+    assert ("it covers the truth in 75 % of cases with 3" in text) == warned
+    assert ("where they and p disagree, go by p" in text) == warned
+
+
+def test_the_tabulars_of_latex_are_sound():
+    text = documents.latex(comparison(), sizes(), pairs())
+    assert re.findall(r"\\(begin|end){tabular}", text) == ["begin", "end"] * 4
+    lines = [line for line in text.splitlines() if not line.startswith("%")]
+    columns = None
+    for line in lines:
+        if found := re.match(r"\\begin{tabular}{(\w+)}", line):
+            columns = len(found.group(1))
+        elif line.endswith(r"\\"):
+            assert len(re.split(r"(?<!\\)&", line.removesuffix(r"\\"))) == columns
+    body = re.sub(r"\$[^$]*\$|\\[&%$#_{}\\]", "", "\n".join(lines))
+    assert not re.findall(r"[%$#_~^<>]", body), "a special character stands unescaped"
+    assert r"AUROC & guided-ddim & a\_b & $+0.300 [+0.010, +0.200]$ & $< 0.001$ & $0.031$ \\" in text

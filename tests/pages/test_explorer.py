@@ -1,0 +1,236 @@
+"""The explorer's file: what lies in it, that it fits, that it is the same every time, and what is refused."""
+
+import base64
+import gzip
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from explorer_benchmark import HOSTILE, REPORTED, SIZE, ExplorerBenchmark
+
+from stages.data.store import open_store
+from stages.errors import InputError
+from stages.evaluation import records
+from stages.figures import results
+from stages.methods import settings
+from stages.pages import explorer, explorer_page, explorer_runs
+
+
+@pytest.fixture
+def benchmark(tmp_path):
+    return ExplorerBenchmark(tmp_path)
+
+
+@pytest.fixture
+def unmasked(tmp_path):
+    return ExplorerBenchmark(tmp_path / "unmasked", masks=False)
+
+
+def contents(text):
+    """The page's index."""
+    return json.loads(re.search(r'<script type="application/json" id="index">(.*?)</script>', text)[1])
+
+
+def block(text, name):
+    """The bytes of one of the page's blocks."""
+    packed = re.search(rf'<script type="text/plain" id="{name}">(.*?)</script>', text)[1]
+    return np.frombuffer(gzip.decompress(base64.b64decode(packed)), np.uint8)
+
+
+def shown_rows(index, store):
+    names = store.manifest["slice_id"].tolist()
+    return [names.index(one["name"]) for one in index["slices"]]
+
+
+def test_maps_lie_in_the_page_bit_for_bit_and_pictures_in_256_shades(benchmark):
+    text, store = benchmark.build(), open_store(benchmark.root / "data/test")
+    index = contents(text)
+    rows = shown_rows(index, store)
+    shape = (len(rows), 2, SIZE, SIZE)
+    found = block(text, "slices")
+    inputs, masks = found[: np.prod(shape)].reshape(shape), found[np.prod(shape) :]
+    np.testing.assert_array_equal(masks.reshape(len(rows), SIZE, SIZE), store.masks[rows])
+    np.testing.assert_allclose(inputs / 255, store.images[rows], atol=0.5 / 255 + 1e-6)
+    seen = 0
+    for method in index["methods"]:
+        for setting in method["settings"]:
+            expected = benchmark.maps(method["name"], setting["name"])[rows]
+            found = block(text, setting["block"])
+            planes = found[: expected.nbytes].reshape(expected.itemsize, -1)
+            maps = np.ascontiguousarray(planes.T).view(setting["type"]).reshape(expected.shape)
+            assert maps.dtype == expected.dtype
+            np.testing.assert_array_equal(maps, expected)
+            rest = found[expected.nbytes :]
+            assert (len(rest) > 0) == setting["reconstructions"] == (method["name"] == "guided-ddim")
+            if len(rest):
+                images = np.load(benchmark.root / "maps/guided-ddim" / setting["name"] / "test/images.npy")[rows]
+                shades = (rest.reshape(shape) + inputs) / np.float32(255)
+                np.testing.assert_allclose(shades, np.clip(images, 0, 1), atol=0.5 / 255 + 1e-6)
+            seen += 1
+    assert seen == 7 + 2 + 1
+
+
+def test_scores_and_means_are_those_of_the_files(benchmark):
+    index, store = contents(benchmark.build()), open_store(benchmark.root / "data/test")
+    rows = shown_rows(index, store)
+    table = pd.read_csv(benchmark.root / "tables/scores.csv").set_index(["method", "setting"])
+    names = {score["name"] for score in index["scores"]}
+    assert {"dice_average_otsu", "dice_own_otsu", "auroc", "mean_map", "otsu", "average_otsu"} <= names
+    assert not names & {"label", "scored", "lesion_pixels", "position"}
+    for method in index["methods"]:
+        assert method["reported"] == REPORTED[method["name"]]
+        for setting in method["settings"]:
+            slices = benchmark.slices(method["name"], setting["name"]).iloc[rows]
+            for name, found in setting["scores"].items():
+                np.testing.assert_array_equal(np.array(found, float), slices[name].to_numpy(float))
+            means, row = setting["means"], table.loc[(method["name"], setting["name"])]
+            assert means["dice_average_otsu"] == {"diseased": row["dice_average_otsu"]}
+            assert means["auroc_body"] == {"diseased": row["auroc_body"]}
+            assert means["mean_map"] == {"healthy": row["healthy_mean_map"], "diseased": row["diseased_mean_map"]}
+
+
+def test_slices_are_two_diseased_to_one_healthy_by_the_rule_of_the_figures(benchmark):
+    store, slices = open_store(benchmark.root / "data/test"), benchmark.slices("guided-ddim", "L500_s20")
+    for count, expected in ((1, (1, 0)), (2, (1, 1)), (3, (2, 1)), (6, (4, 2)), (12, (8, 4)), (99, (9, 9))):
+        diseased, healthy = explorer.choose_slices(store, slices, count, 0)
+        assert (len(diseased), len(healthy)) == expected
+        assert (slices.loc[diseased, "scored"] == 1).all()
+        assert (slices.loc[healthy, "label"] == 0).all()
+        assert slices.loc[diseased, "dice_average_otsu"].is_monotonic_increasing
+    few = slices.assign(scored=0, label=0)
+    diseased, healthy = explorer.choose_slices(store, few, 6, 0)
+    assert (len(diseased), len(healthy)) == (0, 6), "what one kind lacks, the other fills"
+
+
+def test_the_common_colours_end_where_those_of_the_figures_do(benchmark):
+    store = open_store(benchmark.root / "data/test")
+    outputs = [
+        results.open_method(*item, benchmark.root / "maps", benchmark.root / "scores", store)
+        for item in REPORTED.items()
+    ]
+    scale = results.common_scale(outputs, "guided-ddim", store, 0)
+    index = contents(benchmark.build())
+    assert {method["name"]: method["top"] for method in index["methods"]} == {
+        name: scale.end(name) for name in REPORTED
+    }
+    tops = {setting["top"] for method in index["methods"] for setting in method["settings"]}
+    assert len(tops) > 3, "each setting has its own end besides"
+
+
+def test_the_same_input_gives_the_same_bytes(benchmark):
+    first = benchmark.build()
+    assert benchmark.build() == first
+
+
+def test_too_large_a_page_has_fewer_slices_and_says_so(benchmark, capsys):
+    everything = benchmark.build()
+    assert "slices were asked for" not in everything
+    benchmark.parameters["figures"]["explorer_megabytes"] = (len(everything.encode()) - 5000) / 1e6
+    text = benchmark.build()
+    assert len(text.encode()) <= len(everything.encode()) - 5000
+    count = len(contents(text)["slices"])
+    assert 1 <= count < 6
+    assert "6 slices were asked for; more than these would exceed" in text
+    assert f"explorer: {count} slices of 18" in capsys.readouterr().out
+
+
+def test_a_page_of_not_even_one_slice_is_refused(benchmark):
+    benchmark.parameters["figures"]["explorer_megabytes"] = 0.01
+    with pytest.raises(InputError, match=r"not one slice fits.*explorer_megabytes allows 0\.01"):
+        benchmark.build()
+    assert not benchmark.output.exists()
+
+
+def test_names_are_no_markup(benchmark):
+    text = benchmark.build()
+    assert set(HOSTILE) & {one["name"] for one in contents(text)["slices"]}
+    for name in HOSTILE:
+        assert name not in text
+    assert "<title>tiny &amp; &lt;small&gt;: anomaly maps</title>" in text
+    assert "{{" not in text
+
+
+def test_without_masks_there_is_no_dice(unmasked):
+    text = unmasked.build()
+    index, count = contents(text), len(contents(text)["slices"])
+    assert not index["masks"]
+    assert len(block(text, "slices")) == count * 2 * SIZE * SIZE
+    assert "This data set has no masks, and so no Dice." in text
+    assert "at even quantiles of the mean map of diffusion L = 500, s = 20" in text
+    assert {one["diseased"] for one in index["slices"]} == {True, False}
+    for setting in index["methods"][0]["settings"]:
+        assert setting["average"] is None
+        assert set(setting["scores"]["dice_average_otsu"]) == {None}
+        assert all(np.isfinite(setting["own"]))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_constant_map_keeps_its_threshold(dtype):
+    value = float(dtype(0.7))
+    rounded = float(f"{value:.8g}")
+    assert rounded != value
+    assert explorer_runs.unrounded(rounded, dtype) == value
+    assert explorer_runs.unrounded(0.0, dtype) == 0
+    assert np.isnan(explorer_runs.unrounded(float("nan"), dtype))
+
+
+def test_other_thresholds_stay():
+    assert explorer_runs.unrounded(0.123456, np.float16) == 0.123456
+    assert explorer_runs.unrounded(1e9, np.float16) == 1e9
+
+
+def test_shades_end_at_0_and_1():
+    np.testing.assert_array_equal(explorer_page.shades(np.array([-1, 0, 0.5, 1, 2])), [0, 0, 128, 255, 255])
+
+
+def test_maps_that_are_not_those_that_were_scored_are_refused(benchmark):
+    path = benchmark.root / "maps/guided-ddim/L250_s80/test/maps.npy"
+    np.save(path, np.load(path)[::-1])
+    with pytest.raises(InputError, match="the maps of diffusion L250_s80 are not those that were scored"):
+        benchmark.build()
+    maps = np.load(path)
+    maps[:, 0, 0] = np.nan
+    np.save(path, maps)
+    with pytest.raises(InputError, match="the maps of diffusion L250_s80 hold nan or inf at slice"):
+        benchmark.build()
+    assert not benchmark.output.exists()
+
+
+def test_files_that_do_not_fit_are_refused(benchmark):
+    tables = benchmark.root / "tables"
+    comparison, scores = (tables / f"{name}.csv" for name in ("comparison", "scores"))
+    for path, column, old, new, sentence in (
+        (comparison, "setting", "L500_s20", "L7", "reports diffusion at L7, which is not in its grid"),
+        (comparison, "method", "intensity", "other", "does not list method 'intensity'"),
+        (scores, "setting", "L250_s0", "L7", "does not list diffusion L250_s0 on test once"),
+    ):
+        whole = path.read_bytes()
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        records.write_csv(path, frame.replace({column: {old: new}}))
+        with pytest.raises(InputError, match=sentence):
+            benchmark.build()
+        path.write_bytes(whole)
+    slices = benchmark.root / "scores/intensity/view-plain/test.csv"
+    slices.write_text(slices.read_text().replace("C_z005", "C_z006"))
+    with pytest.raises(InputError, match="scores other slices"):
+        benchmark.build()
+    benchmark.parameters = benchmark.parameters | {"data": {"size": SIZE, "channels": ["t1"]}}
+    with pytest.raises(InputError, match=r"has 2 channels where data\.channels names 1"):
+        benchmark.build()
+
+
+def test_the_command_line_writes_the_page(benchmark, tmp_path):
+    command = [sys.executable, "-m", "stages.pages.explorer", "--parameters", json.dumps(benchmark.parameters)]
+    command += ["--benchmark", "tiny", "--output", str(tmp_path / "page.html")]
+    for name, path in (("data", "data"), ("maps", "maps"), ("scores", "scores"), ("table", "tables/scores.csv")):
+        command += [f"--{name}", str(benchmark.root / path)]
+    command += ["--comparison", str(benchmark.root / "tables/comparison.csv")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"explorer: 6 slices of 18, 10 settings, 0\.\d MB\n", run.stdout)
+    grid = [one.name for one in settings(benchmark.parameters["methods"]["guided-ddim"])]
+    index = contents((tmp_path / "page.html").read_text())
+    assert [setting["name"] for setting in index["methods"][0]["settings"]] == grid

@@ -1,0 +1,215 @@
+"""The brain phantom: layout, determinism, and contrasts that have the sign of real ones."""
+
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
+
+import nibabel
+import numpy as np
+import pytest
+from synthetic_brats import contents
+
+from stages.errors import InputError
+from stages.phantoms import brain
+from stages.phantoms.brain import SEQUENCES, Phantom, generate, make_case
+from stages.phantoms.brain_anatomy import Grid, Head, smooth_field
+from stages.phantoms.shared import has_lesion
+
+SMALL = Phantom(cases=2, shape=(30, 30, 26))
+T1, T1CE, T2, FLAIR = range(4)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantom") / "brain"
+    generate(0, SMALL, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cases():
+    phantom = Phantom(cases=8, shape=(60, 60, 52), enhancing=1.0)
+    return [make_case(0, index, phantom) for index in range(8)]
+
+
+def test_layout_types_and_affine(written):
+    assert sorted(path.name for path in written.iterdir()) == ["Phantom_001", "Phantom_002"]
+    for folder in written.iterdir():
+        assert sorted(path.name for path in folder.iterdir()) == sorted(
+            f"{folder.name}_{part}.nii.gz" for part in (*SEQUENCES, "seg")
+        )
+        for part in (*SEQUENCES, "seg"):
+            image = nibabel.load(folder / f"{folder.name}_{part}.nii.gz")
+            assert image.shape == (30, 30, 26)
+            assert image.get_data_dtype() == (np.uint8 if part == "seg" else np.int16)
+            np.testing.assert_allclose(np.diag(image.affine), [-8, -8, 155 / 26, 1], rtol=1e-6)
+            assert image.header.get_xyzt_units()[0] == "mm"
+
+
+def test_affine_is_that_of_brats_at_full_size():
+    np.testing.assert_array_equal(
+        Grid((240, 240, 155)).affine, [[-1, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]]
+    )
+
+
+def test_same_seed_same_bytes_whatever_the_number_of_cases_and_processes(written, tmp_path):
+    generate(0, replace(SMALL, cases=3), tmp_path / "more", processes=2)
+    more = contents(tmp_path / "more")
+    assert {name: more[name] for name in contents(written)} == contents(written)
+    assert len(more) == 15
+
+
+def test_other_seed_and_other_case_differ(written):
+    stored = nibabel.load(written / "Phantom_001" / "Phantom_001_flair.nii.gz").get_fdata()
+    np.testing.assert_array_equal(make_case(0, 0, SMALL).images[FLAIR], stored)
+    assert (make_case(1, 0, SMALL).images[FLAIR] != stored).any()
+    assert (make_case(0, 1, SMALL).images[FLAIR] != stored).any()
+
+
+def test_an_earlier_phantom_is_replaced_and_nothing_left_beside_it(tmp_path):
+    folder = tmp_path / "brain"
+    (folder / "Phantom_009").mkdir(parents=True)
+    (folder / ".snakemake_timestamp").touch()
+    generate(0, replace(SMALL, cases=1), folder)
+    assert [path.name for path in folder.iterdir()] == ["Phantom_001"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "brats" / "BraTS20_Training_001").mkdir(parents=True)
+    with pytest.raises(InputError, match="something else than a phantom"):
+        generate(0, SMALL, tmp_path / "brats")
+    assert (tmp_path / "brats" / "BraTS20_Training_001").exists()
+
+
+def test_nothing_is_left_when_a_case_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(brain, "make_case", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        generate(0, SMALL, tmp_path / "brain")
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_lie_in_the_brain_and_the_background_is_zero(cases):
+    for case in cases:
+        assert case.images.dtype == np.int16
+        assert case.labels.dtype == np.uint8
+        assert set(np.unique(case.labels)) <= {0, 1, 2, 4}
+        brain = case.images > 0
+        assert (brain == brain[0]).all()
+        assert not case.images[:, 0].any()
+        assert not case.images[:, :, 0].any()
+        assert (case.labels[~brain[0]] == 0).all()
+        voxel = abs(np.linalg.det(case.affine)) / 1e6  # litres
+        assert 1.2 < brain[0].sum() * voxel < 1.9
+
+
+def test_most_cases_have_a_lesion_and_some_have_none(cases):
+    diseased = [case.labels.any() for case in cases]
+    assert diseased == [has_lesion(0, index, 0.85) for index in range(8)]
+    assert 0 < sum(diseased) < len(cases)
+    for seed in range(20):
+        assert 49 <= sum(has_lesion(seed, index, 0.85) for index in range(60)) <= 53
+    assert not any(make_case(0, index, replace(SMALL, lesion_fraction=0.0)).labels.any() for index in range(2))
+
+
+def test_every_case_has_slices_without_lesion_among_those_used(cases):
+    lesion = np.stack([case.labels.any((0, 1)) for case in cases])
+    assert not lesion[:, 44:47].any(1).all()
+    assert not lesion.all(1).any()
+    assert 0.25 < lesion[:, 27:44].mean() < 0.75
+
+
+def test_lesion_contrasts_have_the_sign_of_real_ones(cases):
+    ratios, rims = [], []
+    for case in cases:
+        if not case.labels.any():
+            continue
+        healthy = (case.images[FLAIR] > 0) & (case.labels == 0)
+        t1 = case.images[T1]
+        white = healthy & (t1 > np.percentile(t1[healthy], 60)) & (t1 < np.percentile(t1[healthy], 95))
+
+        def ratio(sequence: int, label: int, case=case, white=white) -> float:
+            return case.images[sequence][case.labels == label].mean() / case.images[sequence][white].mean()
+
+        assert ratio(FLAIR, 2) > 1.3
+        assert ratio(T2, 2) > 1.1
+        assert ratio(T1, 2) < 0.95
+        if (case.labels == 4).sum() >= 20:
+            assert ratio(T1CE, 4) > 1.02
+            rims.append(ratio(T1CE, 4))
+        if (case.labels == 1).sum() >= 20:
+            assert ratio(T1CE, 1) < 0.9
+        ratios.append([ratio(T2, 2), ratio(FLAIR, 2)])
+    assert len(rims) >= 3
+    assert 1.2 < np.mean(rims) < 2
+    # Contrast as in patients, not in a cartoon.
+    assert (np.mean(ratios, axis=0) > (1.6, 1.5)).all()
+    assert (np.mean(ratios, axis=0) < (3.5, 2.5)).all()
+
+
+def test_tissues_and_orientation_are_those_of_a_head():
+    plain = Phantom(cases=1, shape=(60, 60, 52), lesion_fraction=0.0, deformation=0.0, contrast=0.0, bias_field=0.0)
+    images = make_case(0, 0, plain).images.astype(float)
+    grid = Grid(plain.shape)
+    mni = Head.draw(np.random.default_rng(0), grid, 0.0).to_mni(grid.positions)
+
+    def near(x: float, y: float, z: float) -> np.ndarray:
+        """The four signals at an MNI position."""
+        voxel = np.unravel_index(((mni.T - (x, y, z)) ** 2).sum(-1).T.argmin(), grid.shape)
+        return images[:, *voxel]
+
+    ventricle, white = near(-8, 20, 6), near(-26, -20, 28)  # frontal horn, centrum semiovale
+    assert ventricle[T1] < 0.5 * white[T1]
+    assert ventricle[FLAIR] < 0.6 * white[FLAIR]
+    assert ventricle[T2] > 2 * white[T2]
+    # `volume[:, :, z].T`, as the pipeline shows it: the front on top, the right hemisphere on the left.
+    assert mni[1, 30, 10, 28] > mni[1, 30, 50, 28]
+    assert mni[0, 10, 30, 28] > mni[0, 50, 30, 28]
+    # Low down lies the cerebellum, at the back.
+    row = [np.argwhere(images[T1, :, :, z] > 0)[:, 1].mean() for z in (6, 30)]
+    assert row[0] > row[1] + 2
+
+
+def test_smooth_field_has_unit_variance_at_every_resolution():
+    coarse = smooth_field(np.random.default_rng(3), Grid((30, 30, 26)), 20)
+    fine = smooth_field(np.random.default_rng(3), Grid((90, 90, 78)), 20)
+    assert fine.std() == pytest.approx(1, abs=0.1)
+    np.testing.assert_allclose(fine[1::3, 1::3, 1::3], coarse, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        (None, "phantom"),
+        ({"shape": [30, 30, 26]}, "phantom.cases"),
+        ({"cases": 2}, "phantom.shape"),
+        ({"cases": 0, "shape": [30, 30, 26]}, "phantom.cases"),
+        ({"cases": True, "shape": [30, 30, 26]}, "phantom.cases"),
+        ({"cases": 2, "shape": [30, 30]}, "phantom.shape"),
+        ({"cases": 2, "shape": [30, 30, 4]}, "phantom.shape"),
+        ({"cases": 2, "shape": [30, 30, 26], "lesion_fraction": 1.5}, "phantom.lesion_fraction"),
+        ({"cases": 2, "shape": [30, 30, 26], "noise": float("nan")}, "phantom.noise"),
+        ({"cases": 2, "shape": [30, 30, 26], "bias_field": "much"}, "phantom.bias_field"),
+        ({"anatomy": "chest", "cases": 2, "shape": [30, 30, 26]}, "phantom.anatomy"),
+        ({"cases": 2, "shape": [30, 30, 26], "lesionfraction": 0.5}, "phantom.lesionfraction"),
+    ],
+)
+def test_nonsense_is_refused_by_its_key(section, key, tmp_path):
+    options = argparse.Namespace(parameters={"seed": 0, "phantom": section}, output=tmp_path / "brain", processes=1)
+    with pytest.raises(InputError, match=key):
+        brain.main(options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_whole_section_is_taken():
+    section = {"anatomy": "brain", "cases": 2, "shape": [30, 30, 26], "noise": 0.1}
+    assert Phantom.parse(section) == Phantom(cases=2, shape=(30, 30, 26), noise=0.1)
+
+
+def test_command_line_says_what_is_wrong_in_one_line(tmp_path):
+    command = [sys.executable, "-m", "stages.phantoms.brain", "--output", str(tmp_path / "brain"), "--parameters"]
+    result = subprocess.run([*command, '{"seed": -1, "phantom": {}}'], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: seed:")
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,80 @@
+"""Cards and state folders: one job each, and free again however the job ends."""
+
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from stages import device
+from stages.errors import InputError
+
+HOLD = """
+import sys, time, torch
+from types import SimpleNamespace
+from stages import device
+torch.cuda.device_count = lambda: 2
+torch.cuda.get_device_properties = lambda index: SimpleNamespace(uuid=f"test-{index}")
+device.tempfile.gettempdir = lambda: sys.argv[1]
+with device._card() as index:
+    print(index, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def two_cards(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"test-{index}"))
+    monkeypatch.setattr(device.tempfile, "gettempdir", lambda: str(tmp_path))
+    return tmp_path
+
+
+def test_each_job_gets_a_card_of_its_own_and_a_killed_job_frees_it(two_cards):
+    command = [sys.executable, "-c", HOLD, str(two_cards)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout.readline() == "0\n"
+            with device._card() as index:
+                assert index == 1
+        finally:
+            other.kill()
+    with device._card() as index:
+        assert index == 0
+
+
+def test_a_job_waits_where_every_card_is_taken(two_cards, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(device, "WAIT_SECONDS", 0.1)
+    command = [sys.executable, "-c", HOLD.replace("lambda: 2", "lambda: 1").replace("sleep(60)", "sleep(2)")]
+    with subprocess.Popen([*command, str(two_cards)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "0\n"
+        started = time.monotonic()
+        with device._card() as index:
+            assert index == 0
+            assert time.monotonic() - started > 0.5
+    assert capsys.readouterr().err.count("waiting") == 1
+
+
+def test_without_cuda_the_cpu_computes_with_the_rules_threads(capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    before = torch.get_num_threads()
+    try:
+        with device.leased(1, "32-true") as fabric:
+            assert fabric.device.type == "cpu"
+            assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    assert capsys.readouterr().out == "device: CPU, 1 threads, 32-true (no CUDA device)\n"
+
+
+def test_a_state_folder_has_one_user(tmp_path):
+    with device.only_one(tmp_path / "state"):
+        with pytest.raises(InputError, match="another process is at work in"), device.only_one(tmp_path / "state"):
+            pass
+        with device.only_one(tmp_path / "other"):
+            pass
+    with device.only_one(tmp_path / "state"):
+        pass
