@@ -3,7 +3,7 @@
 # make figures draw every figure and page of these again, from the maps and tables that are there
 # make report  put figures, tables, run times and parameters into one page, report.html
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
-# make lint    ruff, snakefmt, import-linter, snakemake --lint
+# make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
 # make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
 # make pull    fetch versioned results with DVC and tell Snakemake that they are up to date
 #
@@ -18,6 +18,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/set-up
+BIOME := npx --yes --prefer-offline --fetch-retries=0 @biomejs/biome@2.6.8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 run: env
@@ -55,8 +56,19 @@ lint: env
 	ruff check
 	ruff format --check
 	snakefmt --check Snakefile workflow
+	mypy
 	lint-imports
 	snakemake --lint --config run=smoke
+	@if ! command -v npx > /dev/null; then \
+	    echo "JavaScript and CSS of the pages not checked: Biome needs Node.js (npx), which is not here"; \
+	elif ! $(BIOME) --version > /dev/null 2>&1; then \
+	    echo "JavaScript and CSS of the pages not checked: $(BIOME) fails (is there a network?)"; \
+	else \
+	    $(BIOME) ci --error-on-warnings; \
+	    whole=$$(mktemp -d); trap 'rm -r "$$whole"' EXIT; mkdir -p "$$whole/stages/pages"; \
+	    cp biome.jsonc "$$whole"; cat stages/pages/explorer_assets/*.js > "$$whole/stages/pages/explorer.js"; \
+	    cd "$$whole"; $(BIOME) lint --error-on-warnings; \
+	fi
 
 # --universal: one lock for every platform and Python; no local index may get into it.
 lock: env

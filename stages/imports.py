@@ -8,6 +8,7 @@ import ast
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import grimp
 
@@ -50,7 +51,7 @@ def defines(module: str, name: str, root: Path = ROOT) -> bool:
     return _path(module, root).is_file() and _definition(module, name, root) is not None
 
 
-def constant(module: str, name: str, default: object = None, root: Path = ROOT) -> object:
+def constant(module: str, name: str, default: object = None, root: Path = ROOT) -> Any:
     """A module's literal `name = ...`, read without importing it, so that the workflow stays quick to start.
 
     Returns `default` where the module has no such name, unless that is None.
@@ -66,9 +67,10 @@ def constant(module: str, name: str, default: object = None, root: Path = ROOT) 
         return default
     if node is None:
         raise InputError(f"{file} lacks the literal {name}, by which the workflow knows what it needs")
+    value: Any = getattr(node, "value", None)  # a function or class has none
     try:
-        return ast.literal_eval(node.value)
-    except (ValueError, AttributeError):
+        return ast.literal_eval(value)
+    except ValueError:
         raise InputError(f"{file}: {name} must be a literal, since it is read without being run") from None
 
 

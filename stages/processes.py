@@ -5,7 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -17,6 +17,9 @@ def in_order(function: Callable[[Any], Any], items: Iterable[Any], processes: in
 
     Raises:
         InputError: a process ended unexpectedly. What `function` raises passes through.
+
+    >>> list(in_order(abs, [-2, 1, -3], processes=1))
+    [2, 1, 3]
     """
     if processes <= 1:
         yield from map(function, items)
@@ -24,7 +27,7 @@ def in_order(function: Callable[[Any], Any], items: Iterable[Any], processes: in
     # Spawned: a forked child would inherit whatever threads and locks its parent happens to hold.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as executor:
-        pending = deque()
+        pending: deque[Future] = deque()
         try:
             for item in items:
                 pending.append(executor.submit(function, item))
@@ -40,9 +43,11 @@ def in_order(function: Callable[[Any], Any], items: Iterable[Any], processes: in
 
 def _end_with_parent() -> None:
     """Let a worker end when its parent is killed; the pool alone would leave it waiting for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a spawned process has a parent"
 
     def watch() -> None:
-        multiprocessing.parent_process().join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -10,13 +10,12 @@ their number. Outputs, all or nothing, below --output:
 
   <split>/{images.npy,masks.npy,manifest.csv}  for each split with a count above 0
   subjects.csv                                 every good case, its centre, split and numbers of slices
-  bad_cases.csv                                with --on-bad-case skip, what was left out and why
+  bad_cases.csv                                what data.on_bad_case: skip left out, and why
 """
 
 import argparse
 import json
 import re
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -39,48 +38,43 @@ RAW_DATA = (
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command line."""
     return extraction.arguments(__doc__, "folder of case folders, at any depth")
 
 
 def main(options: argparse.Namespace) -> None:
     """Extract, and print one line a split."""
-    data = options.parameters["data"]
-    mode = options.on_bad_case or data["on_bad_case"]
-    subjects, bad = extract(options.parameters, options.raw, options.output, mode, options.processes)
-    for line in summary(subjects, bad, data.get("published_slices") or {}):
+    subjects, bad = extract(options.parameters, options.raw, options.output, options.processes)
+    for line in summary(subjects, bad, options.parameters["data"].get("published_slices", {})):
         print(line)
 
 
-def extract(
-    parameters: dict, raw: Path, output: Path, on_bad_case: str = "stop", processes: int = 1
-) -> tuple[pd.DataFrame, list[BadCaseError]]:
+def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tuple[pd.DataFrame, list[BadCaseError]]:
     """Write the stores, subjects.csv and bad_cases.csv below `output`; all of them or none.
 
     Args:
         parameters: {"seed", "data": {...}} of params.yaml.
         raw: folder of case folders.
         output: folder to write to.
-        on_bad_case: `stop` or `skip`.
         processes: how many cases are read at once; the outputs do not depend on it.
 
     Returns:
         What subjects.csv holds, and the cases left out.
 
     Raises:
-        InputError: a parameter or the raw folder is wrong.
-        BadCaseError: a case is bad and `on_bad_case` is `stop`.
+        InputError: the raw folder is missing or empty, or holds fewer cases than data.split asks for.
+        BadCaseError: a case is bad and data.on_bad_case is `stop`.
     """
     data = parameters["data"]
     recipe = Recipe.from_parameters(data)
     cases, duplicates = without_duplicates(find_cases(raw))
     find, read = partial(find_files, recipe=recipe), partial(read_case, recipe=recipe)
-    cases, bad = extraction.usable_cases(cases, find, read, on_bad_case, processes, duplicates)
+    cases, bad = extraction.usable_cases(cases, find, read, data["on_bad_case"], processes, duplicates)
     with extraction.naming_bad(bad, "cases"):
         split_of = split_subjects((case.name for case in cases), data["split"], parameters["seed"])
     used = [case for case in cases if split_of[case.name] != UNUSED]
-    splits = [split for split in SPLITS if data["split"].get(split, 0) > 0]
-    slices, diseased = Counter(), Counter()
+    splits = [split for split in SPLITS if data["split"][split] > 0]
+    slices: dict[str, int] = {}
+    diseased: dict[str, int] = {}
     with extraction.outputs(output, raw, splits, len(recipe.channels), recipe.size) as outputs:
         results = in_order(read, used, processes)
         for case, result in zip(
@@ -155,7 +149,7 @@ def manifest_rows(case: Case, result: CaseSlices) -> list[dict]:
     ]
 
 
-def summary(subjects: pd.DataFrame, bad: list[BadCaseError], published: dict[str, int | None]) -> list[str]:
+def summary(subjects: pd.DataFrame, bad: list[BadCaseError], published: dict[str, int]) -> list[str]:
     """One line a split with its subjects and slices, beside the paper's count where there is one."""
     lines = []
     for split in SPLITS:
@@ -163,7 +157,7 @@ def summary(subjects: pd.DataFrame, bad: list[BadCaseError], published: dict[str
         if len(rows):
             total, diseased = rows["slices"].sum(), rows["diseased_slices"].sum()
             line = f"{split}: {len(rows):,} subjects, {total:,} slices, {diseased:,} of them diseased"
-            if published.get(split) is not None:
+            if split in published:
                 same = published[split] == total
                 line += f"; slices {'as' if same else 'differ from'} the paper's {published[split]:,}"
             lines.append(line)

@@ -54,18 +54,10 @@ class Recipe:
 
     @classmethod
     def from_parameters(cls, data: dict) -> Self:
-        """Take the recipe out of the section `data`."""
-        size, own = data["size"], data["brats"]
-        if own["pad"] % size:
-            raise InputError(
-                f"data.brats.pad ({own['pad']}) must be a multiple of data.size ({size}), so that resampling by area "
-                "is an exact mean over blocks; change one of them"
-            )
-        first, last = own["slices"]
-        if not 0 <= first <= last:
-            raise InputError(f"data.brats.slices must be [first, last] with 0 <= first <= last, not [{first}, {last}]")
-        low, high = own["percentiles"]
-        return cls(tuple(data["channels"]), (low, high), first, last, own["pad"], size)
+        """The recipe of a benchmark's section `data`."""
+        own = data["brats"]
+        (low, high), (first, last) = own["percentiles"], own["slices"]
+        return cls(tuple(data["channels"]), (low, high), first, last, own["pad"], data["size"])
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,6 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Name of the folder, of the subject, and first part of its files' names."""
         return self.folder.name
 
     def file(self, sequence: str) -> Path:
@@ -86,8 +77,10 @@ class Case:
         Raises:
             BadCaseError: there is none, or more than one.
         """
-        stems = [f"{self.name}_{sequence}", ALIASES.get((self.name, sequence))]
-        paths = [self.folder / (stem + suffix) for stem in stems if stem for suffix in SUFFIXES]
+        stems = [f"{self.name}_{sequence}"]
+        if (self.name, sequence) in ALIASES:
+            stems.append(ALIASES[self.name, sequence])
+        paths = [self.folder / (stem + suffix) for stem in stems for suffix in SUFFIXES]
         try:
             found = [path for path in paths if path.is_file()]
         except PermissionError as error:
@@ -227,6 +220,10 @@ def pad_and_resample(slices: np.ndarray, pad: int, size: int) -> np.ndarray:
 
     Returns:
         (n, size, size) float64.
+
+    >>> pad_and_resample(np.ones((1, 2, 2)), pad=4, size=2)
+    array([[[0.25, 0.25],
+            [0.25, 0.25]]])
     """
     n, height, width = slices.shape
     top, left = (pad - height) // 2, (pad - width) // 2
@@ -249,11 +246,10 @@ def read_case(case: Case, recipe: Recipe) -> CaseSlices:
     """
     files = {name: case.file(name) for name in (*recipe.channels, MASK)}
     first, last = recipe.first, recipe.last
-    shape = affine = None
     channels, brain = [], np.zeros(last - first + 1, bool)
-    for name, path in files.items():
+    for index, (name, path) in enumerate(files.items()):
         volume, volume_affine = read_volume(path, case.name)
-        if shape is None:
+        if index == 0:
             shape, affine = volume.shape, volume_affine
             _check_shape(shape, recipe, case, path)
         elif volume.shape != shape:

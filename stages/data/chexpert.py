@@ -10,7 +10,7 @@ all or nothing, below --output:
 
   <split>/{images.npy,manifest.csv}  for each split with a count above 0; masks.npy where data.chexpert.masks names them
   subjects.csv                       every patient with a good image, the split and the numbers of images used
-  bad_cases.csv                      with --on-bad-case skip, what was left out and why
+  bad_cases.csv                      what data.on_bad_case: skip left out, and why
 """
 
 import argparse
@@ -30,7 +30,6 @@ from stages.data.image_split import split_images
 from stages.data.radiographs import read_grey, read_mask, resample, to_unit_range
 from stages.data.split import SPLITS, UNUSED
 from stages.data.store import DISEASED, HEALTHY, IMAGE_DTYPE, MASK_DTYPE
-from stages.errors import InputError
 from stages.processes import in_order
 
 RAW_INPUTS = ("train.csv", "valid.csv", "*/train.csv", "*/valid.csv")
@@ -67,42 +66,37 @@ class Slice:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command line."""
     return extraction.arguments(__doc__, "the tree with train.csv and valid.csv, or the folder that holds it")
 
 
 def main(options: argparse.Namespace) -> None:
     """Extract, and print one line a split."""
-    mode = options.on_bad_case or options.parameters["data"]["on_bad_case"]
-    for line in extract(options.parameters, options.raw, options.output, mode, options.processes):
+    for line in extract(options.parameters, options.raw, options.output, options.processes):
         print(line)
 
 
-def extract(parameters: dict, raw: Path, output: Path, on_bad_case: str = "stop", processes: int = 1) -> list[str]:
+def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> list[str]:
     """Write the stores, subjects.csv and bad_cases.csv below `output`; all of them or none.
 
     Args:
         parameters: {"seed", "data": {...}} of params.yaml.
         raw: the tree, or the folder that holds it.
         output: folder to write to.
-        on_bad_case: `stop` or `skip`.
         processes: how many images are read at once; the outputs do not depend on it.
 
     Returns:
         A summary: one line a split, and one for whatever was left out.
 
     Raises:
-        InputError: a parameter, the raw folder or a table is wrong.
-        BadCaseError: a row or its image is bad and `on_bad_case` is `stop`.
+        InputError: the raw folder or a table is wrong, or they hold fewer images than data.split asks for.
+        BadCaseError: a row or its image is bad and data.on_bad_case is `stop`.
     """
     data = parameters["data"]
     own = data["chexpert"]
-    if len(data["channels"]) != 1:
-        raise InputError(f"data.channels must name one channel for radiographs, not {len(data['channels'])}")
     recipe = Recipe(data["size"], own.get("masks"))
     table = read_table(find_tree(raw, RAW_DATA), own["healthy"], own["diseased"], own["view"])
     find, read = partial(find_files, recipe=recipe), partial(read_radiograph, recipe=recipe)
-    radiographs, bad = extraction.usable_cases(table.radiographs, find, read, on_bad_case, processes, table.bad)
+    radiographs, bad = extraction.usable_cases(table.radiographs, find, read, data["on_bad_case"], processes, table.bad)
     with extraction.naming_bad(bad, "rows"):
         split_of = split_images(
             [(item.slice_id, item.subject, item.label) for item in radiographs], data["split"], parameters["seed"]

@@ -25,8 +25,7 @@ class BadCaseError(InputError):
         self.case, self.file, self.reason = case, file, reason
 
     def __str__(self) -> str:
-        """One sentence."""
-        return f"{self.file}: {self.reason}; repair the case, or leave it out with --on-bad-case skip"
+        return f"{self.file}: {self.reason}; repair the case, or set data.on_bad_case to skip in params.yaml"
 
 
 def arguments(description: str, raw: str) -> argparse.ArgumentParser:
@@ -34,12 +33,6 @@ def arguments(description: str, raw: str) -> argparse.ArgumentParser:
     result = command.parser(description)
     result.add_argument("--raw", type=Path, required=True, metavar="DIR", help=raw)
     result.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the stores")
-    result.add_argument(
-        "--on-bad-case",
-        choices=("stop", "skip"),
-        help="stop with one sentence, or leave the case out, list it in bad_cases.csv and go on, which reads every "
-        "case twice (default: data.on_bad_case)",
-    )
     result.add_argument("--processes", type=int, default=1, metavar="N", help="cases read at once (default: 1)")
     return result
 
@@ -55,13 +48,14 @@ def usable_cases(
     """Divide cases into good and bad, before subjects are split: the split must not depend on a later surprise.
 
     `stop` only looks for the files of all cases, so that a missing one ends the run at its start and not hours later;
-    a bad file ends it when its turn comes. `skip` has to know all bad cases now, and reads every file once.
+    a bad file ends it when its turn comes. `skip` has to know all bad cases now, and reads every file here once and
+    again for the store.
 
     Args:
         cases: those not yet known to be bad.
         find: looks for a case's files; raises BadCaseError.
         read: reads a case whole; raises BadCaseError. Called in other processes.
-        on_bad_case: `stop` or `skip`.
+        on_bad_case: data.on_bad_case of params.yaml, `stop` or `skip`.
         processes: how many cases are read at once.
         bad: what is known to be bad already.
 
@@ -97,7 +91,8 @@ def naming_bad(bad: Sequence[BadCaseError], what: str) -> Iterator[None]:
     except InputError as error:
         if not bad:
             raise
-        raise InputError(f"{error}; {len(bad)} bad {what} were left out, the first: {bad[0]}") from error
+        first = f"{bad[0].file}: {bad[0].reason}"
+        raise InputError(f"{error}; {len(bad)} bad {what} were left out, the first: {first}") from error
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ def split_images(
     np.random.default_rng(seed).shuffle(free)
     total = {key: sum(len(patients[patient][label]) for patient in free) for key, label in CLASSES.items()}
     result: dict[str, str] = {}
-    for split in sorted(SPLITS, key=lambda name: (sum(counts.get(name, {}).values()), SPLITS.index(name))):
-        needed = [counts.get(split, {}).get(key, 0) for key in CLASSES]
+    for split in sorted(SPLITS, key=lambda name: (sum(counts[name].values()), SPLITS.index(name))):
+        needed = [counts[split][key] for key in CLASSES]
 
         def surplus(patient: str, needed: list[int] = needed) -> int:
             return sum(max(len(names) - need, 0) for names, need in zip(patients[patient], needed, strict=True))

@@ -68,6 +68,10 @@ def resample(image: np.ndarray, size: int) -> np.ndarray:
 
     Raises:
         ValueError: the image is smaller than that.
+
+    >>> resample(np.array([[0.0, 3.0, 6.0], [0.0, 3.0, 6.0]]), 2)  # each a pixel and a half wide
+    array([[1., 5.],
+           [1., 5.]])
     """
     if min(image.shape) < size:
         raise ValueError(f"has {image.shape[1]} x {image.shape[0]} pixels, fewer than data.size ({size})")

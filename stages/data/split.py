@@ -18,7 +18,11 @@ _CENTRE = re.compile(r"brats1[789]_(2013|[a-z]+)\d*_", re.IGNORECASE)
 
 
 def stratum(name: str) -> str:
-    """The centre in a case's name: `2013`, `CBICA`, `TCIA`, .., or `none` for names without one."""
+    """The centre in a case's name, or `none` for names without one.
+
+    >>> stratum("Brats18_TCIA01_201_1"), stratum("Brats17_2013_10_1"), stratum("BraTS20_Training_001")
+    ('TCIA', '2013', 'none')
+    """
     match = _CENTRE.match(name)
     return match.group(1).upper() if match else NO_CENTRE
 
@@ -31,7 +35,7 @@ def split_subjects(names: Iterable[str], counts: Mapping[str, int], seed: int) -
 
     Args:
         names: the subjects, each once, in any order.
-        counts: number of subjects for each of `SPLITS` (absent: 0).
+        counts: number of subjects for each of `SPLITS`.
         seed: seed of the draw.
 
     Returns:
@@ -41,7 +45,6 @@ def split_subjects(names: Iterable[str], counts: Mapping[str, int], seed: int) -
         InputError: the counts ask for more subjects than there are.
     """
     names = sorted(names)
-    counts = {split: counts.get(split, 0) for split in SPLITS}
     asked = sum(counts.values())
     if asked > len(names):
         words = ", ".join(f"{count} {split}" for split, count in counts.items())
@@ -74,6 +77,9 @@ def allocate(count: int, sizes: Mapping[str, int]) -> dict[str, int]:
     Returns:
         stratum -> how many to take from it, never more than it holds. Equal remainders go to the larger stratum, then
         by name.
+
+    >>> allocate(5, {"2013": 3, "CBICA": 12, "TCIA": 5})  # of 0.75, 3 and 1.25
+    {'2013': 1, 'CBICA': 3, 'TCIA': 1}
     """
     total = sum(sizes.values())
     if total == 0:

@@ -12,12 +12,12 @@ under a temporary name (`<name>.partial`) beside its target and gets its own nam
 
 import csv
 import hashlib
-import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO, Self
 
 import numpy as np
@@ -34,15 +34,22 @@ HEALTHY, DISEASED = 0, 1
 CLASSES = {"healthy": HEALTHY, "diseased": DISEASED}
 """As params.yaml names them."""
 
-COLUMNS = ("slice_id", "subject_id", "position", "label", "lesion_pixels", "source", "affine")
-_TEXT_COLUMNS = ("slice_id", "subject_id", "source", "affine")
-_HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+COLUMNS = {
+    "slice_id": str,
+    "subject_id": str,
+    "position": np.int64,
+    "label": np.int64,
+    "lesion_pixels": np.int64,
+    "source": str,
+    "affine": str,
+}
+"""The manifest's columns, in their order, and their types."""
 
 
 # --- single arrays ---------------------------------------------------------------------------------------------------
 
 
-def open_array(path: Path, shape: tuple[int | None, ...] | None = None, dtype: DTypeLike = None) -> np.ndarray:
+def open_array(path: Path, shape: tuple[int | None, ...] | None = None, dtype: DTypeLike | None = None) -> np.ndarray:
     """Memory-map an .npy file read-only, after checking that it is all there.
 
     Args:
@@ -51,48 +58,44 @@ def open_array(path: Path, shape: tuple[int | None, ...] | None = None, dtype: D
         dtype: the type it must have.
 
     Returns:
-        A read-only `np.memmap` (an ordinary empty array where the shape holds no element).
+        A read-only `np.memmap`.
 
     Raises:
         InputError: the file is missing, not an .npy file, truncated, or of another shape or type.
     """
     path = Path(path)
-    found_shape, fortran_order, found_dtype, offset = _read_header(path)
-    expected = offset + math.prod(found_shape) * found_dtype.itemsize
-    size = path.stat().st_size
-    if size != expected:
-        state = "truncated" if size < expected else "too long"
-        raise InputError(f"{path} is {state}: {size:,} bytes where its header promises {expected:,}; make it again")
-    if shape is not None and not _matches(found_shape, tuple(shape)):
+    with _opening(path):
+        array = npy.open_memmap(path, mode="r")
+    if path.stat().st_size != array.offset + array.nbytes:
+        raise _refused(path, "is longer than its header says")
+    if shape is not None and not _matches(array.shape, tuple(shape)):
         wanted = "(" + ", ".join("any" if length is None else str(length) for length in shape) + ")"
-        raise InputError(f"{path} has shape {found_shape} where {wanted} is expected; make it again")
-    if dtype is not None and found_dtype != np.dtype(dtype):
-        raise InputError(f"{path} holds {found_dtype} where {np.dtype(dtype)} is expected; make it again")
-    order = "F" if fortran_order else "C"
-    if math.prod(found_shape) == 0:  # the system maps no empty range
-        return np.empty(found_shape, found_dtype, order)
-    return np.memmap(path, dtype=found_dtype, mode="r", offset=offset, shape=found_shape, order=order)
-
-
-def _read_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, Fortran order, type and offset of the data of an .npy file."""
-    try:
-        with path.open("rb") as file:
-            shape, fortran_order, dtype = _HEADER_READERS[npy.read_magic(file)](file)
-            offset = file.tell()
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; make it with the rule that writes it") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check the path and its permissions") from error
-    except (ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path} is not an .npy file or its header is damaged; make it again") from error
-    if dtype.hasobject:
-        raise InputError(f"{path} holds Python objects, which are never unpickled; make it again with numbers")
-    return shape, fortran_order, dtype, offset
+        raise _refused(path, f"has shape {array.shape} where {wanted} is expected")
+    if dtype is not None and array.dtype != np.dtype(dtype):
+        raise _refused(path, f"holds {array.dtype} where {np.dtype(dtype)} is expected")
+    return array
 
 
 def _matches(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     return len(found) == len(wanted) and all(b is None or a == b for a, b in zip(found, wanted, strict=True))
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """Around the opening of what a rule has written: one sentence where it is missing, unreadable or damaged."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise _refused(path, "is missing") from None
+    except OSError as error:
+        raise _refused(path, f"cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, OverflowError, SyntaxError, TokenError) as error:  # numpy's header reader raises all
+        reason = " ".join(str(error).split())
+        raise _refused(path, f"is truncated, damaged or no {path.suffix} file ({reason})") from error
+
+
+def _refused(path: Path, what: str) -> InputError:
+    return InputError(f"{path} {what}; make it again with the rule that writes it")
 
 
 @contextmanager
@@ -144,53 +147,28 @@ class SliceStore:
     manifest: pd.DataFrame
 
     def __len__(self) -> int:
-        """The number of slices, N."""
         return len(self.images)
 
 
 def open_store(folder: Path) -> SliceStore:
-    """Open the slice store in `folder`, checking presence, headers, shapes, types and the manifest's rows.
+    """Open the slice store in `folder`, checking presence, headers, shapes, types and the number of rows.
 
     Raises:
         InputError: a file is missing or damaged, or the files do not belong together.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is missing: there is no slice store; run the rule that extracts the data set")
     images = open_array(folder / "images.npy", (None, None, None, None), IMAGE_DTYPE)
-    n, _, height, width = images.shape
     if images.size == 0:
-        raise InputError(f"{folder / 'images.npy'} holds no slice; run the rule that extracts the data set again")
-    masks_path = folder / "masks.npy"
+        raise _refused(folder / "images.npy", "holds no slice")
+    n, _, height, width = images.shape
+    masks_path, manifest_path = folder / "masks.npy", folder / "manifest.csv"
     masks = open_array(masks_path, (n, height, width), MASK_DTYPE) if masks_path.exists() else None
-    return SliceStore(folder, images, masks, _read_manifest(folder / "manifest.csv", n))
-
-
-def _read_manifest(path: Path, n: int) -> pd.DataFrame:
-    try:
-        # "NA" and "" are names, not missing values; numbers are converted, and so checked, below.
-        manifest = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; run the rule that extracts the data set") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable CSV file ({error}); extract the data set again") from error
-    missing = [column for column in COLUMNS if column not in manifest]
-    if missing:
-        raise InputError(f"{path} lacks the column {missing[0]!r}; extract the data set again")
+    with _opening(manifest_path):
+        # "NA" and "" are names, not missing values.
+        manifest = pd.read_csv(manifest_path, usecols=list(COLUMNS), dtype=COLUMNS, keep_default_na=False)
     if len(manifest) != n:
-        raise InputError(
-            f"{path} has {len(manifest)} rows for the {n} slices of images.npy; extract the data set again"
-        )
-    for column in set(COLUMNS) - set(_TEXT_COLUMNS):
-        try:
-            manifest[column] = manifest[column].astype(np.int64)
-        except ValueError as error:
-            raise InputError(f"{path}: column {column!r} must hold integers; extract the data set again") from error
-    if not manifest["label"].isin([0, 1]).all():
-        raise InputError(f"{path}: column 'label' must hold 0 (healthy) or 1 (diseased); extract the data set again")
-    if manifest["slice_id"].duplicated().any():
-        raise InputError(f"{path}: column 'slice_id' must not repeat a name; extract the data set again")
-    return manifest
+        raise _refused(manifest_path, f"has {len(manifest)} rows for the {n} slices of images.npy")
+    return SliceStore(folder, images, masks, manifest)
 
 
 def content_hash(folder: Path) -> str:
@@ -204,13 +182,10 @@ def content_hash(folder: Path) -> str:
         path = Path(folder) / name
         if not path.exists() and name == "masks.npy":
             continue
-        try:
-            with path.open("rb") as file:
-                digest.update(f"{name} {path.stat().st_size}\n".encode())
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror}); extract the data set again") from error
+        with _opening(path), path.open("rb") as file:
+            digest.update(f"{name} {path.stat().st_size}\n".encode())
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 
@@ -233,20 +208,24 @@ class StoreWriter:
     def __init__(self, folder: Path, channels: int, size: int, masks: bool = True) -> None:
         self.folder = Path(folder)
         self.slices = 0
-        self._shapes = {"images.npy": ((channels, size, size), IMAGE_DTYPE)}
+        self._names: set[str] = set()
+        self._shapes: dict[str, tuple[tuple[int, ...], np.dtype]] = {
+            "images.npy": ((channels, size, size), IMAGE_DTYPE)
+        }
         if masks:
             self._shapes["masks.npy"] = ((size, size), MASK_DTYPE)
         self._files: dict[str, BinaryIO] = {}
+        self._opened = ExitStack()
 
     def __enter__(self) -> Self:
-        """Open the temporary files."""
         self._made_folder = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             for name in self._shapes:
-                self._files[name] = self._partial(name).open("wb")
+                self._files[name] = self._opened.enter_context(self._partial(name).open("wb"))
                 self._write_header(name)
-            self._manifest = self._partial("manifest.csv").open("w", newline="", encoding="utf-8")
+            manifest = self._partial("manifest.csv").open("w", newline="", encoding="utf-8")
+            self._manifest = self._opened.enter_context(manifest)
             self._rows = csv.DictWriter(self._manifest, COLUMNS, lineterminator="\n")
             self._rows.writeheader()
         except BaseException:
@@ -260,10 +239,10 @@ class StoreWriter:
         Args:
             images: (n, C, H, W), floating, in [0, 1]; cast to float16 here and nowhere before.
             masks: (n, H, W), 0 or 1, or None for a store without masks.
-            rows: n manifest rows with the keys `COLUMNS` (`affine` as text).
+            rows: n manifest rows with the keys `COLUMNS` (`affine` as text); every slice_id is there once.
 
         Raises:
-            ValueError: shapes, values or the number of rows do not fit; a bug in the caller.
+            ValueError: shapes, values or the rows do not fit; a bug in the caller.
         """
         arrays = {"images.npy": np.asarray(images)}
         if masks is not None:
@@ -275,6 +254,12 @@ class StoreWriter:
                 raise ValueError(f"{name}: {len(rows)} rows of {self._shapes[name][0]} expected, got {array.shape}")
             if array.size and not (array.min() >= 0 and array.max() <= 1):  # NaN fails as well
                 raise ValueError(f"{name}: values must lie in [0, 1]")
+        for row in rows:
+            if row["label"] not in (HEALTHY, DISEASED):
+                raise ValueError(f"{row['slice_id']}: the label must be {HEALTHY} or {DISEASED}, not {row['label']}")
+            if row["slice_id"] in self._names:
+                raise ValueError(f"two slices are named {row['slice_id']}")
+            self._names.add(row["slice_id"])
         for name, array in arrays.items():
             self._files[name].write(np.ascontiguousarray(array, self._shapes[name][1]).data)
         self._rows.writerows(rows)
@@ -286,18 +271,18 @@ class StoreWriter:
             file.seek(0)
             self._write_header(name)
             file.seek(0, os.SEEK_END)
-        for file in (*self._files.values(), self._manifest):
             file.flush()
             os.fsync(file.fileno())
+        self._manifest.flush()
+        os.fsync(self._manifest.fileno())
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Give the files their names, or remove them."""
         if kind is not None:
             self._discard()
             return
         try:
             self.flush()
-            self._close()
+            self._opened.close()
             for name in (*self._files, "manifest.csv"):
                 os.replace(self._partial(name), self.folder / name)
         except BaseException:
@@ -315,14 +300,9 @@ class StoreWriter:
     def _partial(self, name: str) -> Path:
         return self.folder / (name + ".partial")
 
-    def _close(self) -> None:
-        for file in (*self._files.values(), getattr(self, "_manifest", None)):
-            if file is not None:
-                file.close()
-
     def _discard(self) -> None:
         with suppress(OSError):
-            self._close()
+            self._opened.close()
         for name in (*self._shapes, "manifest.csv"):
             self._partial(name).unlink(missing_ok=True)
         if self._made_folder:

@@ -26,29 +26,19 @@ def choose_setting(method: str, parameters: dict, scores: pd.DataFrame) -> tuple
         The setting's name, and one of `FIXED`, `BY_DICE` and `BY_IMAGE_AUROC`.
 
     Raises:
-        InputError: the fixed setting is not in the grid, or there is nothing to choose on.
+        InputError: without masks, the validation split has slices of one class only.
     """
-    names = [setting.name for setting in settings(parameters)]
-    wanted = parameters["setting"]
+    grid, wanted = settings(parameters), parameters["setting"]
     if wanted != "validation":
-        # The order of keys is the grid's: {s: 100, L: 500} is the same setting.
-        for name, setting in zip(names, settings(parameters), strict=True):
-            if setting == wanted:
-                return name, FIXED
-        raise InputError(f"methods.{method}.setting {wanted} is not in methods.{method}.grid: add it or choose another")
+        return grid[grid.index(wanted)].name, FIXED  # {s: 100, L: 500} is the grid's L500_s100
     rows = scores[(scores["method"] == method) & (scores["split"] == "validation")].set_index("setting")
-    if len(rows) == 0:
-        raise InputError(
-            f"methods.{method}.setting is chosen on validation subjects but there are none: raise "
-            "data.split.validation or name a setting"
-        )
     by_dice = rows["dice_average_otsu"].notna().any()
     criteria = ["dice_average_otsu", "auroc"] if by_dice else ["image_auroc"]
-    if rows[criteria[0]].isna().any():
+    if not by_dice and rows["image_auroc"].isna().any():
         raise InputError(
             f"methods.{method}.setting cannot be chosen on the validation subjects: without masks it takes both "
             "healthy and diseased slices; raise data.split.validation or name a setting"
         )
     # max keeps the first of equals: what the criteria do not settle goes to the earlier in the grid.
-    best = max(names, key=lambda name: tuple(rows.loc[name, criteria]))
-    return best, BY_DICE if by_dice else BY_IMAGE_AUROC
+    best = max(grid, key=lambda setting: tuple(rows.loc[setting.name, criteria]))
+    return best.name, BY_DICE if by_dice else BY_IMAGE_AUROC

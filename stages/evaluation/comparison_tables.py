@@ -2,14 +2,15 @@
 
 Writes scores.csv (a row a method, setting and split), comparison.csv (a row a method: test split, with 95 % intervals
 from a bootstrap over subjects), lesion_size.csv (a row a method and group of lesion sizes), paired.csv (a row a metric
-and pair of methods), comparison.md and .tex (these three on a page), sensitivity.csv and .md (Dice and AUROC over s and
-L), and metrics.json for `dvc metrics`. What is read is listed from the grid: files left by settings that are no longer
-in it are not looked at. A data set without masks has no Dice and no AUROC over pixels: those columns are empty, a
-setting is chosen by the image-level AUROC, and the tables say so.
+and pair of methods), comparison.md and .tex (these three as a document), sensitivity.csv and .md (Dice and AUROC over s
+and L), and metrics.json for `dvc metrics`. What is read is listed from the grid: files left by settings that are no
+longer in it are not looked at. A data set without masks has no Dice and no AUROC over pixels: those columns are empty,
+a setting is chosen by the image-level AUROC, and the tables say so.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -25,15 +26,19 @@ from stages.evaluation.lesion_size import by_lesion_size
 from stages.evaluation.summary import EVERY_METRIC, intervals, summarise
 from stages.methods import settings
 
+Scored = tuple[pd.DataFrame, pooled.PixelCounts | None]
+"""The slice scores of a split and the counts of its pixels, None where the data set has no masks."""
 
-def compare(methods: dict, scores: pd.DataFrame, chosen, resamples: int, seed: int) -> pd.DataFrame:
+
+def compare(
+    methods: dict, scores: pd.DataFrame, chosen: Callable[[str, str], Scored], resamples: int, seed: int
+) -> pd.DataFrame:
     """One row a method: its reported setting on the test split.
 
     Args:
         methods: name -> grid and setting, as in params.yaml.
         scores: the table of all settings and splits.
-        chosen: function of (method, setting) to the slice scores of the test split and the counts of its pixels (None
-            without masks).
+        chosen: function of a method and the name of its setting to what it scored on the test split.
         resamples: number of bootstrap resamples.
         seed: of the bootstrap.
     """
@@ -69,43 +74,39 @@ def read_scores(folder: Path, methods: dict, stores: dict[str, SliceStore]) -> p
         stores: split -> its slices.
 
     Raises:
-        InputError: a file is missing or damaged, scores other slices than the split has, no slice is scored though
-            there are masks, or a key of a grid is named like a column of the table.
+        InputError: a file is missing or damaged, no slice is scored though there are masks, or a key of a grid is
+            named like a column of the table.
     """
-    keys = list(dict.fromkeys(key for method in methods.values() for setting in settings(method) for key in setting))
-    slice_ids = {split: store.manifest["slice_id"].tolist() for split, store in stores.items()}
     runs = [(method, setting, split) for method in methods for setting in settings(methods[method]) for split in stores]
+    keys = list(dict.fromkeys(key for _, setting, _ in runs for key in setting))
     rows = []
     for method, setting, split in runs:
-        name = setting.name
-        path = folder / method / name / f"{split}.csv"
-        slices = records.read_slice_scores(path)
-        if slices["slice_id"].tolist() != slice_ids[split]:
-            raise InputError(f"{path} scores other slices than the {split} split holds: delete it and score again")
-        if stores[split].masks is not None and not slices["scored"].any():
+        slices, pixels = read_scored(folder / method / setting.name, split, stores[split])
+        if pixels is not None and not slices["scored"].any():
             raise InputError(
                 f"no slice of the {split} split is scored: none has a lesion above evaluation.lesion_pixels_at_256 "
                 "(scaled to data.size), so give it more subjects or lower that number"
             )
-        own = {"method": method, "setting": name, "split": split}
-        summary = summarise(slices, read_pixels(path.parent, split, stores[split], slices))
+        own, summary = {"method": method, "setting": setting.name}, summarise(slices, pixels)
         for key in setting:
-            if key in own | summary:
+            if key in own | summary or key == "split":
                 raise InputError(
                     f"methods.{method}.grid has a key {key!r}, which is a column of scores.csv: name it otherwise"
                 )
-        values = {key: setting.get(key, np.nan) for key in keys}
-        rows.append({"method": method, "setting": name, **values, "split": split, **summary})
+        rows.append(own | {key: setting.get(key, np.nan) for key in keys} | {"split": split} | summary)
     return pd.DataFrame(rows)
 
 
-def read_pixels(folder: Path, split: str, store: SliceStore, slices: pd.DataFrame) -> pooled.PixelCounts | None:
-    """The counts of a split's pixels that lie beside its slice scores; None where the data set has no masks."""
-    return None if store.masks is None else pooled.read(folder / pooled.file_name(split), slices)
+def read_scored(folder: Path, split: str, store: SliceStore) -> Scored:
+    """What one method and setting scored on a split; InputError where a file is missing, damaged or of other slices."""
+    path = folder / f"{split}.csv"
+    slices = records.read_slice_scores(path)
+    if slices["slice_id"].tolist() != store.manifest["slice_id"].tolist():
+        raise InputError(f"{path} scores other slices than {store.folder} holds: delete it and score again")
+    return slices, None if store.masks is None else pooled.read(folder / pooled.file_name(split))
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The stage's command line."""
     parser = command.parser(__doc__)
     parser.add_argument("--scores", type=Path, required=True, help="folder of <method>/<setting>/<split>.csv")
     parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores, one a split")
@@ -116,7 +117,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Read, compare, write."""
+    """Write the tables of every setting's scores and of the comparison at the reported ones."""
     methods, evaluation = options.parameters["methods"], options.parameters["evaluation"]
     if "test" not in options.splits:
         raise InputError("--splits must name `test`: methods are compared on it")
@@ -124,10 +125,8 @@ def main(options: argparse.Namespace) -> None:
     scores = read_scores(options.scores, methods, stores)
 
     @cache
-    def chosen(method: str, setting: str) -> tuple[pd.DataFrame, pooled.PixelCounts | None]:
-        folder = options.scores / method / setting
-        slices = records.read_slice_scores(folder / "test.csv")
-        return slices, read_pixels(folder, "test", stores["test"], slices)
+    def chosen(method: str, setting: str) -> Scored:
+        return read_scored(options.scores / method / setting, "test", stores["test"])
 
     resampling = evaluation["bootstrap"], options.parameters["seed"]
     comparison = compare(methods, scores, chosen, *resampling)

@@ -1,10 +1,12 @@
-"""The comparison on one page, as Markdown and as LaTeX: headline, the field's metrics, lesion sizes, paired tests."""
+"""The comparison as a document, Markdown or LaTeX: headline, the field's metrics, lesion sizes, paired tests."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from stages.evaluation import bootstrap, lesion_size, paired, typeset
-from stages.evaluation.summary import FIELD_TITLES, TITLES
+from stages.evaluation.summary import FIELD_TITLES, NEEDS_MASKS, TITLES
 
 _NOTES = {
     "ap": "Pixel AP: average precision over all pixels of all test slices, healthy ones included, in one ranking; "
@@ -17,6 +19,83 @@ _NOTES = {
     "image_auroc_max": "Image AUROC (maximum): diseased against healthy slices by the maximum of the map; 0.5 where "
     "every map has the same maximum, as of images scaled to [0, 1].",
 }
+
+
+SIZE_NOTE = (
+    "The scored slices in groups of about equal number by lesion pixels, the same for every method; Dice at the "
+    "average Otsu threshold of all."
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table of the document, what stands above it (nothing above the headline), and the sentences below it."""
+
+    heading: str
+    table: typeset.Table
+    notes: list[str]
+
+
+def parts(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame) -> list[Part]:
+    """The document; what has no value (without masks, or with one method) is left out with its heading.
+
+    Args:
+        comparison, sizes, pairs: comparison.csv, lesion_size.csv and paired.csv as tables.
+    """
+    headline = typeset.metric_table(comparison, TITLES, ["method", "setting", "chosen_on"])
+    found = [Part("", headline, headline_notes(comparison))]
+    if typeset.shown(comparison, FIELD_TITLES):
+        table = typeset.metric_table(comparison, FIELD_TITLES)
+        found.append(Part("Beyond the paper", table, field_notes(comparison)))
+    if len(sizes):
+        found.append(Part("By lesion size", typeset.metric_table(*by_size(sizes)), [SIZE_NOTE]))
+    if len(best := paired.best_against_others(pairs)):
+        found.append(Part("The best method against each other one", pair_table(best), pair_notes(pairs)))
+    return found
+
+
+def markdown(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    """comparison.md."""
+    blocks = []
+    for part in parts(comparison, sizes, pairs):
+        heading = [f"## {part.heading}", ""] if part.heading else []
+        blocks.append("\n".join([*heading, part.table.markdown(), "", *part.notes]) + "\n")
+    return "\n".join(blocks)
+
+
+def latex(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    r"""comparison.tex: the same as `tabular`s below each other, each with its notes as comments."""
+    blocks = [r"% Needs \usepackage{booktabs}; wider than a column of text: \input it in landscape." + "\n"]
+    for part in parts(comparison, sizes, pairs):
+        heading = [r"\par\bigskip", rf"\textbf{{{part.heading}}}\par\nopagebreak\smallskip"] if part.heading else []
+        blocks.append("\n".join([*heading, *(f"% {note}" for note in part.notes), part.table.latex()]))
+    return "\n".join(blocks)
+
+
+def headline_notes(comparison: pd.DataFrame) -> list[str]:
+    """What the numbers are, sentence by sentence: what they are taken over, and what is not there and why."""
+    first, metrics = comparison.iloc[0], typeset.shown(comparison)
+    sentences = [
+        f"Test split: {first['subjects']} subjects, {first['slices']} slices, {first['diseased']} of them diseased.",
+        "Mean [95 % interval, bootstrap over subjects].",
+    ]
+    if first["subjects"] < bootstrap.FEW:
+        sentences.append(
+            "Of so few subjects such an interval is too narrow: on normal data it covers the truth in 75 % of cases "
+            "with 3, in 84 % with 5."
+        )
+    if any(metric in metrics for metric in NEEDS_MASKS):
+        sentences.append(
+            f"Dice and AUROC: over the {first['scored']} scored slices (diseased, above the smallest lesion area)."
+        )
+    else:
+        sentences.append("The data set has no masks of its lesions, so there are neither Dice nor AUROC over pixels.")
+    return [
+        *sentences,
+        "Image AUROC: diseased against healthy slices by the mean of the map.",
+        "Healthy mean map: in the unit of each method's own map, so only the ratio to diseased slices compares methods "
+        "(lower is better).",
+    ]
 
 
 def field_notes(comparison: pd.DataFrame) -> list[str]:
@@ -37,7 +116,8 @@ def field_notes(comparison: pd.DataFrame) -> list[str]:
 
 def by_size(sizes: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """lesion_size.csv turned: a row a method, a column a metric and group; and the columns' titles."""
-    titles, columns = {}, {}
+    titles: dict[str, str] = {}
+    columns: dict[str, pd.Series] = {}
     for metric in lesion_size.METRICS:
         for number, group in sizes.groupby("group"):
             first, name = group.iloc[0], f"{metric}_{number}"
@@ -50,22 +130,29 @@ def by_size(sizes: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     return table.reset_index(), titles
 
 
-def pair_rows(pairs: pd.DataFrame) -> list[list[str]]:
-    """The best method of each metric against each other one, as printed."""
-    rows = []
-    for row in paired.best_against_others(pairs).to_dict("records"):
-        difference = f"{row['difference']:+.3f}" if np.isfinite(row["difference"]) else "-"
-        if np.isfinite([row["low"], row["high"]]).all():
-            difference += f" [{row['low']:+.3f}, {row['high']:+.3f}]"
-        probabilities = probability(row["p"]), probability(row["p_holm"])
-        rows.append([TITLES[row["metric"]], row["method"], row["other"], difference, *probabilities])
-    return rows
+def pair_table(best: pd.DataFrame) -> typeset.Table:
+    """The table of the best method of each metric against each other one.
+
+    Args:
+        best: rows of `paired.best_against_others`.
+    """
+    names = best[["metric", "method", "other"]].replace({"metric": TITLES}).rename(columns={"method": "best"})
+    signed, known = best[["difference", "low", "high"]].map("{:+.3f}".format), best[["low", "high"]].notna().all(axis=1)
+    probabilities = {"p": best["p"].map(probability), "p (Holm)": best["p_holm"].map(probability)}
+    values = pd.DataFrame({"difference": signed["difference"].where(best["difference"].notna()), **probabilities})
+    intervals = values.map(lambda _: "")
+    intervals["difference"] = ("[" + signed["low"] + ", " + signed["high"] + "]").where(known, "")
+    return typeset.Table(names, values, intervals, bold=values.map(lambda _: False))
 
 
-def probability(p: float) -> str:
-    """A p-value as printed: three decimals, or `-` where there is none."""
+def probability(p: float) -> str | None:
+    """A p-value as printed, three decimals; None where there is none.
+
+    >>> probability(0.0312), probability(0.0004)
+    ('0.031', '< 0.001')
+    """
     if not np.isfinite(p):
-        return "-"
+        return None
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -94,55 +181,3 @@ def pair_notes(pairs: pd.DataFrame) -> list[str]:
             "difference."
         )
     return sentences
-
-
-SIZE_NOTE = (
-    "The scored slices in groups of about equal number by lesion pixels, the same for every method; Dice at the "
-    "average Otsu threshold of all."
-)
-_PAIR_HEADS = ["metric", "best", "other", "difference", "p", "p (Holm)"]
-
-
-def markdown(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame) -> str:
-    """comparison.md: what has no value (without masks, or with one method) is left out with its heading."""
-    blocks = [typeset.markdown(comparison)]
-    names = ["method", "setting"]
-    if typeset.shown(comparison, FIELD_TITLES):
-        table = typeset.markdown_table(comparison, FIELD_TITLES, names)
-        blocks.append("\n".join(["## Beyond the paper", "", *table, "", *field_notes(comparison)]) + "\n")
-    if len(sizes):
-        table = typeset.markdown_table(*by_size(sizes), names)
-        blocks.append("\n".join(["## By lesion size", "", *table, "", SIZE_NOTE]) + "\n")
-    if len(rows := pair_rows(pairs)):
-        table = ["| " + " | ".join(cells) + " |" for cells in (_PAIR_HEADS, ["---"] * 3 + ["---:"] * 3, *rows)]
-        blocks.append(
-            "\n".join(["## The best method against each other one", "", *table, "", *pair_notes(pairs)]) + "\n"
-        )
-    return "\n".join(blocks)
-
-
-def latex(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame) -> str:
-    r"""comparison.tex: the same as `tabular`s below each other, each with its notes as comments; needs booktabs."""
-    blocks = [typeset.latex(comparison)]
-    if typeset.shown(comparison, FIELD_TITLES):
-        blocks.append(
-            _latex_block("Beyond the paper", field_notes(comparison), typeset.latex_table(comparison, FIELD_TITLES))
-        )
-    if len(sizes):
-        blocks.append(_latex_block("By lesion size", [SIZE_NOTE], typeset.latex_table(*by_size(sizes))))
-    if len(rows := pair_rows(pairs)):
-        lines = [r"\begin{tabular}{lllccc}", r"\toprule"]
-        lines.append(" & ".join(head if head.startswith("p") else head.capitalize() for head in _PAIR_HEADS) + r" \\")
-        lines.append(r"\midrule")
-        # Numbers as mathematics, so that their signs are minus signs.
-        for row in rows:
-            numbers = [cell if cell == "-" else f"${cell}$" for cell in row[3:]]
-            lines.append(" & ".join([*(typeset.escape(cell) for cell in row[:3]), *numbers]) + r" \\")
-        lines += [r"\bottomrule", r"\end{tabular}"]
-        blocks.append(_latex_block("The best method against each other one", pair_notes(pairs), lines))
-    return "\n".join(blocks)
-
-
-def _latex_block(title: str, notes: list[str], lines: list[str]) -> str:
-    comments = [f"% {note}" for note in notes]
-    return "\n".join([r"\par\bigskip", rf"\textbf{{{title}}}\par\smallskip", *comments, *lines]) + "\n"

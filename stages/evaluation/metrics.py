@@ -15,12 +15,17 @@ PUBLISHED_SIZE = 256
 
 
 def dice(prediction: ArrayLike, mask: ArrayLike) -> float:
-    """Dice overlap 2 |P & M| / (|P| + |M|) of two masks of one shape; nan where both are empty."""
+    """Dice overlap 2 |P & M| / (|P| + |M|) of two masks of one shape; nan where both are empty.
+
+    >>> dice([[1, 1, 0], [0, 0, 0]], [[0, 1, 1], [0, 0, 0]])
+    0.5
+    """
     prediction, mask = np.asarray(prediction, bool), np.asarray(mask, bool)
     if prediction.shape != mask.shape:
         raise ValueError(f"a prediction of shape {prediction.shape} cannot overlap a mask of shape {mask.shape}")
+    # The same number as scikit-learn's f1_score, in 0.003 against 2.5 ms at 64 x 64, 0.013 against 9 ms at 256 x 256.
     total = np.count_nonzero(prediction) + np.count_nonzero(mask)
-    return 2 * np.count_nonzero(prediction & mask) / total if total else float("nan")
+    return float(2 * np.count_nonzero(prediction & mask) / total) if total else float("nan")
 
 
 def otsu(anomaly_map: ArrayLike) -> float:
@@ -40,13 +45,17 @@ def average_otsu(thresholds: ArrayLike, scored: ArrayLike) -> float:
 def auroc(anomaly_map: ArrayLike, mask: ArrayLike) -> float:
     """Area under the ROC curve over all pixels of a slice, exact; nan where the mask has one class only.
 
-    The Mann-Whitney statistic: the share of (lesion, other) pixel pairs in the right order, ties counting half.
-    Sorting one class and looking up the other takes 0.03 ms at 64 x 64 and 0.6 ms at 256 x 256, against 1.9 and 12 ms
-    for scikit-learn's curve; the counts are integers, so the result is exact up to the last division.
+    The Mann-Whitney statistic: the share of (lesion, other) pixel pairs in the right order, ties counting half. The
+    counts are integers, so the result is exact up to the last division.
+
+    >>> auroc([[0.1, 0.4], [0.35, 0.8]], [[0, 0], [1, 1]])
+    0.75
     """
     values, mask = np.asarray(anomaly_map, np.float64), np.asarray(mask, bool)
     if values.shape != mask.shape:
         raise ValueError(f"a map of shape {values.shape} cannot be judged by a mask of shape {mask.shape}")
+    # Both classes sorted and looked up in each other: 0.05 ms at 64 x 64 and 0.9 ms at 256 x 256, against 2.9 and 19 ms
+    # for scikit-learn's roc_auc_score.
     lesion, other = np.sort(values[mask]), np.sort(values[~mask])
     if not lesion.size or not other.size:
         return float("nan")

@@ -10,6 +10,7 @@ Gur, Statistics in Medicine 24, 2005); its difference turns out to be a sum over
 """
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,11 @@ def auroc_shares(one: ArrayLike, other: ArrayLike, diseased: ArrayLike) -> NDArr
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """p-values (M,) adjusted for being M: the k-th smallest times M - k + 1, never below a smaller one, at most 1."""
+    """p-values (M,) adjusted for being M: the k-th smallest times M - k + 1, never below a smaller one, at most 1.
+
+    >>> holm([0.01, 0.04, 0.03, 0.005]).tolist()
+    [0.03, 0.06, 0.06, 0.02]
+    """
     p = np.asarray(p, np.float64)
     order = np.argsort(p, kind="stable")
     adjusted = np.empty(len(p))
@@ -98,10 +103,10 @@ def compare_pairs(slices: dict[str, pd.DataFrame], resamples: int, seed: int) ->
     rows = []
     for metric in TESTED if first["scored"].any() else summary.WITHOUT_MASKS:
         found = {name: summary.estimates(frame, metric, subjects, draws) for name, frame in slices.items()}
-        block = []
+        block: list[dict[str, Any]] = []
         for one, other in combinations(slices, 2):
             difference = found[one] - found[other]
-            row = {"metric": metric, "method": one, "other": other}
+            row: dict[str, Any] = {"metric": metric, "method": one, "other": other}
             row |= {"value": found[one][0], "other_value": found[other][0], "difference": difference[0]}
             row["low"], row["high"] = bootstrap.ends(difference[1:])
             row |= {"subjects": count, "p": np.nan, "smallest_p": np.nan, "p_holm": np.nan}
@@ -139,7 +144,7 @@ def best_against_others(pairs: pd.DataFrame) -> pd.DataFrame:
         known = {name: value for name, value in values.items() if np.isfinite(value)}
         if not known:
             continue
-        best = max(known, key=known.get)
+        best = max(known, key=lambda name: known[name])
         for row in block.to_dict("records"):
             if row["other"] == best:
                 row |= {"method": best, "other": row["method"]}

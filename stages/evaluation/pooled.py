@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from stages import command
@@ -75,7 +74,7 @@ def count_pixels(maps: np.ndarray, masks: np.ndarray, bodies: np.ndarray, subjec
     if maps.dtype != np.float16:
         largest = max(float(np.abs(anomaly_map).max()) for anomaly_map in maps)
         exponent = 15 - int(np.frexp(largest)[1]) if largest else 0
-    parts = {name: [] for name in _TYPES}
+    parts: dict[str, list[NDArray]] = {name: [] for name in _TYPES}
     bar = command.progress("count pixels", len(maps), unit="slice")
     for subject in range(len(names)):
         # By region (outside, body), class (other, lesion) and bit pattern of the value.
@@ -105,14 +104,22 @@ def _codes(anomaly_map: np.ndarray, exponent: int) -> NDArray[np.uint16]:
 
 
 def average_precision(lesion: NDArray, other: NDArray) -> NDArray[np.float64]:
-    """Average precision (...) from counts (..., V) of lesion and other pixels, by falling value; nan without lesion."""
+    """Average precision (...) from counts (..., V) of lesion and other pixels, by falling value; nan without lesion.
+
+    >>> float(average_precision(np.array([2, 0, 2]), np.array([0, 1, 3])))
+    0.75
+    """
     found = np.cumsum(lesion, axis=-1)
     precision = divide(found, found + np.cumsum(other, axis=-1))
     return divide((lesion * np.nan_to_num(precision)).sum(axis=-1), found[..., -1])
 
 
 def best_dice(lesion: NDArray, other: NDArray) -> NDArray[np.float64]:
-    """The highest Dice that one threshold on all pixels reaches, from the same counts: (...); nan without lesion."""
+    """The highest Dice that one threshold on all pixels reaches, from the same counts: (...); nan without lesion.
+
+    >>> float(best_dice(np.array([2, 0, 1]), np.array([0, 1, 6])))
+    0.8
+    """
     found = np.cumsum(lesion, axis=-1)
     predicted, total = found + np.cumsum(other, axis=-1), found[..., -1]
     highest = np.nan_to_num(divide(2 * found, predicted + total[..., None])).max(axis=-1)
@@ -126,7 +133,7 @@ def by_value(pixels: PixelCounts, within_body: bool = False) -> tuple[NDArray[np
     shape = len(pixels.subjects), max(1, len(values))
     cell = pixels.subject[rows].astype(np.intp) * shape[1] + column
     lesion, other = (
-        np.bincount(cell, weights=counts[rows], minlength=shape[0] * shape[1]).reshape(shape)
+        np.asarray(np.bincount(cell, counts[rows], shape[0] * shape[1]), np.float64).reshape(shape)
         for counts in (pixels.lesion, pixels.other)
     )
     return lesion, other
@@ -146,7 +153,8 @@ def estimates(pixels: PixelCounts, draws: NDArray[np.int64]) -> dict[str, NDArra
         step = max(1, BATCH // lesion.shape[1])
         for start in range(0, len(draws), step):
             batch = slice(start, start + step)
-            # Sums of whole numbers below 2 ** 53: exact in floating point, in whatever order they are added.
+            # All resamples at once: 0.4 s for 1,000 of 15,000 values, against 2.9 s for scikit-learn's
+            # average_precision_score with weights. Sums of whole numbers below 2 ** 53: exact in whatever order.
             times = draws[batch].astype(np.float64)
             drawn = times @ lesion, times @ other
             if within_body:
@@ -171,11 +179,11 @@ def write(path: Path, pixels: PixelCounts) -> None:
         np.savez_compressed(file, subjects=pixels.subjects, exponent=np.int64(pixels.exponent), **arrays)
 
 
-def read(path: Path, slices: pd.DataFrame) -> PixelCounts:
-    """Read the counts that belong to slice scores, checked against them.
+def read(path: Path) -> PixelCounts:
+    """Read the counts of a split's pixels.
 
     Raises:
-        InputError: the file is missing, damaged or of other slices.
+        InputError: the file is missing, damaged, or holds other arrays than pixel counts.
     """
     again = "delete it and score again"
     try:
@@ -185,16 +193,7 @@ def read(path: Path, slices: pd.DataFrame) -> PixelCounts:
         raise InputError(f"{path} is missing: score again") from None
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} cannot be read as counts of pixels ({error}): {again}") from None
-    lengths = {found[name].shape for name in _TYPES}
     types_fit = all(found[name].dtype == kind for name, kind in _TYPES.items()) and found["subjects"].dtype.kind == "U"
-    if not types_fit or len(lengths) > 1 or found["exponent"].shape != () or len(lengths.pop()) != 1:
+    if not types_fit or found["exponent"].shape != () or len({found[name].shape for name in _TYPES}) > 1:
         raise InputError(f"{path} holds arrays of other types or lengths than pixel counts have: {again}")
-    by_subject = slices.groupby("subject_id")["lesion_pixels"].agg(["sum", "size"]).sort_index()
-    subject, count = found["subject"].astype(np.intp), len(by_subject)
-    if found["subjects"].tolist() != by_subject.index.tolist() or (subject >= count).any():
-        raise InputError(f"{path} counts the pixels of other subjects than the scores beside it: {again}")
-    lesion, other = (np.bincount(subject, weights=found[name], minlength=count) for name in ("lesion", "other"))
-    pixels_a_slice = (lesion + other) / by_subject["size"].to_numpy()
-    if (lesion != by_subject["sum"]).any() or np.ptp(pixels_a_slice) > 0 or np.isnan(found["value"]).any():
-        raise InputError(f"{path} does not count the pixels that the scores beside it count: {again}")
     return PixelCounts(**found | {"exponent": int(found["exponent"])})

@@ -7,17 +7,20 @@ the reported setting is marked. Without masks, the image-level AUROC takes the p
 import numpy as np
 import pandas as pd
 
+from stages import methods
 from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
-from stages.methods import settings
 
 
 def axes(method: dict) -> tuple[str, str] | None:
     """The keys of a method's grid that are rows and columns of its table; None unless two keys hold numbers.
 
     Columns: L, or else the first; rows: s or w, or else the first of the others.
+
+    >>> axes({"grid": [{"L": [250, 500], "s": [0, 100]}]})
+    ('s', 'L')
     """
-    keys = [key for setting in settings(method) for key, value in setting.items() if not isinstance(value, str)]
-    keys = list(dict.fromkeys(keys))
+    found = [setting.items() for setting in methods.settings(method)]
+    keys = list(dict.fromkeys(key for items in found for key, value in items if not isinstance(value, str)))
     if len(keys) < 2:
         return None
     column = "L" if "L" in keys else keys[0]
@@ -25,11 +28,11 @@ def axes(method: dict) -> tuple[str, str] | None:
     return next((key for key in ("s", "w") if key in rest), rest[0]), column
 
 
-def over_grid(methods: dict, scores: pd.DataFrame, reported: dict[str, str]) -> pd.DataFrame:
+def over_grid(grids: dict[str, dict], scores: pd.DataFrame, reported: dict[str, str]) -> pd.DataFrame:
     """A row a setting of each such method, on the test split.
 
     Args:
-        methods: name -> grid, as in params.yaml.
+        grids: name of a method -> its part of params.yaml.
         scores: scores.csv as a table.
         reported: method -> the name of its reported setting.
 
@@ -37,50 +40,39 @@ def over_grid(methods: dict, scores: pd.DataFrame, reported: dict[str, str]) -> 
         Columns method, setting, the keys of the grids, dice_average_otsu, auroc, image_auroc, and `reported` (0 or 1).
     """
     test = scores[scores["split"] == "test"].set_index(["method", "setting"])
-    chosen = {name: method for name, method in methods.items() if axes(method)}
-    keys = list(dict.fromkeys(key for method in chosen.values() for setting in settings(method) for key in setting))
+    runs = [(name, one) for name, method in grids.items() if axes(method) for one in methods.settings(method)]
+    keys = list(dict.fromkeys(key for _, setting in runs for key in setting))
     rows = []
-    for name, method in chosen.items():
-        for setting in settings(method):
-            found = test.loc[(name, setting.name)]
-            row = {"method": name, "setting": setting.name} | {key: setting.get(key, np.nan) for key in keys}
-            row |= {metric: found[metric] for metric in (*WITH_MASKS, *WITHOUT_MASKS)}
-            rows.append(row | {"reported": int(setting.name == reported[name])})
+    for name, setting in runs:
+        found = test.loc[(name, setting.name)]
+        row = {"method": name, "setting": setting.name} | {key: setting.get(key, np.nan) for key in keys}
+        row |= {metric: found[metric] for metric in (*WITH_MASKS, *WITHOUT_MASKS)}
+        rows.append(row | {"reported": int(setting.name == reported[name])})
     columns = ["method", "setting", *keys, *WITH_MASKS, *WITHOUT_MASKS, "reported"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def markdown(methods: dict, table: pd.DataFrame) -> str:
+def markdown(grids: dict[str, dict], table: pd.DataFrame) -> str:
     """The tables of `over_grid` as Markdown: one a method, metric and value of any further key; reported in bold."""
-    lines = ["# Scores over the settings", "", "Test split. Bold: the setting that is reported.", ""]
+    blocks = ["# Scores over the settings", "Test split. Bold: the setting that is reported."]
     if not len(table):
-        lines += ["No method has a grid of two numbers.", ""]
-    for name in table["method"].unique():
-        row_key, column_key = axes(methods[name])
+        blocks.append("No method has a grid of two numbers.")
+    for name, method in grids.items():
+        if not (keys := axes(method)):
+            continue
         own = table[table["method"] == name]
-        others = [key for key in settings(methods[name])[0] if key not in (row_key, column_key)]
-        blocks = own.groupby(others, sort=False, dropna=False) if others else [((), own)]
-        for values, block in blocks:
-            about = ", ".join(
-                f"{key} {value if isinstance(value, str) else format(value, 'g')}"
-                for key, value in zip(others, values, strict=True)
-            )
-            lines += [f"## {name}" + (f" ({about})" if about else ""), ""]
-            for metric in plotted(table):
-                lines += [*_grid(block, row_key, column_key, metric), ""]
-    return "\n".join(lines).rstrip("\n") + "\n"
+        further = {one.name: one.without(keys[0]).without(keys[1]).title for one in methods.settings(method)}
+        for rest, block in own.groupby(own["setting"].map(further), sort=False):
+            blocks.append(f"## {name}" + (f" ({rest})" if rest else ""))
+            blocks += [_grid(block, *keys, metric) for metric in plotted(table)]
+    return "\n\n".join(blocks) + "\n"
 
 
-def _grid(block: pd.DataFrame, row_key: str, column_key: str, metric: str) -> list[str]:
-    columns, rows = sorted(block[column_key].unique()), sorted(block[row_key].unique())
-    heads = [TITLES[metric], *(f"{column_key} = {value:g}" for value in columns)]
-    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(["---", *["---:"] * len(columns)]) + " |"]
-    for row in rows:
-        cells = [f"{row_key} = {row:g}"]
-        for column in columns:
-            found = block[(block[row_key] == row) & (block[column_key] == column)]
-            value = found[metric].iloc[0] if len(found) else np.nan
-            text = f"{value:.3f}" if np.isfinite(value) else "-"
-            cells.append(f"**{text}**" if len(found) and found["reported"].iloc[0] else text)
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+def _grid(block: pd.DataFrame, row_key: str, column_key: str, metric: str) -> str:
+    """A metric over two keys, both ascending."""
+    values, reported = (block.pivot(index=row_key, columns=column_key, values=what) for what in (metric, "reported"))
+    texts = values.map("{:.3f}".format, na_action="ignore")
+    texts = texts.mask(reported == 1, "**" + texts + "**").fillna("-")
+    texts.index = pd.Index([f"{row_key} = {value:g}" for value in values.index], name=TITLES[metric])
+    texts.columns = pd.Index([f"{column_key} = {value:g}" for value in values.columns])
+    return texts.to_markdown(disable_numparse=True, colalign=["left", *["right"] * values.shape[1]])

@@ -129,7 +129,7 @@ def summarise(slices: pd.DataFrame, pixels: pooled.PixelCounts | None = None) ->
         slices: N slice scores.
         pixels: the counts of their pixels; None where there are none, and so no pooled metrics.
     """
-    result = {"slices": len(slices), "diseased": int((slices["label"] == 1).sum())}
+    result: dict[str, float] = {"slices": len(slices), "diseased": int((slices["label"] == 1).sum())}
     result["scored"] = int(slices["scored"].sum())
     found = every_estimate(slices, np.ones((1, numbered(slices)[0]), np.int64), pixels)
     result |= {metric: float(found[metric][0]) for metric in EVERY_METRIC}
@@ -146,7 +146,7 @@ def intervals(
     same subjects are drawn for every metric and, on the same slices, for every method.
     """
     count, _ = numbered(slices)
-    result = {"subjects": count}
+    result: dict[str, float] = {"subjects": count}
     for metric, found in every_estimate(slices, bootstrap.resample_subjects(count, resamples, seed), pixels).items():
         result[f"{metric}_low"], result[f"{metric}_high"] = bootstrap.ends(found)
     return result

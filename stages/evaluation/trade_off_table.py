@@ -29,7 +29,7 @@ COLUMNS = [*RUN, *MEASURED[:2], "evaluations", "seconds", *SCORES, "reconstructi
 def score_runs(
     maps: np.ndarray, runs: pd.DataFrame, store: SliceStore, rows: list[int], lesion_pixels_at_256: float, source: str
 ) -> pd.DataFrame:
-    """Score every run.
+    """What the maps of every run score, beside what was measured of it.
 
     Args:
         maps: (K, n, H, W).
@@ -60,33 +60,17 @@ def score_runs(
 
 
 def read_slices(path: Path, store: SliceStore) -> list[int]:
-    """The rows of the store that slices.csv names, in its order.
-
-    Raises:
-        InputError: the file cannot be read, or names a slice that the store does not have.
-    """
+    """The rows of the store that slices.csv names, in its order; InputError where the file cannot be read."""
     rows = {name: row for row, name in enumerate(store.manifest["slice_id"])}
-    names = records.read_csv(path, ["slice_id"], [])["slice_id"].tolist()
-    for name in names:
-        if name not in rows:
-            raise InputError(f"{path} names slice {name!r}, which {store.folder} has not: run the rule trade_off again")
-    return [rows[name] for name in names]
+    return [rows[name] for name in records.read_csv(path, ["slice_id"], [])["slice_id"]]
 
 
 def read_runs(path: Path) -> pd.DataFrame:
-    """The rows of runs.csv: `RUN` and `MEASURED`.
-
-    Raises:
-        InputError: the file cannot be read, or a number is missing.
-    """
-    runs = records.read_csv(path, RUN[:1], RUN[1:] + MEASURED)[RUN + MEASURED]
-    if runs.empty or not np.isfinite(runs[RUN[1:] + MEASURED]).all(axis=None):
-        raise InputError(f"{path} holds no run, or one with a number missing: run the rule trade_off again")
-    return runs
+    """The rows of runs.csv, `RUN` and `MEASURED`; InputError where the file cannot be read."""
+    return records.read_csv(path, RUN[:1], RUN[1:] + MEASURED)[RUN + MEASURED]
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The stage's command line."""
     parser = command.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores, one a split")
     parser.add_argument("--split", required=True, help="the split that the slices are from")
@@ -96,7 +80,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Score and write."""
+    """Score all runs on the slices that they have in common, and write the table."""
     store, path = open_store(options.data / options.split), options.trade_off / "maps.npy"
     rows, runs = read_slices(options.trade_off / "slices.csv", store), read_runs(options.trade_off / "runs.csv")
     maps = open_array(path, (len(runs), len(rows), *store.images.shape[-2:]), np.float16)

@@ -1,18 +1,80 @@
-"""A row a method as Markdown and as LaTeX: `mean [low, high]`, the best value of a metric bold.
+"""A table of numbers as it is printed, in Markdown and in LaTeX: intervals beside or below, the best value bold."""
 
-The headline is one such table, the field's further metrics and the scores by lesion size are others
-(stages.evaluation.documents puts them together).
-"""
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from stages.evaluation.bootstrap import FEW
-from stages.evaluation.summary import LOWER_IS_BETTER, NEEDS_MASKS, OWN_UNIT, TITLES
+from stages.evaluation.summary import LOWER_IS_BETTER, OWN_UNIT, TITLES
 
-_LATEX = {character: f"\\{character}" for character in "&%$#_{}"}
-_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}"}
+
+@dataclass(frozen=True)
+class Table:
+    """The texts of n rows; the names of the columns are their heads.
+
+    Attributes:
+        names: (n, K) what each row is.
+        values: (n, M) the numbers; nan where there is none.
+        intervals: (n, M) `[low, high]`; nothing where there is none.
+        bold: (n, M) booleans.
+    """
+
+    names: pd.DataFrame
+    values: pd.DataFrame
+    intervals: pd.DataFrame
+    bold: pd.DataFrame
+
+    def markdown(self) -> str:
+        """A line a row, each interval beside its value."""
+        values = self.values.mask(self.bold, "**" + self.values + "**").fillna("-")
+        sides = ["left"] * self.names.shape[1] + ["right"] * values.shape[1]
+        cells = self.names.join(values + " " + self.intervals)
+        return cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
+
+    def latex(self) -> str:
+        r"""A `tabular` to \input, two lines a row, intervals below the values; it needs booktabs and nothing else."""
+        above, below = self.names.join(self.values), self.names.map(lambda _: "").join(self.intervals)
+        rows = pd.concat([above, below]).sort_index(kind="stable").reset_index(drop=True)
+        texts, numbers = list(self.names), list(self.values)
+        style = rows.style.hide(axis="index")
+        style = style.format(escape="latex", subset=texts).format(_as_mathematics, na_rep="--", subset=numbers)
+        style = style.format_index(_stacked, axis="columns", escape="latex")
+        marks = self.bold.replace({True: "textbf:--rwrap", False: ""}).set_axis(rows.index[::2])
+        style = style.apply(lambda _: marks, axis=None, subset=(marks.index, numbers))
+        style = style.set_properties(subset=(rows.index[1::2], numbers), scriptsize="--wrap")
+        return style.to_latex(hrules=True, column_format="l" * len(texts) + "c" * len(numbers))
+
+
+def _as_mathematics(text: str) -> str:
+    """A minus sign instead of a hyphen, and < in any encoding of the font."""
+    return re.sub("[-<]", r"$\g<0>$", text)
+
+
+def _stacked(head: str) -> str:
+    """A head with a capital, broken before brackets and after commas; that of a p-value stays as it is."""
+    capital = re.sub("^[a-z](?=[a-z])", lambda first: first[0].upper(), head)
+    broken = re.sub(r"(?<=\w\w) (?=\()|(?<=,) ", r" \\\\ ", capital)
+    return rf"\shortstack{{\strut {broken}}}"
+
+
+def metric_table(rows: pd.DataFrame, titles: dict[str, str], names: Iterable[str] = ("method", "setting")) -> Table:
+    """The table of metrics, a row a method.
+
+    Args:
+        rows: with the columns `names`, and <metric>, <metric>_low, <metric>_high of every metric.
+        titles: metric -> its head; metrics without any value are left out.
+        names: the text columns before the metrics.
+    """
+    metrics = shown(rows, titles)
+    columns = {
+        "values": lambda metric: [number(metric, value) if np.isfinite(value) else None for value in rows[metric]],
+        "intervals": lambda metric: [interval(row, metric) for row in rows.to_dict("records")],
+        "bold": lambda metric: best(rows, metric),
+    }
+    parts = {part: pd.DataFrame({titles[metric]: of(metric) for metric in metrics}) for part, of in columns.items()}
+    return Table(rows[[*names]].rename(columns=lambda name: name.replace("_", " ")), **parts)
 
 
 def shown(comparison: pd.DataFrame, titles: dict[str, str] = TITLES) -> list[str]:
@@ -24,113 +86,27 @@ def shown(comparison: pd.DataFrame, titles: dict[str, str] = TITLES) -> list[str
 
 
 def number(metric: str, value: float) -> str:
-    """A metric's value as it is printed: three decimals, or for a mean map, whatever its unit, three digits."""
+    """A metric's value as it is printed: three decimals, or for a mean map, whatever its unit, three digits.
+
+    >>> number("auroc", 0.91249), number("healthy_mean_map", 0.00012345), number("healthy_mean_map", 123.4)
+    ('0.912', '0.000123', '123')
+    """
     return f"{value:#.3g}".rstrip(".") if metric in OWN_UNIT else f"{value:.3f}"
 
 
 def best(comparison: pd.DataFrame, metric: str) -> list[bool]:
-    """Which rows are bold: those whose printed value is the best of at least two; none where neither end is better."""
+    """Which rows are bold: those whose printed value is the best of at least two; none where neither end is better.
+
+    >>> best(pd.DataFrame({"auroc": [0.9001, 0.9004, 0.5]}), "auroc")
+    [True, True, False]
+    """
     values = np.array([float(number(metric, value)) for value in comparison[metric]])
     if np.isfinite(values).sum() < 2 or metric in OWN_UNIT:
         return [False] * len(values)
-    return list(values == (np.nanmin(values) if metric in LOWER_IS_BETTER else np.nanmax(values)))
+    return (values == (np.nanmin(values) if metric in LOWER_IS_BETTER else np.nanmax(values))).tolist()
 
 
 def interval(row: dict, metric: str) -> str:
     """`[low, high]` of a row, or nothing where no resample had the slices that it takes."""
     ends = [row[f"{metric}_low"], row[f"{metric}_high"]]
     return "[{}, {}]".format(*(number(metric, end) for end in ends)) if np.isfinite(ends).all() else ""
-
-
-def notes(comparison: pd.DataFrame) -> list[str]:
-    """What the numbers are, sentence by sentence: what they are taken over, and what is not there and why."""
-    first, metrics = comparison.iloc[0], shown(comparison)
-    sentences = [
-        f"Test split: {first['subjects']} subjects, {first['slices']} slices, {first['diseased']} of them diseased.",
-        "Mean [95 % interval, bootstrap over subjects].",
-    ]
-    if first["subjects"] < FEW:
-        sentences.append(
-            "Of so few subjects such an interval is too narrow: on normal data it covers the truth in 75 % of cases "
-            "with 3, in 84 % with 5."
-        )
-    if any(metric in metrics for metric in NEEDS_MASKS):
-        sentences.append(
-            f"Dice and AUROC: over the {first['scored']} scored slices (diseased, above the smallest lesion area)."
-        )
-    else:
-        sentences.append("The data set has no masks of its lesions, so there are neither Dice nor AUROC over pixels.")
-    return [
-        *sentences,
-        "Image AUROC: diseased against healthy slices by the mean of the map.",
-        "Healthy mean map: in the unit of each method's own map, so only the ratio to diseased slices compares methods "
-        "(lower is better).",
-    ]
-
-
-def markdown(comparison: pd.DataFrame) -> str:
-    """The headline of the comparison as a Markdown table with its notes."""
-    return (
-        "\n".join([*markdown_table(comparison, TITLES, ["method", "setting", "chosen_on"]), "", *notes(comparison)])
-        + "\n"
-    )
-
-
-def markdown_table(table: pd.DataFrame, titles: dict[str, str], names: list[str]) -> list[str]:
-    """The lines of a Markdown table: a row a method.
-
-    Args:
-        table: a row a method, with the columns `names`, and <metric>, <metric>_low, <metric>_high of every metric.
-        titles: metric -> its head; metrics without any value are left out.
-        names: the text columns before the metrics.
-    """
-    metrics = shown(table, titles)
-    header = [*(name.replace("_", " ") for name in names), *(titles[metric] for metric in metrics)]
-    rules = ["---"] * len(names) + ["---:"] * len(metrics)
-    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join(rules) + " |"]
-    bold = {metric: best(table, metric) for metric in metrics}
-    for index, row in enumerate(table.to_dict("records")):
-        cells = [row[name] for name in names]
-        for metric in metrics:
-            value = number(metric, row[metric]) if np.isfinite(row[metric]) else "-"
-            value = f"**{value}**" if bold[metric][index] else value
-            cells.append(f"{value} {interval(row, metric)}".strip())
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
-
-
-def latex(comparison: pd.DataFrame) -> str:
-    """The headline as a LaTeX `tabular`, to \\input into a table: two lines a method, the intervals below the means.
-
-    It needs the package booktabs and nothing else.
-    """
-    lines = [f"% {note}" for note in notes(comparison)]
-    lines.append(r"% Needs \usepackage{booktabs}; wider than a column of text: \input it on a landscape page.")
-    return "\n".join([*lines, *latex_table(comparison, TITLES)]) + "\n"
-
-
-def latex_table(table: pd.DataFrame, titles: dict[str, str]) -> list[str]:
-    """The lines of a `tabular` of what `markdown_table` takes; its text columns are method and setting."""
-    metrics = shown(table, titles)
-    heads = [escape(titles[metric]).replace(" (", r" \\ (").replace(", ", r", \\ ") for metric in metrics]
-    heads = [rf"\shortstack{{{head[0].upper()}{head[1:]}}}" for head in heads]
-    bold = {metric: best(table, metric) for metric in metrics}
-    lines = [
-        rf"\begin{{tabular}}{{ll{'c' * len(metrics)}}}",
-        r"\toprule",
-        " & ".join(["Method", "Setting", *heads]) + r" \\",
-        r"\midrule",
-    ]
-    for index, row in enumerate(table.to_dict("records")):
-        means, ends = [escape(row["method"]), rf"\texttt{{{escape(row['setting'])}}}"], ["", ""]
-        for metric in metrics:
-            value = number(metric, row[metric]) if np.isfinite(row[metric]) else "--"
-            means.append(rf"\textbf{{{value}}}" if bold[metric][index] else value)
-            ends.append(rf"{{\scriptsize {escape(interval(row, metric))}}}" if interval(row, metric) else "")
-        lines += [" & ".join(means) + r" \\", " & ".join(ends) + r" \\"]
-    return [*lines, r"\bottomrule", r"\end{tabular}"]
-
-
-def escape(text: str) -> str:
-    """Text with LaTeX's special characters escaped, so that it prints as it is."""
-    return "".join(_LATEX.get(character, character) for character in text)

@@ -26,12 +26,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from PIL import Image
 
 from stages import command
 from stages.data.chexpert import RAW_DATA
 from stages.data.chexpert_table import find_tree
 from stages.data.store import SliceStore, replacing
-from stages.errors import InputError
 from stages.evaluation import records
 from stages.export import native_space
 from stages.figures import results, style
@@ -70,39 +70,19 @@ class Exported:
         return (slices.astype(np.float64) > self.threshold).astype(np.uint8) if np.isfinite(self.threshold) else None
 
 
-def exported(methods: list[Method], scale: Scale, maps: Path) -> list[Exported]:
+def exported(methods: list[Method], scale: Scale) -> list[Exported]:
     """What is written of each method.
 
     Args:
         methods: at their reported settings.
         scale: the one that the figures have.
-        maps: the folder that they were read from, for messages.
-
-    Raises:
-        InputError: maps are not finite.
     """
-    return [
-        Exported(
-            method.name,
-            method.setting,
-            method.maps,
-            method.slices["average_otsu"].iloc[0],
-            scale.end(method.name),
-            _largest(method.maps, maps / method.name / method.setting / SPLIT / "maps.npy"),
-        )
-        for method in methods
-    ]
-
-
-def _largest(maps: np.ndarray, path: Path) -> float:
-    """The largest value of maps (N, H, W), 1 where all are 0; InputError where one is not finite."""
-    tops = []
-    for row in range(len(maps)):
-        pixels = np.asarray(maps[row], np.float32)
-        if not np.isfinite(pixels).all():
-            raise InputError(f"{path} holds nan or inf in row {row}: delete it and run the detection again")
-        tops.append(float(pixels.max()))
-    return max(tops) if max(tops) > 0 else 1.0
+    found = []
+    for method in methods:
+        threshold, end = method.slices["average_otsu"].iloc[0], scale.end(method.name)
+        largest = float(np.float32(max(row.max() for row in method.maps)))
+        found.append(Exported(method.name, method.setting, method.maps, threshold, end, largest if largest > 0 else 1))
+    return found
 
 
 def file_names(names: list[str]) -> list[str]:
@@ -154,13 +134,12 @@ def export_volumes(
         for method in methods:
             title = f"{method.name} {method.setting}"
             slices = method.slices(rows)
-            volume = native_space.nifti_bytes(grid.volume(slices), grid, method.end, f"anomaly map, {title}")
-            _write(output / method.name / f"{name}_map.nii.gz", volume)
+            path, what = output / method.name / f"{name}_map.nii.gz", f"anomaly map, {title}"
+            native_space.write_nifti(path, grid.volume(slices), grid, method.end, what)
             labels = method.segmentation(slices)
             if labels is not None:
-                what = f"segmentation, {title}"
-                volume = native_space.nifti_bytes(grid.volume(labels), grid, 1, what, label=True)
-                _write(output / method.name / f"{name}_segmentation.nii.gz", volume)
+                path, what = output / method.name / f"{name}_segmentation.nii.gz", f"segmentation, {title}"
+                native_space.write_nifti(path, grid.volume(labels), grid, 1, what, label=True)
         said[subject] = {
             "file": name,
             "volume": grid.path.relative_to(raw).as_posix(),
@@ -195,13 +174,10 @@ def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: d
     return said
 
 
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as partial:
-        partial.write_bytes(content)
-
-
 def _write_png(stem: Path, kind: str, pixels: np.ndarray) -> None:
-    _write(stem.with_name(f"{stem.name}_{kind}.png"), native_space.png_bytes(pixels))
+    """(H, W) uint8 or uint16 in grey, (H, W, 3) uint8 in colour; no date in the file, the same bytes every time."""
+    with replacing(stem.with_name(f"{stem.name}_{kind}.png")) as partial:
+        Image.fromarray(pixels).save(partial, "png")
 
 
 def description(kind: str, methods: list[Exported], items: dict) -> dict:
@@ -261,7 +237,6 @@ def _texts(kind: str) -> list[str]:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The stage's command line."""
     parser = results.parser(__doc__, output="folder of the exported files")
     parser.add_argument("--raw", type=Path, required=True, help="folder of the raw data set")
     return parser
@@ -273,7 +248,7 @@ def main(options: argparse.Namespace) -> None:
     store = results.open_split(options.data, data["channels"])
     opened = results.open_reported(options.comparison, parameters["methods"], options.maps, options.scores, store)
     scale = results.common_scale(opened, parameters["figures"]["method"], store, parameters["seed"])
-    methods = exported(opened, scale, options.maps)
+    methods = exported(opened, scale)
     kind, grids = (VOLUMES if data["reader"] == "brats" else IMAGES), None
     if data["reader"] not in ("brats", "chexpert"):
         grids = other_grids(store, options.raw, data)

@@ -8,15 +8,15 @@ that was extracted.
 """
 
 import gzip
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import nibabel
 import numpy as np
 import pandas as pd
 from nibabel import Nifti1Header, Nifti1Image
-from PIL import Image
 
 from stages.data.brats_case import (
     SUFFIXES,
@@ -81,7 +81,12 @@ def to_volume(slices: np.ndarray, positions: np.ndarray, shape: tuple[int, int, 
 
 
 def to_radiograph(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Undo `radiographs.resample`: (size, size) -> `shape`, each pixel with the value in which its centre lies."""
+    """Undo `radiographs.resample`: (size, size) -> `shape`, each pixel with the value in which its centre lies.
+
+    >>> to_radiograph(np.array([[1, 2], [3, 4]]), (2, 5))
+    array([[1, 1, 2, 2, 2],
+           [3, 3, 4, 4, 4]])
+    """
     rows, columns = (
         ((np.arange(length) + 0.5) * (side / length)).astype(int)
         for length, side in zip(shape, pixels.shape, strict=True)
@@ -89,10 +94,13 @@ def to_radiograph(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return pixels[rows[:, None], columns]
 
 
-def nifti_bytes(volume: np.ndarray, grid: VolumeGrid, largest: float, description: str, label: bool = False) -> bytes:
-    """A compressed NIfTI file in the raw volume's space, the same bytes every time.
+def write_nifti(
+    path: Path, volume: np.ndarray, grid: VolumeGrid, largest: float, description: str, label: bool = False
+) -> None:
+    """Write a NIfTI file in the raw volume's space, whole or not at all, the same bytes every time.
 
     Args:
+        path: the file, which ends in .nii.gz.
         volume: (X, Y, Z), of the type that the file is to have.
         grid: whose shape, qform, sform, voxel size and units it takes.
         largest: the upper end of the grey or colour scale with which a viewer starts (`cal_max`); the lower is 0.
@@ -110,12 +118,11 @@ def nifti_bytes(volume: np.ndarray, grid: VolumeGrid, largest: float, descriptio
     header["cal_min"], header["cal_max"] = 0, largest
     header.set_slope_inter(1, 0)
     header.set_data_dtype(volume.dtype)
-    image = Nifti1Image(volume, header.get_best_affine(), header)
-    buffer = io.BytesIO()
-    # No name and no time in the file: nothing differs from run to run.
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=6, mtime=0) as file:
-        file.write(image.to_bytes())
-    return buffer.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent) as folder:  # nibabel goes by the ending, so that .partial would not do
+        whole = Path(folder) / path.name
+        nibabel.save(Nifti1Image(volume, header.get_best_affine(), header), whole)
+        whole.replace(path)
 
 
 # --- the raw files ---------------------------------------------------------------------------------------------------
@@ -207,13 +214,6 @@ def read_header(path: Path) -> Nifti1Header:
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         return Nifti1Header.from_fileobj(gzip.open(file) if compressed else file)
-
-
-def png_bytes(pixels: np.ndarray) -> bytes:
-    """A PNG file: (H, W) uint8 or uint16 in grey, (H, W, 3) uint8 in colour; no date, the same bytes every time."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
-    return buffer.getvalue()
 
 
 def _volume_file(raw: Path, source: str, channels: list[str]) -> Path | None:

@@ -4,7 +4,7 @@ Pick a slice, a channel, a method; move its settings, the overlay's opacity and 
 file holds every setting of every method on `figures.explorer_slices` slices of the test split, chosen like those of the
 figures: diseased ones at even quantiles of the Dice of `figures.method` at its reported setting, a third of them
 healthy; fewer where they would make more than `figures.explorer_megabytes`. Maps are embedded exactly, so that Dice in
-the page is that of the scores, which is checked before anything is written; images and reconstructions have 256 shades.
+the page is that of the scores; images and reconstructions have 256 shades.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from stages import command
 from stages.data.store import SliceStore
 from stages.errors import InputError
 from stages.evaluation import records
-from stages.figures import results, selection, style
+from stages.figures import results, selection
 from stages.pages.explorer_page import blocks, index, page
-from stages.pages.explorer_runs import Run, check, open_runs
+from stages.pages.explorer_runs import Run, open_runs
 
 MEGABYTE = 1_000_000
 
@@ -48,27 +48,20 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
         parameters: seed, data.channels, figures.{method, explorer_slices, explorer_megabytes}.
 
     Raises:
-        InputError: there is no slice to show, not one fits, or maps are not those that were scored.
+        InputError: not one slice fits.
     """
     figures, channels = parameters["figures"], parameters["data"]["channels"]
     limit, by = figures["explorer_megabytes"], figures["method"]
     by_name = {(run.output.name, run.output.setting): run for run in runs}
-    for method, setting in reported.items():
-        if (method, setting) not in by_name:
-            raise InputError(f"comparison.csv reports {method} at {setting}, which is not in its grid: tabulate again")
-    scores = by_name[by, reported[by]].output.slices
+    deciding = by_name[by, reported[by]]
     outputs = [by_name[item].output for item in reported.items()]
     count = wanted = figures["explorer_slices"]
     while count > 0:
-        diseased, healthy = choose_slices(store, scores, count, parameters["seed"])
+        diseased, healthy = choose_slices(store, deciding.output.slices, count, parameters["seed"])
         rows = diseased + healthy
-        if not rows:
-            raise InputError(f"{store.folder} has no slice to show: give the test split more subjects")
-        for run in runs:
-            check(run, rows, store)
         scale = results.common_scale(outputs, by, store, parameters["seed"])
         contents = index(store, rows, runs, reported, scale, channels)
-        about = _about(store, len(diseased), len(healthy), f"{by} {style.setting_title(reported[by])}".strip())
+        about = _about(store, len(diseased), len(healthy), f"{by} {deciding.setting.title}".strip())
         if count < wanted:
             about += f" {wanted} slices were asked for; more than these would exceed {limit:g} MB."
         text = page(f"{benchmark}: anomaly maps", about, contents, blocks(store, rows, runs))
@@ -94,7 +87,6 @@ def _about(store: SliceStore, diseased: int, healthy: int, by: str) -> str:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The stage's command line."""
     parser = results.parser(__doc__, output="the HTML file")
     parser.add_argument("--benchmark", required=True, help="its name, the page's title")
     parser.add_argument("--table", type=Path, required=True, help="scores.csv, which has the means of the split")
@@ -102,7 +94,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Open everything, choose the slices, write the page."""
+    """Write the page of every setting, on the slices that the figures' method chooses at its reported one."""
     parameters = options.parameters
     store, methods = results.open_split(options.data, parameters["data"]["channels"]), parameters["methods"]
     runs = open_runs(methods, store, options.maps, options.scores, options.table)

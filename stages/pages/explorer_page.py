@@ -79,13 +79,10 @@ def index(
         channels: names of the store's channels.
     """
     columns = [name for name in dict.fromkeys([*SCORES, *records.NUMBERS]) if name not in _NO_SCORES]
-    manifest = store.manifest.iloc[rows]
-    methods = {
-        name: {"name": name, "reported": setting, "top": scale.end(name), "settings": []}
-        for name, setting in reported.items()
-    }
+    manifest, palette = store.manifest.iloc[rows], matplotlib.colormaps[style.MAP_COLOURS]
+    described: dict[str, list[dict]] = {name: [] for name in reported}
     for number, run in enumerate(runs):
-        methods[run.output.name]["settings"].append({"block": f"run-{number}"} | describe(run, rows, columns))
+        described[run.output.name].append({"block": f"run-{number}"} | describe(run, rows, columns))
     return {
         "height": store.images.shape[-2],
         "width": store.images.shape[-1],
@@ -98,8 +95,11 @@ def index(
             )
         ],
         "scores": [{"name": name, "title": SCORES.get(name, name.replace("_", " "))} for name in columns],
-        "methods": list(methods.values()),
-        "colours": [matplotlib.colors.to_hex(colour) for colour in matplotlib.colormaps[style.MAP_COLOURS].colors],
+        "methods": [
+            {"name": name, "reported": setting, "top": scale.end(name), "settings": described[name]}
+            for name, setting in reported.items()
+        ],
+        "colours": [matplotlib.colors.to_hex(palette(shade)) for shade in range(palette.N)],
     }
 
 
@@ -108,8 +108,8 @@ def describe(run: Run, rows: list[int], columns: list[str]) -> dict:
     output, chosen = run.output, run.output.slices.iloc[rows]
     return {
         "name": output.setting,
-        "title": style.setting_title(output.setting),
-        "values": run.values,
+        "title": run.setting.title,
+        "values": dict(run.setting),
         "type": output.maps.dtype.name,
         "reconstructions": output.images is not None,
         "top": _top(output.maps, rows),

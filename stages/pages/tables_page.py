@@ -20,7 +20,7 @@ from stages.evaluation.summary import OWN_UNIT
 from stages.pages import inline
 from stages.pages.tables_texts import COLUMN_TEXTS, COLUMN_TITLES, TABLE_TEXTS
 
-SOURCES = Path(__file__).parent / "sortable_assets"
+ASSETS = Path(__file__).parent / "tables_assets"
 THREE_DIGITS = (*OWN_UNIT, "average_otsu", "p", "p_holm", "smallest_p")
 FILTERED_FROM = 13
 """Tables of so many rows have a box that filters them."""
@@ -43,12 +43,16 @@ class Column:
 
     @property
     def title(self) -> str:
-        """Its heading."""
+        """Its heading: in the words of `COLUMN_TITLES`, or its name with blanks for underscores."""
         return COLUMN_TITLES.get(self.name, self.name.replace("_", " "))
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell holds a finite number."""
+    """Whether a cell holds a finite number.
+
+    >>> is_number("1e-3"), is_number("nan"), is_number("L500_s20")
+    (True, False, False)
+    """
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:
@@ -73,8 +77,8 @@ def columns(frame: pd.DataFrame) -> list[Column]:
         filled = [text for text in frame[name] if text]
         if name not in folded and (filled or frame.empty):
             numeric = filled and all(map(is_number, filled))
-            low_high = intervals.get(name, (None, None))
-            found.append(Column(name, *low_high, digits(name, filled) if numeric else None))
+            low, high = intervals.get(name, (None, None))
+            found.append(Column(name, low, high, digits(name, filled) if numeric else None))
     return found
 
 
@@ -193,7 +197,7 @@ def page(benchmark: str, tables: dict[str, pd.DataFrame], parameters: dict) -> s
         tables: name of the CSV -> its texts, in the order of the page.
         parameters: of the benchmark, merged.
     """
-    style, script = ((SOURCES / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    style, script = ((ASSETS / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     policy = f"default-src 'none'; img-src data:; style-src {inline.source(style)}; script-src {inline.source(script)}"
     name = html.escape(benchmark)
     links = [
@@ -225,7 +229,6 @@ def page(benchmark: str, tables: dict[str, pd.DataFrame], parameters: dict) -> s
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The stage's command line."""
     parser = command.parser(__doc__)
     parser.add_argument("--benchmark", required=True, metavar="NAME", help="name of the benchmark")
     parser.add_argument("--tables", type=Path, nargs="+", required=True, metavar="CSV", help="in the order of the page")
@@ -234,7 +237,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Read the tables, write the page; --parameters is the whole benchmark, merged."""
+    """Write the page of the tables and parameters; --parameters is the whole benchmark, merged."""
     tables = {path.stem: records.read_csv(path, [], []) for path in options.tables}
     records.write_text(options.output, page(options.benchmark, tables, options.parameters))
 

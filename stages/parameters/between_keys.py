@@ -4,8 +4,9 @@ What a single key may hold is the schema's to say (by_schema.py), what a method 
 (stages/methods.py). As there, each problem is `(path, sentence)`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 
 from stages import imports, methods
 from stages.errors import InputError
@@ -41,10 +42,10 @@ def _module_problems(parameters: dict) -> Iterator[Problem]:
     data = parameters["data"]
     if data["reader"] not in data:
         yield ("data", data["reader"]), "is missing: it holds the recipe of data.reader"
-    asked = {("data", "reader"): lambda: _ask_reader(f"stages.data.{data['reader']}")}
+    asked: dict[KeyPath, Callable[[], None]] = {("data", "reader"): partial(_ask_reader, data["reader"])}
     for name, method in parameters["methods"].items():
         if "detector" in method:
-            asked["methods", name, "detector"] = lambda method=method: _ask_detector(method)
+            asked["methods", name, "detector"] = partial(_ask_detector, method)
     for path, ask in asked.items():
         try:
             ask()
@@ -52,9 +53,9 @@ def _module_problems(parameters: dict) -> Iterator[Problem]:
             yield path, f"names what cannot be used: {error}"
 
 
-def _ask_reader(module: str) -> None:
-    imports.constant(module, "RAW_DATA")
-    imports.names(module, "RAW_INPUTS")
+def _ask_reader(reader: str) -> None:
+    imports.constant(f"stages.data.{reader}", "RAW_DATA")
+    imports.names(f"stages.data.{reader}", "RAW_INPUTS")
 
 
 def _ask_detector(method: dict) -> None:
@@ -207,12 +208,14 @@ def _options_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator
             close = get_close_matches(key, known, n=1, cutoff=0.6)
             hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known) or 'none'}"
             yield where, f"is not a known key; {hint}"
-        elif isinstance(known[key], str):
-            words = value_at(parameters, tuple(known[key].split(".")))
-            if value not in words:
-                yield where, f"must be one of {known[key]}, {', '.join(words)}, not {value}"
-        elif known[key] and value not in known[key]:
-            yield where, f"must be {' or '.join(known[key])}, not {shown(value)}"
+            continue
+        words = known[key]
+        if isinstance(words, str):
+            listed = value_at(parameters, tuple(words.split(".")))
+            if value not in listed:
+                yield where, f"must be one of {words}, {', '.join(listed)}, not {value}"
+        elif words and value not in words:
+            yield where, f"must be {' or '.join(words)}, not {shown(value)}"
     for key in known:
         if key not in options:
             yield (*path, "options", key), "is missing"

@@ -1,6 +1,7 @@
 """params.yaml as a whole: read, merged (`paper` with each benchmark over it), refused where anything in it is wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -87,7 +88,7 @@ def read(path: Path) -> dict:
         text = path.read_text(encoding="utf-8")
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         node = loader.get_single_node()
-        content = None if node is None else loader.construct_document(node)
+        content: Any = None if node is None else loader.construct_document(node)
     except FileNotFoundError:
         raise InputError(f"{path} is not there: run this from the folder that holds it") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -1,6 +1,7 @@
 """The part of a benchmark's parameters that each rule hands to its stage: a changed key reruns what uses it alone."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from stages import methods
 from stages.errors import InputError
@@ -31,6 +32,7 @@ RULES = {
     "examples_supplement_3": (*_SHOWN, "figures.diseased_slices", "figures.supplement_slices"),
     "sensitivity_figure_4": ("methods", "figures.method", "figures.published"),
     "sensitivity_settings": ("methods",),
+    "sensitivity_heatmap": ("methods",),
     "sweep_figure_5": _SHOWN,
     "sweep_figure_6": _SHOWN,
     "comparison_figure": ("methods",),
@@ -59,7 +61,8 @@ def section(parameters: dict, rule: str, item: str | None = None, setting: Mappi
         raise InputError(f"there is no rule '{rule}' with parameters, only {', '.join(RULES)}")
     if rule == "tables_page":
         return parameters
-    keys, extra = list(RULES[rule]), {}
+    keys = list(RULES[rule])
+    extra: dict[str, Any] = {}
     if rule in ("extract", "export"):
         keys.append(f"data.{parameters['data']['reader']}")
     elif rule == "train":

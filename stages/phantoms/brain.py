@@ -7,7 +7,6 @@ the seed, its number and the phantom's parameters, never on how many cases there
 """
 
 import argparse
-import gzip
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +16,10 @@ import nibabel
 import numpy as np
 
 from stages import command
-from stages.errors import InputError
 from stages.phantoms.brain_anatomy import CSF, Grid, Head, atlas, smooth_field
 from stages.phantoms.brain_lesion import Lesion, labels
 from stages.phantoms.shared import arguments as phantom_arguments
-from stages.phantoms.shared import check_keys, check_numbers, check_options, has_lesion, replacing_folder, whole
+from stages.phantoms.shared import has_lesion, replacing_folder, section
 from stages.processes import in_order
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
@@ -79,25 +77,12 @@ class Phantom:
 
     cases: int
     shape: tuple[int, int, int]
-    lesion_fraction: float = 0.85
-    enhancing: float = 0.85
-    deformation: float = 1.0
-    contrast: float = 1.0
-    bias_field: float = 0.05
-    noise: float = 0.02
-
-    @classmethod
-    def parse(cls, section: object) -> "Phantom":
-        """Checked parameters, or an InputError that names the key."""
-        section = check_keys(section, "brain", cls.__dataclass_fields__, ("cases", "shape"))
-        cases, shape = section["cases"], section["shape"]
-        if not whole(cases, 1, 999):
-            raise InputError(f"phantom.cases: expected a whole number from 1 to 999, got {cases!r}.")
-        if not (isinstance(shape, list | tuple) and len(shape) == 3 and all(whole(n, 16, 240) for n in shape)):
-            raise InputError(f"phantom.shape: expected three whole numbers from 16 to 240, got {shape!r}.")
-        shares = dict.fromkeys(("lesion_fraction", "enhancing"), 1)
-        check_numbers(section, {**shares, "deformation": 2, "contrast": 2, "bias_field": 0.5, "noise": 0.5})
-        return cls(**{**section, "shape": tuple(shape)})
+    lesion_fraction: float
+    enhancing: float
+    deformation: float
+    contrast: float
+    bias_field: float
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -110,7 +95,11 @@ class Case:
 
 
 def case_name(index: int) -> str:
-    """Phantom_001 for index 0."""
+    """The folder of a case.
+
+    >>> case_name(0)
+    'Phantom_001'
+    """
     return f"Phantom_{index + 1:03d}"
 
 
@@ -212,8 +201,7 @@ def write_case(case: Case, folder: Path) -> None:
     for sequence, volume in [*zip(SEQUENCES, case.images, strict=True), ("seg", case.labels)]:
         image = nibabel.Nifti1Image(volume, case.affine)
         image.header.set_xyzt_units("mm")
-        data = gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
-        (folder / f"{folder.name}_{sequence}.nii.gz").write_bytes(data)
+        nibabel.save(image, folder / f"{folder.name}_{sequence}.nii.gz")  # which writes neither name nor time
 
 
 def _generate_one(index: int, seed: int, phantom: Phantom, output: Path) -> None:
@@ -238,14 +226,11 @@ def _is_phantom(folder: Path) -> bool:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command line."""
     return phantom_arguments(__doc__, "cases")
 
 
 def main(options: argparse.Namespace) -> None:
-    """Write the phantom that the parameters describe."""
-    seed = check_options(options)
-    generate(seed, Phantom.parse(options.parameters.get("phantom")), options.output, options.processes)
+    generate(options.parameters["seed"], section(options, Phantom), options.output, options.processes)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,10 @@ from PIL import Image
 from scipy import ndimage
 
 from stages import command
-from stages.errors import InputError
 from stages.phantoms.chest_anatomy import FIELD_OF_VIEW, project
 from stages.phantoms.chest_shape import LEFT, RIGHT, Chest, Effusion
 from stages.phantoms.shared import arguments as phantom_arguments
-from stages.phantoms.shared import check_keys, check_numbers, check_options, has_lesion, replacing_folder, whole
+from stages.phantoms.shared import has_lesion, replacing_folder, section
 from stages.processes import in_order
 
 TREE = "CheXpert-v1.0-small"
@@ -60,20 +59,10 @@ class Phantom:
 
     patients: int
     size: int
-    effusion_fraction: float = 0.5
-    variation: float = 1.0
-    exposure: float = 1.0
-    noise: float = 0.01
-
-    @classmethod
-    def parse(cls, section: object) -> "Phantom":
-        """Checked parameters, or an InputError that names the key."""
-        section = check_keys(section, "chest", cls.__dataclass_fields__, ("patients", "size"))
-        for key, low, high in (("patients", 1, 99999), ("size", 32, 1024)):
-            if not whole(section[key], low, high):
-                raise InputError(f"phantom.{key}: expected a whole number from {low} to {high}, got {section[key]!r}.")
-        check_numbers(section, {"effusion_fraction": 1, "variation": 2, "exposure": 2, "noise": 0.5})
-        return cls(**section)
+    effusion_fraction: float
+    variation: float
+    exposure: float
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -130,7 +119,11 @@ def _expose(
 
 
 def image_path(index: int) -> str:
-    """Path of a patient's image below the output folder, as the column Path has it."""
+    """Path of a patient's image below the output folder, as the column Path has it.
+
+    >>> image_path(9)
+    'CheXpert-v1.0-small/valid/patient00010/study1/view1_frontal.jpg'
+    """
     return f"{TREE}/{'valid' if index % 10 == 9 else 'train'}/patient{index + 1:05d}/study1/view1_frontal.jpg"
 
 
@@ -185,14 +178,11 @@ def _is_phantom(folder: Path) -> bool:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command line."""
     return phantom_arguments(__doc__, "patients")
 
 
 def main(options: argparse.Namespace) -> None:
-    """Write the phantom that the parameters describe."""
-    seed = check_options(options)
-    generate(seed, Phantom.parse(options.parameters.get("phantom")), options.output, options.processes)
+    generate(options.parameters["seed"], section(options, Phantom), options.output, options.processes)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def _around(centre: float | np.ndarray, half: np.ndarray) -> Interval:
     return centre - half, centre + half
 
 
-def _ellipse(x: np.ndarray, width: np.ndarray, depth: np.ndarray, centre: float) -> Interval:
+def _ellipse(x: np.ndarray, width: np.ndarray, depth: np.ndarray, centre: float | np.ndarray) -> Interval:
     """Where a ray at x crosses a horizontal ellipse of these half axes."""
     return _around(centre, depth * np.sqrt(np.clip(1 - (x / np.maximum(width, 1e-3)) ** 2, 0, None)))
 

@@ -1,16 +1,19 @@
-"""What the phantoms share: command line, checks of the section `phantom`, and a folder that is replaced as a whole."""
+"""What the phantoms share: command line, parameters, which cases have a lesion, and a folder replaced as a whole."""
 
 import argparse
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from stages import command
 from stages.errors import InputError
+
+Phantom = TypeVar("Phantom")
 
 
 def arguments(description: str, what: str) -> argparse.ArgumentParser:
@@ -23,61 +26,20 @@ def arguments(description: str, what: str) -> argparse.ArgumentParser:
     return result
 
 
-def whole(value: object, low: int, high: int) -> bool:
-    """Whether a value is a whole number from `low` to `high`."""
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-def check_options(options: argparse.Namespace) -> int:
-    """The seed, after checking it and --processes.
-
-    Raises:
-        InputError: one of them is out of range.
-    """
-    seed = options.parameters.get("seed")
-    if not whole(seed, 0, 2**32 - 1):
-        raise InputError(f"seed: expected a whole number from 0 to {2**32 - 1}, got {seed!r}.")
-    if options.processes < 1:
-        raise InputError(f"--processes: expected at least 1, got {options.processes}.")
-    return seed
-
-
-def check_keys(section: object, anatomy: str, known: Mapping[str, object], required: tuple[str, ...]) -> dict:
-    """The section `phantom` without `anatomy`: a section that holds only known keys, and all that are required.
-
-    Raises:
-        InputError: it is not.
-    """
-    if not isinstance(section, dict):
-        keys = " and ".join(f"`{key}`" for key in required)
-        raise InputError(f"phantom: expected a section with the keys {keys}; add it to params.yaml.")
-    if section.get("anatomy", anatomy) != anatomy:
-        raise InputError(f"phantom.anatomy: expected {anatomy}, got {section['anatomy']!r}.")
-    section = {key: value for key, value in section.items() if key != "anatomy"}
-    for key in section:
-        if key not in known:
-            raise InputError(f"phantom.{key}: no such key; known are anatomy, {', '.join(known)}.")
-    for key in required:
-        if key not in section:
-            raise InputError(f"phantom.{key}: missing; set it in params.yaml.")
-    return section
-
-
-def check_numbers(section: Mapping[str, object], limits: Mapping[str, float]) -> None:
-    """Check that each key of `limits` which the section holds is a number from 0 to its limit.
-
-    Raises:
-        InputError: one is not.
-    """
-    for key, limit in limits.items():
-        value = section.get(key, 0)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and 0 <= value <= limit):  # NaN fails as well
-            raise InputError(f"phantom.{key}: expected a number from 0 to {limit}, got {value!r}.")
+def section(options: argparse.Namespace, kind: type[Phantom]) -> Phantom:
+    """The section `phantom` of the parameters as `kind`, whose fields are its keys but for `anatomy`."""
+    values = options.parameters["phantom"].items()
+    return kind(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in values if key != "anatomy"}
+    )
 
 
 def has_lesion(seed: int, index: int, fraction: float) -> bool:
-    """Whether a case carries a lesion: spread evenly (golden ratio sequence), so that few cases hold the share too."""
+    """Whether a case carries a lesion: spread evenly (golden ratio sequence), so that few cases hold the share too.
+
+    >>> sum(has_lesion(0, index, 0.5) for index in range(8))
+    4
+    """
     start = np.random.default_rng(seed).random()
     return bool((start + index * (5**0.5 - 1) / 2) % 1 < fraction)
 

@@ -24,7 +24,6 @@ def parameters():
             "channels": list(SEQUENCES),
             "size": 16,
             "split": {"train": 6, "validation": 2, "test": 3},
-            "published_slices": None,
             "on_bad_case": "stop",
             "brats": {"percentiles": [1, 99], "slices": [2, 7], "pad": 32},
         },

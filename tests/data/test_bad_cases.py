@@ -97,22 +97,20 @@ def damaged(tmp_path, request):
 @pytest.mark.parametrize("damaged", DAMAGE, indirect=True)
 def test_bad_cases_stop_or_are_skipped(tmp_path, parameters, damaged):
     _, ending, reason = DAMAGE[damaged]
-    parameters["data"]["split"] = {"train": 3, "test": 1}
+    parameters["data"]["split"] = {"train": 3, "validation": 0, "test": 1}
     with pytest.raises(InputError, match=reason) as caught:
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     path = tmp_path / "raw/BraTS2021_00002"
     assert str(caught.value).startswith(str(path / f"BraTS2021_00002{ending}") if ending else str(path))
+    assert str(caught.value).endswith("; repair the case, or set data.on_bad_case to skip in params.yaml")
     assert "\n" not in str(caught.value)
-    assert (
-        not contents(tmp_path).keys()
-        - contents(tmp_path / "raw").keys()
-        - {file for file in contents(tmp_path) if file.parts[0] == "raw"}
-    )
+    assert not contents(tmp_path / "out")
 
+    parameters["data"]["on_bad_case"] = "skip"
     with pytest.raises(InputError, match=r"asks for 4 subjects .* 3 good cases.*1 bad cases were left out, the first"):
-        brats.extract(parameters, tmp_path / "raw", tmp_path / "out", "skip")
-    parameters["data"]["split"] = {"train": 2, "test": 1}
-    subjects, bad = brats.extract(parameters, tmp_path / "raw", tmp_path / "out", "skip")
+        brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    parameters["data"]["split"]["train"] = 2
+    subjects, bad = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     table = pd.read_csv(tmp_path / "out/bad_cases.csv")
     assert table["case"].tolist() == ["BraTS2021_00002"]
     assert table["file"].item() == (f"BraTS2021_00002/BraTS2021_00002{ending}" if ending else "BraTS2021_00002")
@@ -122,8 +120,9 @@ def test_bad_cases_stop_or_are_skipped(tmp_path, parameters, damaged):
 
 
 def test_skip_without_bad_cases_is_stop(tmp_path, raw, parameters):
-    brats.extract(parameters, raw, tmp_path / "stop", "stop")
-    brats.extract(parameters, raw, tmp_path / "skip", "skip", processes=2)
+    brats.extract(parameters, raw, tmp_path / "stop")
+    parameters["data"]["on_bad_case"] = "skip"
+    brats.extract(parameters, raw, tmp_path / "skip", processes=2)
     assert contents(tmp_path / "stop") == contents(tmp_path / "skip")
 
 
@@ -133,18 +132,16 @@ def test_one_patient_twice(tmp_path, raw, parameters, copy):
     write_case(path.parent, path.name)
     with pytest.raises(InputError, match="more than once"):
         brats.extract(parameters, raw, tmp_path / "out")
-    parameters["data"]["split"] = {"train": 10, "test": 1}
-    brats.extract(parameters, raw, tmp_path / "out", "skip")
+    parameters["data"] |= {"on_bad_case": "skip", "split": {"train": 10, "validation": 0, "test": 1}}
+    brats.extract(parameters, raw, tmp_path / "out")
     assert len(pd.read_csv(tmp_path / "out/bad_cases.csv")) == 2
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("pad", 33, r"data\.brats\.pad \(33\) must be a multiple of data\.size \(16\)"),
         ("pad", 16, r"slices of 24 x 20 do not fit data\.brats\.pad \(16\)"),
         ("slices", [2, 10], r"data\.brats\.slices reaches 10, but the volume's last slice is 9"),
-        ("slices", [7, 2], r"data\.brats\.slices must be \[first, last\]"),
         ("slices", [0, 2], r"no brain in slices 0 to 2"),
         ("split", {"train": 11, "validation": 1, "test": 1}, r"data\.split asks for 13 .* 12 good cases"),
     ],

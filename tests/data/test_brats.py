@@ -22,7 +22,6 @@ REAL = REPOSITORY / "../shared/data/brats2018"
 
 
 def test_extraction(tmp_path, raw, parameters):
-    parameters["data"]["published_slices"] = {"train": 16205, "test": None}
     subjects, bad = brats.extract(parameters, raw, tmp_path / "out")
     assert bad == []
     stores = {split: open_store(tmp_path / "out" / split) for split in ("train", "validation", "test")}
@@ -48,7 +47,7 @@ def test_extraction(tmp_path, raw, parameters):
     assert used["slices"].astype(int).tolist() == [5] * 11
     assert table[table["split"] == "unused"]["slices"].item() == ""
     assert (tmp_path / "out/bad_cases.csv").read_text() == "case,file,reason\n"
-    lines = brats.summary(subjects, bad, {"train": 16205, "test": None})
+    lines = brats.summary(subjects, bad, {"train": 16205})
     diseased = stores["train"].manifest["label"].sum()
     assert (
         lines[0] == f"train: 6 subjects, 30 slices, {diseased} of them diseased; slices differ from the paper's 16,205"

@@ -14,6 +14,7 @@ from synthetic_chexpert import TREE, image_of, mask_of, naive_slice, write_table
 
 from stages.data import chexpert
 from stages.data.store import open_store
+from stages.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 REAL = REPOSITORY / "../shared/data/nih-chestxray14"
@@ -100,14 +101,14 @@ def test_neither_the_order_of_rows_nor_the_number_of_processes_matters(tmp_path,
     random.Random(3).shuffle(rows)
     write_tables(tmp_path / "raw", rows)
     chexpert.extract(parameters, tmp_path / "raw" / TREE, tmp_path / "second", processes=2)
-    chexpert.extract(parameters, tmp_path / "raw", tmp_path / "third", "skip")
+    parameters["data"]["on_bad_case"] = "skip"
+    chexpert.extract(parameters, tmp_path / "raw", tmp_path / "third")
     assert contents(tmp_path / "first") == contents(tmp_path / "second") == contents(tmp_path / "third")
 
 
 def test_a_renamed_tree_and_an_earlier_run(tmp_path, parameters):
     write_tree(tmp_path / "raw")
     (tmp_path / "raw" / TREE).rename(tmp_path / "raw/xrays")
-    parameters["data"]["chexpert"]["masks"] = None
     parameters["data"]["split"]["validation"] = {"healthy": 1, "diseased": 1}
     chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")
     parameters["data"]["split"]["validation"] = {"healthy": 0, "diseased": 0}
@@ -153,5 +154,5 @@ def test_real_radiographs(tmp_path, parameters):
         assert not seen & set(store.manifest["subject_id"])
         seen |= set(store.manifest["subject_id"])
     parameters["data"]["split"]["train"]["diseased"] = 31
-    with pytest.raises(chexpert.InputError, match=r"train\.diseased asks for 31 images where 30 .* 45 good diseased"):
+    with pytest.raises(InputError, match=r"train\.diseased asks for 31 images where 30 .* 45 good diseased"):
         chexpert.extract(parameters, REAL, tmp_path / "out")

@@ -19,6 +19,7 @@ IMAGES = [
 ]
 LABEL = {name: label for name, _, label in IMAGES}
 PATIENT = {name: patient for name, patient, _ in IMAGES}
+NONE = {split: {"healthy": 0, "diseased": 0} for split in ("train", "validation", "test")}
 COUNTS = {
     "train": {"healthy": 60, "diseased": 40},
     "validation": {"healthy": 5, "diseased": 7},
@@ -59,16 +60,17 @@ def test_small_splits_choose_first():
 
 def test_everything_can_be_used():
     total = Counter(LABEL.values())
-    result = split_images(IMAGES, {"train": {"healthy": total[0], "diseased": total[1]}}, 0)
+    result = split_images(IMAGES, {**NONE, "train": {"healthy": total[0], "diseased": total[1]}}, 0)
     assert result == dict.fromkeys(LABEL, "train")
 
 
 def test_surplus_of_a_patient_is_unused():
     images = [("a1", "a", 0), ("a2", "a", 0), ("a3", "a", 1), ("b1", "b", 0), ("b2", "b", 0)]
-    result = split_images(images, {"train": {"healthy": 1, "diseased": 1}, "test": {"healthy": 1, "diseased": 0}}, 0)
+    counts = {**NONE, "train": {"healthy": 1, "diseased": 1}, "test": {"healthy": 1, "diseased": 0}}
+    result = split_images(images, counts, 0)
     assert Counter(result.values()) == {"train": 2, "test": 1}
     with pytest.raises(InputError, match=r"train\.healthy asks for 3 images where 2 are left for it: there are 4 good"):
-        split_images(images, {"train": {"healthy": 3, "diseased": 1}, "test": {"healthy": 1, "diseased": 0}}, 0)
+        split_images(images, {**counts, "train": {"healthy": 3, "diseased": 1}}, 0)
 
 
 @pytest.mark.parametrize("key", ["healthy", "diseased"])
@@ -77,4 +79,4 @@ def test_too_few_images(key):
     with pytest.raises(
         InputError, match=rf"data\.split\.test\.{key} asks for 999 .* there are {total} good {key} images"
     ):
-        split_images(IMAGES, {"test": {key: 999}}, 0)
+        split_images(IMAGES, {**NONE, "test": {"healthy": 0, "diseased": 0, key: 999}}, 0)

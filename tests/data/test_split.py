@@ -55,7 +55,7 @@ def test_order_of_names_does_not_matter_but_the_seed_does():
 
 
 def test_fewer_subjects_than_there_are():
-    result = split_subjects(BRATS_2018, {"train": 4, "test": 4}, 0)
+    result = split_subjects(BRATS_2018, {"train": 4, "validation": 0, "test": 4}, 0)
     assert Counter(result.values()) == {"train": 4, "test": 4, UNUSED: 12}
     # In proportion, 4 of (3, 12, 5) are (.6, 2.4, 1): what is unused is spread as evenly as what is used.
     assert Counter(stratum(name) for name, split in result.items() if split == "test") == {

@@ -14,7 +14,6 @@ from stages.methods import settings
 SIZE = 32
 PARAMETERS = {
     "seed": 3,
-    "data": {"size": SIZE},
     "evaluation": {"lesion_pixels_at_256": 20, "bootstrap": 200, "size_groups": 3},
     "methods": {
         "guided-ddim": {"grid": [{"L": [10, 20], "s": [0, 0.5]}], "setting": "validation"},
@@ -78,7 +77,7 @@ class Benchmark:
             manifest.assign(lesion_pixels=0).to_csv(folder / "manifest.csv", index=False)
 
     def score(self, method, setting, output=None):
-        """Run the stage `score`."""
+        """Run the rule `scores` of one setting."""
         scores.main(
             argparse.Namespace(
                 parameters=self.parameters,
@@ -90,13 +89,13 @@ class Benchmark:
         )
 
     def score_all(self):
-        """Run `score` on the whole grid."""
+        """Run the rule `scores` on the whole grid."""
         for method, values in self.parameters["methods"].items():
             for setting in settings(values):
                 self.score(method, setting.name)
 
     def tabulate(self, output=None):
-        """Run the stage `tabulate`."""
+        """Run the rule `comparison_tables`."""
         comparison_tables.main(
             argparse.Namespace(
                 parameters=self.parameters,

@@ -62,11 +62,3 @@ def test_words_are_settings_too():
 def test_a_fixed_setting_needs_no_validation_subjects():
     scores = table([0] * 4, [0] * 4)
     assert choose(scores[scores["split"] == "test"], {"s": 100, "L": 500}) == ("L500_s100", "params.yaml")
-
-
-def test_what_cannot_be_chosen_is_named():
-    scores = table([0] * 4, [0] * 4)
-    with pytest.raises(InputError, match=r"methods\.guided-ddim\.setting .*validation subjects"):
-        choose(scores[scores["split"] == "test"])
-    with pytest.raises(InputError, match=r"methods\.guided-ddim\.setting .*not in methods\.guided-ddim\.grid"):
-        choose(scores, {"L": 500, "s": 7})

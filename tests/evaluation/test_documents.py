@@ -1,4 +1,6 @@
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -40,8 +42,13 @@ def empty():
     return pd.DataFrame(columns=lesion_size.COLUMNS), pd.DataFrame(columns=paired.COLUMNS)
 
 
-def test_all_blocks_stand_on_the_page_in_order():
-    text = documents.markdown(comparison(), sizes(), pairs())
+def markdown(*tables):
+    """The document without the blanks that align its tables' columns."""
+    return re.sub(" +", " ", documents.markdown(*tables))
+
+
+def test_all_tables_stand_in_the_document_in_order():
+    text = markdown(comparison(), sizes(), pairs())
     assert re.findall("^## (.*)$", text, re.MULTILINE) == [
         "Beyond the paper",
         "By lesion size",
@@ -62,11 +69,11 @@ def test_all_blocks_stand_on_the_page_in_order():
 
 def test_what_has_no_value_is_left_out_with_its_heading():
     nothing = {metric: [np.nan] * 3 for metric in summary.FIELD_TITLES}
-    for text in (documents.markdown(comparison(**nothing), *empty()), documents.latex(comparison(**nothing), *empty())):
+    for text in (markdown(comparison(**nothing), *empty()), documents.latex(comparison(**nothing), *empty())):
         for heading in ("Beyond the paper", "By lesion size", "against each other"):
             assert heading not in text
     without_masks = nothing | {"image_auroc_max": [0.5, 0.6, 0.7], "body_share": np.nan}
-    text = documents.markdown(comparison(**without_masks), *empty())
+    text = markdown(comparison(**without_masks), *empty())
     assert "| method | setting | image AUROC (maximum) |" in text
     assert "average precision" not in text
     assert "body" not in text
@@ -74,24 +81,33 @@ def test_what_has_no_value_is_left_out_with_its_heading():
 
 @pytest.mark.parametrize(("share", "says"), [(0.3, "here 30 % of a slice, so the empty"), (0.99, "nearly the whole")])
 def test_the_notes_say_how_much_of_the_image_is_body(share, says):
-    assert says in documents.markdown(comparison(body_share=share), sizes(), pairs())
+    assert says in markdown(comparison(body_share=share), sizes(), pairs())
 
 
 def test_the_notes_say_what_so_few_subjects_can_show():
-    text = documents.markdown(comparison(), sizes(), pairs(smallest=0.0625))
+    text = markdown(comparison(), sizes(), pairs(smallest=0.0625))
     assert "5 subjects, at least 0.0625" in text
     assert "can be below 0.05" in text
-    assert "no adjusted p" not in documents.markdown(comparison(), sizes(), pairs())
-    without = documents.markdown(comparison(), sizes(), pairs(metric="image_auroc", p=np.nan, p_holm=np.nan))
+    assert "no adjusted p" not in markdown(comparison(), sizes(), pairs())
+    without = markdown(comparison(), sizes(), pairs(metric="image_auroc", p=np.nan, p_holm=np.nan))
     assert "There is no p: all slices are of one class" in without
     assert "| image AUROC | guided-ddim | vae | +0.200 [+0.010, +0.200] | - | - |" in without
 
 
 @pytest.mark.parametrize(("subjects", "warned"), [(9, True), (10, False)])
 def test_intervals_of_few_subjects_are_called_too_narrow(subjects, warned):
-    text = documents.markdown(comparison().assign(subjects=subjects), sizes(), pairs(subjects=subjects))
+    text = markdown(comparison().assign(subjects=subjects), sizes(), pairs(subjects=subjects))
     assert ("it covers the truth in 75 % of cases with 3" in text) == warned
     assert ("where they and p disagree, go by p" in text) == warned
+
+
+def test_the_notes_say_over_what_the_numbers_are_taken():
+    text = markdown(comparison(), sizes(), pairs())
+    assert "5 subjects, 40 slices, 30 of them diseased" in text
+    assert "over the 20 scored slices" in text
+    assert "no masks" not in text
+    notes = documents.headline_notes(comparison())
+    assert all(note in text and f"% {note}\n" in documents.latex(comparison(), sizes(), pairs()) for note in notes)
 
 
 def test_the_tabulars_of_latex_are_sound():
@@ -104,6 +120,19 @@ def test_the_tabulars_of_latex_are_sound():
             columns = len(found.group(1))
         elif line.endswith(r"\\"):
             assert len(re.split(r"(?<!\\)&", line.removesuffix(r"\\"))) == columns
-    body = re.sub(r"\$[^$]*\$|\\[&%$#_{}\\]", "", "\n".join(lines))
+    body = re.sub(r"\$[-<]\$|\\[&%$#_{}\\]", "", "\n".join(lines))
     assert not re.findall(r"[%$#_~^<>]", body), "a special character stands unescaped"
-    assert r"AUROC & guided-ddim & a\_b & $+0.300 [+0.010, +0.200]$ & $< 0.001$ & $0.031$ \\" in text
+    assert r"AUROC & guided-ddim & a\_b & +0.300 & $<$ 0.001 & 0.031 \\" in text
+    assert r"{\scriptsize [+0.010, +0.200]}" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_the_latex_compiles(tmp_path):
+    (tmp_path / "comparison.tex").write_text(documents.latex(comparison(), sizes(), pairs(difference=-0.1)))
+    packages = r"\usepackage[landscape,margin=1cm]{geometry}\usepackage{booktabs}"
+    text = rf"\documentclass{{article}}{packages}\begin{{document}}\small\input{{comparison}}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(text)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout

@@ -1,7 +1,6 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
@@ -32,10 +31,6 @@ def scikit_learn(values, lesion):
 
 def point(pixels):
     return {name: value[0] for name, value in pooled.estimates(pixels, np.ones((1, len(pixels.subjects)))).items()}
-
-
-def slices_of(masks, subjects):
-    return pd.DataFrame({"subject_id": subjects, "lesion_pixels": masks.sum((1, 2))})
 
 
 @pytest.mark.parametrize("decimals", [1, 9])  # with many ties and with few
@@ -104,7 +99,7 @@ def test_counts_read_back_and_are_the_same_bytes(tmp_path):
         pooled.write(tmp_path / name, pixels)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "other.npz").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npz", "other.npz"]
-    back = pooled.read(tmp_path / "one.npz", slices_of(masks, subjects))
+    back = pooled.read(tmp_path / "one.npz")
     for field in dataclasses.fields(pixels):
         assert np.array_equal(getattr(back, field.name), getattr(pixels, field.name)), field.name
     assert back.subjects.tolist() == ["a", "b", "c"]
@@ -114,21 +109,12 @@ def test_counts_read_back_and_are_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        ({"lesion": lambda counts: counts + np.uint32(1)}, "does not count the pixels"),
-        ({"other": lambda counts: np.append(counts[:-1], counts[-1:] + 1)}, "does not count the pixels"),
-        ({"other": lambda counts: counts[:-1]}, "other types or lengths"),
-        ({"lesion": lambda counts: counts.astype(float)}, "other types or lengths"),
-        ({"subject": lambda index: index + np.uint32(1)}, "other subjects"),
-        ({"subjects": lambda names: names[::-1]}, "other subjects"),
-        ({"value": lambda values: values * np.float16(np.nan)}, "does not count the pixels"),
-    ],
+    "change", [{"other": lambda counts: counts[:-1]}, {"lesion": lambda counts: counts.astype(float)}]
 )
-def test_counts_of_something_else_are_refused(tmp_path, change, complaint):
+def test_arrays_of_something_else_are_refused(tmp_path, change):
     maps, masks, images, subjects = example()
     pixels = pooled.count_pixels(maps, masks, metrics.bodies(images), subjects)
     changed = {name: make(getattr(pixels, name)) for name, make in change.items()}
     pooled.write(tmp_path / "test_pixels.npz", dataclasses.replace(pixels, **changed))
-    with pytest.raises(InputError, match=rf"test_pixels\.npz .*{complaint}.*score again"):
-        pooled.read(tmp_path / "test_pixels.npz", slices_of(masks, subjects))
+    with pytest.raises(InputError, match=r"test_pixels\.npz .*other types or lengths.*score again"):
+        pooled.read(tmp_path / "test_pixels.npz")

@@ -19,43 +19,51 @@ def comparison(methods=("guided-ddim", "vae", "intensity"), **columns):
     return rows
 
 
+def headline(**columns):
+    return typeset.metric_table(comparison(**columns), summary.TITLES)
+
+
 def cells(latex):
     """The rows of the tabular as lists of cells, after the checks that a compiler would make of them."""
-    lines = [line for line in latex.splitlines() if not line.startswith("%")]
-    body = "\n".join(lines)
     depth = 0
-    for brace in re.sub(r"\\[{}]", "", body):
+    for brace in re.sub(r"\\[{}]", "", latex):
         depth += (brace == "{") - (brace == "}")
         assert depth >= 0, "a brace closes what nothing opened"
     assert depth == 0
-    assert re.findall(r"\\(begin|end){tabular}", body) == ["begin", "end"]
-    commands = {"toprule", "midrule", "bottomrule", "shortstack", "textbf", "texttt", "scriptsize", "begin", "end"}
-    commands |= {"textbackslash", "textasciitilde", "textasciicircum"}
-    assert set(re.findall(r"\\([A-Za-z]+)", body)) <= commands
-    plain = re.sub(r"\\[&%$#_{}\\]", "", body)
-    assert not re.findall(r"[%$#_~^]", plain), "a special character stands unescaped"
-    columns = re.search(r"\\begin{tabular}{(\w+)}", body).group(1)
-    rows = [line.removesuffix(r" \\") for line in lines if line.endswith(r"\\")]
+    assert re.findall(r"\\(begin|end){tabular}", latex) == ["begin", "end"]
+    commands = {"toprule", "midrule", "bottomrule", "shortstack", "strut", "textbf", "scriptsize", "begin", "end"}
+    commands |= {"textbackslash", "textasciitilde", "textasciicircum", "space"}
+    assert set(re.findall(r"\\([A-Za-z]+)", latex)) <= commands
+    plain = re.sub(r"\$[-<]\$|\\[&%$#_{}\\]", "", latex)
+    assert not re.findall(r"[%$#_~^<>]", plain), "a special character stands unescaped"
+    columns = re.search(r"\\begin{tabular}{(\w+)}", latex).group(1)
+    rows = [line.removesuffix(r" \\") for line in latex.splitlines() if line.endswith(r"\\")]
     rows = [re.split(r"(?<!\\)&", row) for row in rows]
     assert {len(row) for row in rows} == {len(columns)}
     return [[cell.strip() for cell in row] for row in rows]
 
 
+def lines(table):
+    """The lines of a table in Markdown, without the blanks that align its columns."""
+    found = re.sub(" +", " ", table.markdown()).splitlines()
+    assert len({line.count("|") for line in found}) == 1
+    return found
+
+
 def test_latex_is_a_booktabs_tabular_of_two_lines_a_method():
-    text = typeset.latex(comparison())
+    text = headline().latex()
     head, *rows = cells(text)
-    assert [text.index(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == sorted(
-        text.index(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")
-    )
-    assert head[0] == "Method"
-    assert head[2] == r"\shortstack{Dice \\ (average Otsu)}"
+    rules = [text.index(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")]
+    assert rules == sorted(rules)
+    assert head[0] == r"\shortstack{\strut Method}"
+    assert head[2] == r"\shortstack{\strut Dice \\ (average Otsu)}"
     assert len(head) == 2 + len(summary.TITLES)
     assert [row[:2] for row in rows] == [
-        ["guided-ddim", r"\texttt{L500\_s100}"],
+        ["guided-ddim", r"L500\_s100"],
         ["", ""],
-        ["vae", r"\texttt{default}"],
+        ["vae", "default"],
         ["", ""],
-        ["intensity", r"\texttt{view-equalised}"],
+        ["intensity", "view-equalised"],
         ["", ""],
     ]
     assert rows[0][2] == "0.250"
@@ -63,11 +71,14 @@ def test_latex_is_a_booktabs_tabular_of_two_lines_a_method():
 
 
 def test_the_best_is_bold_at_the_end_that_is_better():
-    _, *rows = cells(typeset.latex(comparison()))
+    _, *rows = cells(headline().latex())
     bold = {
         metric: [row[2 + index].startswith(r"\textbf{") for row in rows[::2]]
         for index, metric in enumerate(summary.TITLES)
     }
+    markdown = [line.split("|")[3:-1] for line in lines(headline())[2:]]
+    for index, found in enumerate(bold.values()):
+        assert [row[index].startswith(" **") for row in markdown] == found
     assert bold.pop("mean_map_ratio") == [True, False, False], "lower is better"
     assert bold.pop("healthy_mean_map") == [False] * 3, "methods' units differ"
     assert set(bold) == set(summary.HIGHER_IS_BETTER)
@@ -83,42 +94,37 @@ def test_ties_as_printed_are_bold_together_and_one_method_is_not():
 
 @pytest.mark.parametrize("name", ["a_b & 50% #1", "}x{^2~$y$", "back\\slash"])
 def test_names_are_escaped(name):
-    _, *rows = cells(typeset.latex(comparison(methods=[name, "b", "c"])))
-    escapes = {r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^"}
-    read = rows[0][0]
-    for command, character in escapes.items():
-        read = read.replace(command, f"\0{ord(character)}\0")
-    read = re.sub(r"\\(.)", r"\1", read)
-    assert re.sub("\0(\\d+)\0", lambda found: chr(int(found.group(1))), read) == name
+    table = typeset.metric_table(comparison(methods=[name, "b", "c"]), summary.TITLES)
+    _, *rows = cells(table.latex())
+    commands = {"textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^"}
+    read = re.sub(r"\\(text\w+) |\\(.)", lambda found: commands.get(found[1], found[2]), rows[0][0])
+    assert read == name
 
 
 def test_columns_without_any_value_are_left_out_and_single_ones_are_dashes():
     nothing = [np.nan] * 3
-    table = comparison(dice_average_otsu=nothing, dice_own_otsu=nothing, auroc=[np.nan, 0.5, 0.6])
-    head, first, ends, *_ = cells(typeset.latex(table))
-    assert head[2:4] == [r"\shortstack{AUROC}", r"\shortstack{Image AUROC}"]
-    assert (first[2], ends[2]) == ("--", "")
-    markdown = typeset.markdown(table).splitlines()
+    table = headline(dice_average_otsu=nothing, dice_own_otsu=nothing, auroc=[np.nan, 0.5, 0.6])
+    head, first, ends, *_ = cells(table.latex())
+    assert head[2:4] == [r"\shortstack{\strut AUROC}", r"\shortstack{\strut Image AUROC}"]
+    assert (first[2], ends[2]) == ("--", r"{\scriptsize }")
+    markdown = lines(table)
     assert "Dice" not in markdown[0]
-    assert markdown[2].startswith("| guided-ddim | L500_s100 | params.yaml | - | 0.250 [0.125, 0.375] |")
-    assert {line.count("|") for line in markdown[:5]} == {3 + 4 + 1}
+    assert markdown[2].startswith("| guided-ddim | L500_s100 | - | 0.250 [0.125, 0.375] |")
 
 
 def test_a_value_without_interval_stands_alone():
-    table = comparison()
-    table[["image_auroc_low", "image_auroc_high"]] = np.nan
-    assert "| **0.750** |" in typeset.markdown(table)
-    assert cells(typeset.latex(table))[2][5] == ""
+    rows = comparison()
+    rows[["image_auroc_low", "image_auroc_high"]] = np.nan
+    table = typeset.metric_table(rows, summary.TITLES)
+    assert "| **0.750** |" in lines(table)[4]
+    assert cells(table.latex())[2][5] == r"{\scriptsize }"
 
 
 def test_mean_maps_of_any_unit_keep_their_digits():
-    text = typeset.markdown(comparison(healthy_mean_map=[0.00012345, 0.036, 123.4]))
+    text = "\n".join(lines(headline(healthy_mean_map=[0.00012345, 0.036, 123.4])))
     assert [re.search(rf"\| {value} \[", text) is not None for value in (r"0\.000123", r"0\.0360", "123")] == [True] * 3
 
 
-def test_the_notes_say_over_what_the_numbers_are_taken():
-    text = typeset.markdown(comparison())
-    assert "5 subjects, 40 slices, 30 of them diseased" in text
-    assert "over the 20 scored slices" in text
-    assert "no masks" not in text
-    assert text.splitlines()[-1] in typeset.latex(comparison())
+def test_negative_numbers_have_a_minus_sign():
+    _, first, ends, *_ = cells(headline(healthy_mean_map=[-0.5, 0.2, 0.3]).latex())
+    assert (first[6], ends[6]) == ("$-$0.500", r"{\scriptsize [$-$0.625, $-$0.375]}")

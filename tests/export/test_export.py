@@ -241,11 +241,6 @@ def test_bad_inputs(tmp_path, volumes):
     output = tmp_path / "export"
     maps = tmp_path / "maps/guided-ddim/L20_s5/test/maps.npy"
     good = np.load(maps)
-    bad = good.copy()
-    bad[4, 0, 0] = np.nan
-    np.save(maps, bad)
-    with pytest.raises(InputError, match=r"maps\.npy holds nan or inf in row 4"):
-        run(volumes, output)
     np.save(maps, good[1:])
     with pytest.raises(InputError, match=r"maps\.npy has shape"):
         run(volumes, output)

@@ -16,7 +16,7 @@ from stages.data.brats_case import MASK, Case, Recipe, axial_slices, find_cases,
 from stages.data.radiographs import resample, to_unit_range
 from stages.errors import InputError
 from stages.export import native_space
-from stages.export.native_space import brats_grid, nifti_bytes, other_grid, read_header, to_radiograph, to_volume
+from stages.export.native_space import brats_grid, other_grid, read_header, to_radiograph, to_volume, write_nifti
 
 REAL = Path(__file__).parents[2] / "../shared/data/brats2018"
 # Oblique, with three voxel sizes and a shift: nothing can be swapped or mirrored unseen.
@@ -53,9 +53,10 @@ def extracted(raw: Path, name: str, data: dict):
     return result, pd.DataFrame(manifest_rows(case, result))
 
 
-def loaded(tmp_path: Path, content: bytes) -> nib.Nifti1Image:
+def written(tmp_path: Path, *volume, **options) -> nib.Nifti1Image:
     path = tmp_path / "exported.nii.gz"
-    path.write_bytes(content)
+    write_nifti(path, *volume, **options)
+    assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith("tmp")], "nothing temporary stays"
     return nib.load(path)
 
 
@@ -65,7 +66,7 @@ def test_mask_falls_on_the_raw_segmentation(tmp_path, pad, suffix):
     write_oblique(tmp_path / "raw/HGG", name, suffix)
     result, rows = extracted(tmp_path / "raw", name, data)
     grid = brats_grid(tmp_path / "raw", rows, result.images, data)
-    found = loaded(tmp_path, nifti_bytes(grid.volume(result.masks), grid, 1, "mask", label=True))
+    found = written(tmp_path, grid.volume(result.masks), grid, 1, "mask", label=True)
     raw = nib.load(grid.path)
     assert grid.path.name == f"{name}_t1{suffix}"
     expected = volumes_of(name)["seg"] > 0
@@ -110,7 +111,7 @@ def test_header_without_forms_keeps_its_voxel_size(tmp_path):
     nib.save(image, tmp_path / "raw.nii")
     raw = nib.load(tmp_path / "raw.nii")
     grid = native_space.VolumeGrid(tmp_path / "raw.nii", read_header(tmp_path / "raw.nii"), np.array([4]), 32)
-    found = loaded(tmp_path, nifti_bytes(np.zeros(SHAPE, np.float32), grid, 2.5, "map"))
+    found = written(tmp_path, np.zeros(SHAPE, np.float32), grid, 2.5, "map")
     np.testing.assert_array_equal(found.affine, raw.affine)
     np.testing.assert_array_equal(found.header.get_zooms(), (0.5, 0.75, 3))
     assert (found.header["qform_code"], found.header["sform_code"]) == (0, 0)
@@ -125,10 +126,23 @@ def test_scale_of_the_raw_file_is_not_taken_over(tmp_path):
     (tmp_path / "raw.nii").write_bytes(gzip.compress(raw.to_bytes()))
     grid = native_space.VolumeGrid(tmp_path / "raw.nii", read_header(tmp_path / "raw.nii"), np.array([0]), 32)
     values = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
-    content = nifti_bytes(values, grid, 1, "map")
-    assert content == nifti_bytes(values, grid, 1, "map")
-    assert content[4:8] == bytes(4)  # gzip's time
-    np.testing.assert_array_equal(loaded(tmp_path, content).get_fdata(), values)
+    np.testing.assert_array_equal(written(tmp_path, values, grid, 1, "map").get_fdata(), values)
+    content = (tmp_path / "exported.nii.gz").read_bytes()
+    assert content[3:8] == bytes(5)  # gzip's flags and time: neither a name nor a date
+    write_nifti(tmp_path / "another.nii.gz", values, grid, 1, "map")
+    assert (tmp_path / "another.nii.gz").read_bytes() == content
+
+
+def test_nothing_is_half_written(tmp_path, monkeypatch):
+    def stopped(image, path):
+        path.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    grid = native_space.VolumeGrid(tmp_path / "raw.nii", nib.Nifti1Header(), np.array([0]), 32)
+    monkeypatch.setattr(nib, "save", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_nifti(tmp_path / "export/a_map.nii.gz", np.zeros(SHAPE, np.float32), grid, 1, "map")
+    assert not list((tmp_path / "export").iterdir())
 
 
 def test_changed_missing_and_damaged_raw_volumes(tmp_path):
@@ -222,7 +236,7 @@ def test_real_volumes_at_both_resolutions(name, tmp_path):
         data = section(256, size, ["flair"], (70, 128))
         result, rows = extracted(REAL, name, data)
         grid = brats_grid(REAL, rows, result.images, data)
-        found = loaded(tmp_path, nifti_bytes(grid.volume(result.masks), grid, 1, "mask", label=True))
+        found = written(tmp_path, grid.volume(result.masks), grid, 1, "mask", label=True)
         raw = nib.load(case.file("flair"))
         np.testing.assert_array_equal(found.affine, raw.affine)
         ours, inside = np.asarray(found.dataobj) > 0, segmentation[:, :, result.positions]

@@ -37,7 +37,7 @@ function numbers(bytes, type) {
 
 /** The n-th of arrays of `size` numbers that lie one after the other; null where there are none. */
 function nth(array, n, size) {
-  return array && array.subarray(n * size, (n + 1) * size);
+  return array ? array.subarray(n * size, (n + 1) * size) : null;
 }
 
 /** How many pixels are above a threshold, how many are in the mask (null: none known), and how many are both. */
@@ -48,7 +48,7 @@ function count(map, mask, threshold) {
   for (let i = 0; i < map.length; i++) {
     const positive = map[i] > threshold;
     if (positive) above++;
-    if (mask && mask[i]) {
+    if (mask?.[i]) {
       lesion++;
       if (positive) both++;
     }
@@ -63,7 +63,9 @@ function count(map, mask, threshold) {
 function curve(map, mask, low, high, steps) {
   const lesion = [];
   const other = [];
-  map.forEach((value, i) => (mask && mask[i] ? lesion : other).push(value));
+  map.forEach((value, i) => {
+    (mask?.[i] ? lesion : other).push(value);
+  });
   for (const list of [lesion, other]) list.sort((a, b) => a - b);
   let lesionsBelow = 0;
   let othersBelow = 0;

@@ -118,7 +118,11 @@ function moveSlice(step) {
 }
 
 function listen() {
-  const on = (id, change) => page(id).addEventListener("input", (event) => (change(event.target), update()));
+  const on = (id, change) =>
+    page(id).addEventListener("input", (event) => {
+      change(event.target);
+      update();
+    });
   on("slice", ({ value }) => (state.slice = Number(value)));
   on("channel", ({ value }) => (state.channel = Number(value)));
   on("opacity", ({ value }) => (state.opacity = Number(value)));
@@ -131,7 +135,11 @@ function listen() {
     if (Number.isFinite(valueAsNumber)) state.threshold = valueAsNumber;
   });
   page("method").addEventListener("input", ({ target }) => chooseMethod(Number(target.value)));
-  const press = (id, change) => page(id).addEventListener("click", () => (change(), update()));
+  const press = (id, change) =>
+    page(id).addEventListener("click", () => {
+      change();
+      update();
+    });
   press("average", () => (state.threshold = "average"));
   press("own", () => (state.threshold = "own"));
   press("reported", () => {

@@ -18,7 +18,9 @@ function address() {
 function readAddress(hash) {
   const said = new URLSearchParams(hash.slice(1));
   const find = (key, list) => list.findIndex(({ name }) => name === said.get(key));
-  const take = (key, found) => found >= 0 && (state[key] = found);
+  const take = (key, found) => {
+    if (found >= 0) state[key] = found;
+  };
   take("slice", find("slice", index.slices));
   take("channel", find("sequence", index.channels));
   take("method", find("method", index.methods));

@@ -50,7 +50,9 @@ async function open(setting) {
   const end = index.slices.length * pixels * BYTES[setting.type];
   const maps = numbers(bytes.subarray(0, end), setting.type);
   const images = setting.reconstructions ? bytes.slice(end) : null;
-  if (images) images.forEach((difference, i) => (images[i] = difference + inputs[i])); // modulo 256, as it was packed
+  images?.forEach((difference, i) => {
+    images[i] = difference + inputs[i]; // modulo 256, as it was packed
+  });
   const [low, high] = extent(maps);
   return { maps, images, low: Math.min(0, low), high: high > Math.min(0, low) ? high : low + 1 };
 }

@@ -5,12 +5,12 @@
 const collator = new Intl.Collator("en", { numeric: true });
 
 // A cell's text as it stands in the CSV.
-const valueOf = (row, column) => row.cells[column].dataset.value;
+const cellText = (row, column) => row.cells[column].dataset.value;
 
 // Empty cells last, whichever way; numbers as numbers; equals in the order of the file.
 function compare(rows, column, numeric, descending) {
   return [...rows].sort((one, other) => {
-    const [a, b] = [valueOf(one, column), valueOf(other, column)];
+    const [a, b] = [cellText(one, column), cellText(other, column)];
     if (a === "" || b === "") return (a === "") - (b === "") || one.dataset.place - other.dataset.place;
     const order = numeric ? a - b : collator.compare(a, b);
     return (descending ? -order : order) || one.dataset.place - other.dataset.place;
@@ -21,19 +21,23 @@ for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
   const said = document.getElementById(`${table.id}-said`);
-  [...body.rows].forEach((row, place) => { row.dataset.place = place; });
+  [...body.rows].forEach((row, place) => {
+    row.dataset.place = place;
+  });
   heads.forEach((head, column) => {
     head.querySelector("button").addEventListener("click", () => {
       const next = { ascending: "descending", descending: null }[head.getAttribute("aria-sort")];
       const direction = next === undefined ? "ascending" : next;
-      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      for (const other of heads) other.removeAttribute("aria-sort");
       if (direction) head.setAttribute("aria-sort", direction);
       const numeric = head.classList.contains("number");
       const rows = direction
         ? compare(body.rows, column, numeric, direction === "descending")
         : [...body.rows].sort((one, other) => one.dataset.place - other.dataset.place);
       body.append(...rows);
-      said.textContent = direction ? `Sorted by ${head.innerText.trim()}, ${direction}.` : "In the order of the file.";
+      said.textContent = direction
+        ? `Sorted by ${head.textContent.trim()}, ${direction}.`
+        : "In the order of the file.";
     });
   });
 }
@@ -43,7 +47,15 @@ const words = (input) => input.value.toLowerCase().split(/\s+/).filter(Boolean);
 
 for (const input of document.querySelectorAll("input[data-table]")) {
   const rows = [...document.getElementById(input.dataset.table).tBodies[0].rows];
-  const texts = new Map(rows.map((row) => [row, [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase()]));
+  const texts = new Map(
+    rows.map((row) => [
+      row,
+      [...row.cells]
+        .map((cell) => cell.textContent)
+        .join(" ")
+        .toLowerCase(),
+    ]),
+  );
   const count = document.getElementById(`${input.dataset.table}-count`);
   input.addEventListener("input", () => {
     const wanted = words(input);
@@ -65,8 +77,11 @@ search.addEventListener("input", () => {
       return wanted.every((word) => text.includes(word));
     });
     const above = new Set();
-    for (const { dataset: { path } } of hits) {
-      path.split(".").forEach((_, index, parts) => above.add(parts.slice(0, index + 1).join(".")));
+    for (const {
+      dataset: { path },
+    } of hits) {
+      const parts = path.split(".");
+      for (let depth = 1; depth <= parts.length; depth++) above.add(parts.slice(0, depth).join("."));
     }
     for (const line of lines) line.hidden = !hits.includes(line) && !above.has(line.dataset.path);
     section.hidden = hits.length === 0;

@@ -140,7 +140,7 @@ def test_a_damaged_file_says_so_and_the_rest_works(visit, benchmark, tmp_path):
     assert page.locator("#trouble").is_hidden()
     page.locator("#key-s").fill("2")
     page.wait_for_selector("#trouble:not([hidden])")
-    assert "diffusion L = 500, s = 80 cannot be shown" in page.locator("#trouble").text_content()
+    assert "guided-ddim L = 500, s = 80 cannot be shown" in page.locator("#trouble").text_content()
     page.locator("#key-s").fill("1")
     page.wait_for_selector("#trouble", state="hidden")
 
