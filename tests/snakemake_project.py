@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "params.yaml", "dvc.yaml", "environment.yml", "workflow", "profiles", "stages")
@@ -75,6 +76,18 @@ class Project:
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
         path.write_text(text.replace(old, new))
 
+    def set_parameters(self, values: dict[str, object]) -> None:
+        """Set keys of params.yaml, named as `benchmarks.smoke.detection.batch`; comments are lost."""
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text())
+        for key, value in values.items():
+            *above, last = key.split(".")
+            section = content
+            for part in above:
+                section = section.setdefault(part, {})
+            section[last] = value
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
     def write_test_profile(self) -> None:
         """profiles/test: this machine, for tests."""
         path = self.folder / "profiles" / "test" / "config.yaml"
@@ -101,7 +114,7 @@ resources:
   - gpu=2
 set-threads:
   train: 1
-  encode_ddim: 1
+  latents: 1
   detect: 1
 rerun-incomplete: true
 """

@@ -22,25 +22,30 @@ def refusal(project, *arguments: str) -> str:
 
 def test_jobs_of_smoke(project):
     assert project.jobs(*SMOKE) == {
-        "generate_phantom": 1,
+        "phantom": 1,
         "extract": 1,
         "train": 4,
-        "encode_ddim": 2,
+        "latents": 2,
         "detect": 10,
-        "score": 10,
-        "trade_off": 1,
+        "scores": 10,
+        "trade_off_maps": 1,
         "trajectory": 1,
-        "tabulate": 1,
-        "score_trade_off": 1,
-        **dict.fromkeys([f"figure_{number}" for number in (1, 3, 4, 5, 6, 7)], 1),
-        "supplement_1": 1,
-        "supplement_2": 1,
-        "plot_settings": 1,
-        "plot_comparison": 1,
-        "plot_lesion_size": 1,
-        "plot_trade_off": 1,
-        "show_tables": 1,
-        "build_explorer": 1,
+        "comparison_tables": 1,
+        "trade_off_table": 1,
+        "scheme": 1,
+        "examples_figure_3": 1,
+        "examples_figure_7": 1,
+        "sensitivity_figure_4": 1,
+        "sweep_figure_5": 1,
+        "sweep_figure_6": 1,
+        "examples_supplement_1": 1,
+        "examples_supplement_2": 1,
+        "sensitivity_settings": 1,
+        "comparison_figure": 1,
+        "lesion_size": 1,
+        "trade_off_figure": 1,
+        "tables_page": 1,
+        "explorer": 1,
         "export": 1,
         "all": 1,
     }
@@ -49,12 +54,20 @@ def test_jobs_of_smoke(project):
 def test_a_benchmark_has_the_figures_that_its_data_and_methods_have(project):
     """One channel: Fig. 2 in place of Fig. 3. A method without L and s: no Fig. 1, 4, 5 and 6."""
     chest = project.jobs("--config", "run=phantom-chest")
-    assert {"figure_1", "figure_2", "figure_4", "figure_5", "figure_6", "figure_7", "supplement_3"} <= set(chest)
-    assert not {"figure_3", "supplement_1", "supplement_2"} & set(chest)
+    assert {
+        "scheme",
+        "examples_figure_2",
+        "sensitivity_figure_4",
+        "sweep_figure_5",
+        "sweep_figure_6",
+        "examples_figure_7",
+        "examples_supplement_3",
+    } <= set(chest)
+    assert not {"examples_figure_3", "examples_supplement_1", "examples_supplement_2"} & set(chest)
     project.edit("params.yaml", "    figures: {scheme: {L: 20, s: 5},", "    figures: {method: vae,")
     smoke = project.jobs(*SMOKE)
-    assert not {"figure_1", "trajectory", "figure_4", "figure_5", "figure_6"} & set(smoke)
-    assert "figure_3" in smoke
+    assert not {"scheme", "trajectory", "sensitivity_figure_4", "sweep_figure_5", "sweep_figure_6"} & set(smoke)
+    assert "examples_figure_3" in smoke
 
 
 def test_jobs_of_every_benchmark_in_one_go(project):
@@ -66,22 +79,22 @@ def test_jobs_of_every_benchmark_in_one_go(project):
     jobs = project.jobs("--config", f"run={','.join(benchmarks)}")
     listed = [method for values in benchmarks.values() for method in values["methods"].values()]
     assert jobs["train"] == 4 * len(benchmarks)
-    assert jobs["extract"] == jobs["tabulate"] == len(benchmarks)
-    assert jobs["generate_phantom"] == sum("phantom" in values for values in benchmarks.values())
-    assert jobs["detect"] == jobs["score"] == sum(len(methods.settings(method)) for method in listed)
+    assert jobs["extract"] == jobs["comparison_tables"] == len(benchmarks)
+    assert jobs["phantom"] == sum("phantom" in values for values in benchmarks.values())
+    assert jobs["detect"] == jobs["scores"] == sum(len(methods.settings(method)) for method in listed)
     classes = [{methods.encoding(m) for m in values["methods"].values()} - {None} for values in benchmarks.values()]
-    assert jobs["encode_ddim"] == sum(map(len, classes))
+    assert jobs["latents"] == sum(map(len, classes))
 
 
 def test_milestones(project):
     assert "train" not in project.jobs(*SMOKE, "--", "data")
     checkpoints = project.jobs(*SMOKE, "--", "checkpoints")
-    assert set(checkpoints) == {"generate_phantom", "extract", "train", "checkpoints"}
-    assert "score" not in project.jobs(*SMOKE, "--", "maps")
-    assert {"trade_off", "trajectory"} <= set(project.jobs(*SMOKE, "--", "maps"))
-    assert not {"figure_3", "plot_comparison"} & set(project.jobs(*SMOKE, "--", "tables"))
-    assert "build_explorer" in project.jobs(*SMOKE, "--", "figures")
-    assert "figure_3" not in project.jobs(*SMOKE, "--", "exports")
+    assert set(checkpoints) == {"phantom", "extract", "train", "checkpoints"}
+    assert "scores" not in project.jobs(*SMOKE, "--", "maps")
+    assert {"trade_off_maps", "trajectory"} <= set(project.jobs(*SMOKE, "--", "maps"))
+    assert not {"examples_figure_3", "comparison_figure"} & set(project.jobs(*SMOKE, "--", "tables"))
+    assert "explorer" in project.jobs(*SMOKE, "--", "figures")
+    assert "examples_figure_3" not in project.jobs(*SMOKE, "--", "exports")
 
 
 def test_no_classifier_where_nothing_is_guided(project):
@@ -109,14 +122,16 @@ def test_maps_of_someone_else_are_scored(project):
         path.parent.mkdir(parents=True)
         path.touch()
     jobs = project.jobs(*SMOKE)
-    assert (jobs["detect"], jobs["score"]) == (10, 11)
+    assert (jobs["detect"], jobs["scores"]) == (10, 11)
 
 
 def test_a_misspelt_key_is_named(project):
     project.edit(
         "params.yaml", "      training:\n        iterations: 20\n", "      training:\n        iteratoins: 20\n"
     )
-    sentence = "params.yaml: benchmarks.smoke.ddpm.training.iteratoins is not a known key; did you mean 'iterations'?"
+    sentence = (
+        "params.yaml: benchmarks.smoke.denoiser.training.iteratoins is not a known key; did you mean 'iterations'?"
+    )
     assert sentence in refusal(project, *SMOKE)
     run = project.snakemake("--cores", "1", *SMOKE)
     assert run.returncode != 0
@@ -157,12 +172,12 @@ def test_no_rule_makes_a_raw_data_set(project):
     (project.folder / "data/brats2020/BraTS_1").mkdir(parents=True)
     for path in (project.folder / "stages").rglob("*.py"):  # newer than the data set
         path.touch()
-    assert "generate_phantom" not in project.jobs("--config", "run=brats2020")
+    assert "phantom" not in project.jobs("--config", "run=brats2020")
     direct = project.snakemake("-n", "--forceall", "data/brats2020")
-    assert "rule generate_phantom" not in direct.stdout
+    assert "rule phantom" not in direct.stdout
 
 
-@pytest.mark.parametrize("rule", ["tabulate", "figure_3", "export"])
+@pytest.mark.parametrize("rule", ["comparison_tables", "examples_figure_3", "export"])
 def test_a_removed_grid_value_is_not_read(project, rule):
     def inputs() -> str:
         dry = project.snakemake("-n", *SMOKE).stdout

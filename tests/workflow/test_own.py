@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from stages.parameters import deep_merge
+from stages.parameters.reading import deep_merge
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,7 @@ def test_add_your_method(finished, root):
         path.parent.mkdir(parents=True)
         np.save(path, np.random.default_rng(0).random(shape).astype(np.float16))
     jobs = finished.jobs("--config", "run=smoke")
-    assert {rule: jobs.get(rule, 0) for rule in ("train", "detect", "score")} == {"train": 1, "detect": 3, "score": 4}
+    assert {rule: jobs.get(rule, 0) for rule in ("train", "detect", "scores")} == {"train": 1, "detect": 3, "scores": 4}
     run = finished.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
     assert run.returncode == 0, run.stdout
     table = pd.read_csv(results / "tables/comparison.csv").set_index("method")

@@ -18,12 +18,19 @@ pytestmark = pytest.mark.slow
 
 SMOKE = ("--config", "run=smoke")
 RESULTS = Path("results/smoke")
-SLICES = ("figure_3", "figure_5", "figure_6", "figure_7", "supplement_1", "supplement_2")
-CHARTS = ("figure_4", "plot_settings", "plot_comparison", "plot_lesion_size")
+SLICES = (
+    "examples_figure_3",
+    "sweep_figure_5",
+    "sweep_figure_6",
+    "examples_figure_7",
+    "examples_supplement_1",
+    "examples_supplement_2",
+)
+CHARTS = ("sensitivity_figure_4", "sensitivity_settings", "comparison_figure", "lesion_size")
 # What follows the slice scores.
-TABLES = dict.fromkeys(("tabulate", *SLICES, *CHARTS, "show_tables", "build_explorer", "export"), 1)
-TRADE_OFF = {"trade_off": 1, "score_trade_off": 1, "plot_trade_off": 1}
-SCHEME = {"trajectory": 1, "figure_1": 1}
+TABLES = dict.fromkeys(("comparison_tables", *SLICES, *CHARTS, "tables_page", "explorer", "export"), 1)
+TRADE_OFF = {"trade_off_maps": 1, "trade_off_table": 1, "trade_off_figure": 1}
+SCHEME = {"trajectory": 1, "scheme": 1}
 
 
 def test_everything_is_there(smoked):
@@ -60,7 +67,7 @@ def test_nothing_is_left_to_do_on_any_number_of_cores(smoked):
 
 def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
     output = (smoked.folder / "snakemake.log").read_text()
-    logs = [smoked.folder / RESULTS / "logs" / f"{name}.log" for name in ("train/ddpm", "encode_ddim/none")]
+    logs = [smoked.folder / RESULTS / "logs" / f"{name}.log" for name in ("train/denoiser", "latents/none")]
     for log in logs:
         text = log.read_text()
         lines = [line for line in text.splitlines() if line.startswith("device: ")]
@@ -75,23 +82,23 @@ def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
         (
             "diseased_slices: 2, supplement",
             "diseased_slices: 1, supplement",
-            dict.fromkeys(("figure_3", "supplement_1", "show_tables"), 1),
+            dict.fromkeys(("examples_figure_3", "examples_supplement_1", "tables_page"), 1),
         ),
-        ("adams-bashforth: [5, 10]}", "adams-bashforth: [5]}", TRADE_OFF | {"show_tables": 1}),
+        ("adams-bashforth: [5, 10]}", "adams-bashforth: [5]}", TRADE_OFF | {"tables_page": 1}),
         ("bootstrap: 20", "bootstrap: 21", TABLES),
-        ("{L: [20], s: [0, 5]}", "{L: [20], s: [0, 5, 7]}", {"detect": 1, "score": 1} | TABLES),
-        ("      score: gradient", "      score: combined", {"detect": 1, "score": 1} | TABLES),
-        ("widths: [8, 16]", "widths: [8, 24]", {"train": 1, "detect": 1, "score": 1} | TABLES),
+        ("{L: [20], s: [0, 5]}", "{L: [20], s: [0, 5, 7]}", {"detect": 1, "scores": 1} | TABLES),
+        ("      score: gradient", "      score: combined", {"detect": 1, "scores": 1} | TABLES),
+        ("widths: [8, 16]", "widths: [8, 24]", {"train": 1, "detect": 1, "scores": 1} | TABLES),
         (
             "head_channels: 8, groups: 4}",
             "head_channels: 4, groups: 4}",
             # what is not guided does not know the classifier
-            {"train": 1, "detect": 2, "score": 2} | TABLES | TRADE_OFF | SCHEME,
+            {"train": 1, "detect": 2, "scores": 2} | TABLES | TRADE_OFF | SCHEME,
         ),
         (
             "detection: {stride: 5,",
             "detection: {stride: 10,",
-            {"encode_ddim": 2, "detect": 6, "score": 6} | TABLES | SCHEME,
+            {"latents": 2, "detect": 6, "scores": 6} | TABLES | SCHEME,
         ),
         ("run: [", "run: [smoke, ", {}),
     ],
@@ -105,16 +112,16 @@ def test_one_number_reruns_what_depends_on_it_and_nothing_else(finished, old, ne
 def test_an_edited_module_reruns_what_imports_it(finished):
     module = finished.folder / "stages" / "figures" / "style.py"
     module.write_text(module.read_text() + "# edited\n")
-    rules = {*SLICES, *CHARTS, "figure_1", "plot_trade_off", "build_explorer", "export"}
+    rules = {*SLICES, *CHARTS, "scheme", "trade_off_figure", "explorer", "export"}
     assert finished.jobs(*SMOKE) == dict.fromkeys([*rules, "all"], 1)
 
 
 @pytest.mark.parametrize(
     ("file", "rule"),
     [
-        ("explorer_assets/page.css", "build_explorer"),
-        ("sortable_assets/page.js", "show_tables"),
-        ("fig4_published.csv", "figure_4"),
+        ("explorer_assets/page.css", "explorer"),
+        ("tables_assets/page.js", "tables_page"),
+        ("fig4_published.csv", "sensitivity_figure_4"),
     ],
 )
 def test_an_edited_part_of_a_page_reruns_it(finished, file, rule):
@@ -125,7 +132,7 @@ def test_an_edited_part_of_a_page_reruns_it(finished, file, rule):
 
 def test_a_removed_grid_value_leaves_the_tables(finished):
     finished.edit("params.yaml", "{L: [10, 20], w: [2]}", "{L: [20], w: [2]}")
-    run = finished.snakemake("--workflow-profile", "profiles/test", *SMOKE, "--until", "tabulate")
+    run = finished.snakemake("--workflow-profile", "profiles/test", *SMOKE, "--until", "comparison_tables")
     assert run.returncode == 0, run.stdout
     scores = pd.read_csv(finished.folder / RESULTS / "tables" / "scores.csv")
     rows = scores[scores["method"] == "classifier-free"]
@@ -144,7 +151,7 @@ def test_a_grid_without_guidance_runs_without_a_classifier(finished):
     for path in (finished.folder / RESULTS).glob("**/classifier*"):
         if "free" not in path.name:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert set(finished.jobs(*SMOKE)) <= {*TABLES, *TRADE_OFF, *SCHEME, "encode_ddim", "all"}
+    assert set(finished.jobs(*SMOKE)) <= {*TABLES, *TRADE_OFF, *SCHEME, "latents", "all"}
 
 
 def test_a_killed_training_goes_on_by_itself(finished):
@@ -159,7 +166,7 @@ def test_a_killed_training_goes_on_by_itself(finished):
         text=True,
     )
     deadline = time.monotonic() + 120
-    while not (results / "state/ddpm/state.safetensors").exists() and snakemake.poll() is None:
+    while not (results / "state/denoiser/state.safetensors").exists() and snakemake.poll() is None:
         assert time.monotonic() < deadline, "no state was saved"
         time.sleep(0.05)
     for process in psutil.Process(snakemake.pid).children(recursive=True):
@@ -168,5 +175,5 @@ def test_a_killed_training_goes_on_by_itself(finished):
     output, _ = snakemake.communicate(timeout=300)
     assert snakemake.returncode == 0, output
     assert "Trying to restart" in output
-    assert "train_ddpm: going on from iteration" in (results / "logs" / "train" / "ddpm.log").read_text()
-    assert (results / "checkpoints" / "ddpm.safetensors").is_file()
+    assert "train_denoiser: going on from iteration" in (results / "logs" / "train" / "denoiser.log").read_text()
+    assert (results / "checkpoints" / "denoiser.safetensors").is_file()
