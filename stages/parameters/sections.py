@@ -32,7 +32,6 @@ RULES = {
     "examples_supplement_3": (*_SHOWN, "figures.diseased_slices", "figures.supplement_slices"),
     "sensitivity_figure_4": ("methods", "figures.method", "figures.published"),
     "sensitivity_settings": ("methods",),
-    "sensitivity_heatmap": ("methods",),
     "sweep_figure_5": _SHOWN,
     "sweep_figure_6": _SHOWN,
     "comparison_figure": ("methods",),
