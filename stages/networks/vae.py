@@ -1,6 +1,7 @@
 """The variational autoencoder of Zimmerer et al., "Context-encoding Variational Autoencoder for Unsupervised Anomaly
-Detection" (arXiv:1812.05941), with the layers of the code that its authors published (github.com/MIC-DKFZ/mood,
-example_algos/models): no normalisation layer, no bias, and no nonlinearity at the latent and at the output.
+Detection" (arXiv:1812.05941), with the layers of its first author's code (github.com/MIC-DKFZ/vae-anomaly-experiments:
+4 x 4 convolutions, where github.com/MIC-DKFZ/mood has 3 x 3 in the encoder): no normalisation layer, no bias, and no
+nonlinearity at the latent and at the output.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,7 @@
 """Fixed-Point GAN's generator and discriminator: the published sizes, shapes, and what depends on what."""
 
-import pytest
 import torch
 
-from stages.errors import InputError
 from stages.networks.fixed_point_gan import Discriminator, Generator
 
 
@@ -67,10 +65,3 @@ def test_the_discriminator_judges_patches_and_the_image():
     (slope,) = torch.autograd.grad(logits[1], x)
     assert (slope[1] != 0).all()
     assert (slope[[0, 2]] == 0).all()
-
-
-def test_sizes_that_cannot_be_halved_are_refused():
-    with pytest.raises(InputError, match="cannot take 18 pixels"):
-        Generator(18, 2, channels=4, residual_blocks=1)
-    with pytest.raises(InputError, match="24 pixels cannot be halved 4 times"):
-        Discriminator(24, 2, channels=4, layers=4)

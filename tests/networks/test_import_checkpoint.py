@@ -124,5 +124,5 @@ def test_networks_are_counted_on_the_command_line():
     printed = subprocess.run(
         [sys.executable, "-m", "stages.networks", "brats2020"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    assert re.search(r"ddpm +113,681,160 +497\.\d+", printed)
+    assert re.search(r"denoiser +113,681,160 +497\.\d+", printed)
     assert re.search(r"classifier +5,452,962", printed)

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from stages.errors import InputError
 from stages.networks import build
 from stages.networks.vae import Vae, divergence
 
@@ -50,9 +49,3 @@ def test_divergence_is_the_closed_form():
     torch.testing.assert_close(
         divergence(posterior.mean, posterior.stddev.log()), torch.distributions.kl_divergence(posterior, prior)
     )
-
-
-@pytest.mark.parametrize("size", [24, 8])
-def test_a_size_that_cannot_be_halved_is_refused(size):
-    with pytest.raises(InputError, match=f"data.size must be a multiple of 16, not {size}"):
-        Vae(size, 4, WIDTHS, 128)
