@@ -119,13 +119,13 @@ def test_an_edited_module_reruns_what_imports_it(finished):
 @pytest.mark.parametrize(
     ("file", "rule"),
     [
-        ("explorer_assets/page.css", "explorer"),
-        ("tables_assets/page.js", "tables_page"),
-        ("fig4_published.csv", "sensitivity_figure_4"),
+        ("pages/explorer_assets/page.css", "explorer"),
+        ("pages/tables_assets/page.js", "tables_page"),
+        ("figures/fig4_published.csv", "sensitivity_figure_4"),
     ],
 )
 def test_an_edited_part_of_a_page_reruns_it(finished, file, rule):
-    path = finished.folder / "stages/figures" / file
+    path = finished.folder / "stages" / file
     path.write_text(path.read_text() + "\n")
     assert finished.jobs(*SMOKE) == {rule: 1, "all": 1}
 
