@@ -54,6 +54,7 @@ def sample(
         mean, _ = posterior(x_0.clamp(-1, 1) if clip else x_0, x, k, schedule, preceding)
         log_variance = interpolate_log_variance(v, k, schedule, preceding)
         if scale != 0:
+            assert log_probability is not None, "guidance needs a classifier"
             mean = mean + log_variance.exp() * scale * gradient(log_probability, x.float(), t)
         x = mean + (log_variance / 2).exp() * noise() if preceding > 0 else mean
     return x

@@ -26,6 +26,9 @@ def ladder(level: int, stride: int = 1) -> list[int]:
     Multiples of `stride`, which divides L; the first stride is climbed by doubling (1, 2, 4, ...), since a step from
     the clean image straight to level `stride` loses its fine detail: that is where the signal-to-noise ratio, and with
     it epsilon, changes fastest. At stride 1, the paper's, every level.
+
+    >>> ladder(20, 5)
+    [0, 1, 2, 4, 5, 10, 15, 20]
     """
     if level < 1 or level % stride:
         raise ValueError(f"noise level {level} is no multiple of the stride {stride}")
@@ -104,6 +107,7 @@ def guide(
     """epsilon_hat of level k, whose alpha_bar is given; at scale 0 epsilon itself, and no classifier is asked."""
     if scale == 0:
         return eps
+    assert log_probability is not None, "guidance needs a classifier"
     return guided_epsilon(
         eps, gradient(log_probability, x.float(), timestep(level, len(x), x.device)), scale, alpha_bar
     )

@@ -22,7 +22,12 @@ class NoiseSchedule:
 
     @classmethod
     def linear(cls, timesteps: int, beta: tuple[float, float], device: torch.device | str = "cpu") -> "NoiseSchedule":
-        """Betas that rise linearly from beta[0] to beta[1] over `timesteps` steps (Ho et al. 2020)."""
+        """Betas that rise linearly from beta[0] to beta[1] over `timesteps` steps (Ho et al. 2020).
+
+        >>> schedule = NoiseSchedule.linear(1000, (1e-4, 0.02))  # the paper's
+        >>> [round(float(schedule.alpha_bar[k]), 4) for k in (0, 1, 250, 500, 1000)]
+        [1.0, 0.9999, 0.5241, 0.0786, 0.0]
+        """
         betas = torch.linspace(*beta, timesteps, dtype=torch.float64)
         alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, dim=0)])
         return cls(alpha_bar.to(device))

@@ -8,7 +8,9 @@ from torch import Tensor
 from stages.diffusion.noise_schedule import NoiseSchedule
 
 
-def hybrid_loss(output: Tensor, x_0: Tensor, x_t: Tensor, level: Tensor, noise: Tensor, schedule: NoiseSchedule):
+def hybrid_loss(
+    output: Tensor, x_0: Tensor, x_t: Tensor, level: Tensor, noise: Tensor, schedule: NoiseSchedule
+) -> tuple[Tensor, Tensor]:
     """Squared error of the noise, and the variational bound in bits per dimension with its mean path stopped.
 
     Args:
@@ -70,7 +72,7 @@ def posterior(
 def _posterior_log_variance(level: Tensor | int, preceding: Tensor | int, schedule: NoiseSchedule) -> Tensor:
     if isinstance(preceding, Tensor):
         last = preceding == 0
-        level, preceding = level.masked_fill(last, 2), preceding.masked_fill(last, 1)
+        level, preceding = torch.where(last, 2, level), torch.where(last, 1, preceding)
     elif preceding == 0:
         level, preceding = 2, 1
     alpha_bar, previous = schedule.at(level), schedule.at(preceding)

@@ -37,8 +37,11 @@ def timestep_embedding(t: Tensor, channels: int, longest_period: float = 10_000)
     return functional.pad(embedding, (0, channels % 2))
 
 
-class EmbeddedSequential(nn.Sequential):
+class EmbeddedSequential(nn.ModuleList):
     """A sequence that hands the timestep embedding to those of its layers that take it."""
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__(layers)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """Apply the layers to x (N, C, H, W) with embedding (N, E)."""
@@ -95,11 +98,8 @@ class ResidualBlock(nn.Module):
         self.in_layers = nn.Sequential(
             GroupNorm32(groups, channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
         )
-        self.resample = {
-            None: nn.Identity,
-            "up": lambda: Upsample(channels, convolution=False),
-            "down": lambda: Downsample(channels, convolution=False),
-        }[resample]()
+        resamplers = {None: nn.Identity(), "up": Upsample(channels, False), "down": Downsample(channels, False)}
+        self.resample = resamplers[resample]
         self.emb_layers = nn.Sequential(
             nn.SiLU(), nn.Linear(embedding_channels, 2 * out_channels if scale_shift else out_channels)
         )

@@ -1,19 +1,24 @@
 """Networks from the merged parameters of a benchmark."""
 
-import importlib
-import pkgutil
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from torch import nn
 
-from stages import networks
-
 Network = TypeVar("Network", bound=nn.Module)
 
-# What a network of the project says of itself, for `python -m stages.networks`:
-#   SECTION   its section in params.yaml
-#   PART      the key below it that it is made from, `network` if it says nothing
-#   INPUTS    what it takes beside the image: timestep, class
+
+class ListedNetwork(nn.Module):
+    """A network that `python -m stages.networks` lists, by what it says of itself.
+
+    Attributes:
+        SECTION: its section in params.yaml.
+        PART: the key of this section that describes it.
+        INPUTS: what it takes beside the image: timestep, class.
+    """
+
+    SECTION: ClassVar[str]
+    PART: ClassVar[str] = "network"
+    INPUTS: ClassVar[tuple[str, ...]]
 
 
 def network(kind: type[Network], name: str, parameters: dict, part: str = "network") -> Network:
@@ -29,12 +34,3 @@ def network(kind: type[Network], name: str, parameters: dict, part: str = "netwo
     """
     data = parameters["data"]
     return kind(data["size"], len(data["channels"]), **parameters[name][part])
-
-
-def all_networks() -> list[type[nn.Module]]:
-    """The classes of this package that say to which section of params.yaml they belong."""
-    modules = [
-        importlib.import_module(f"{networks.__name__}.{one.name}") for one in pkgutil.iter_modules(networks.__path__)
-    ]
-    classes = [kind for module in modules for kind in vars(module).values() if isinstance(kind, type)]
-    return list(dict.fromkeys(kind for kind in classes if hasattr(kind, "SECTION")))

@@ -9,11 +9,13 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from stages.networks.build import ListedNetwork
+
 INTENSITY = (-1.0, 1.0)
 """The interval as which the networks see an image's [0, 1]: tanh's."""
 
 
-class Generator(nn.Module):
+class Generator(ListedNetwork):
     """The translation tanh(x + G(x, c)) of an image x to class c.
 
     Args:
@@ -66,7 +68,7 @@ class ResidualBlock(nn.Module):
         return x + self.main(x)
 
 
-class Discriminator(nn.Module):
+class Discriminator(ListedNetwork):
     """The critic of image patches, with a class head (PatchGAN).
 
     Args:

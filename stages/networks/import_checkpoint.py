@@ -64,7 +64,6 @@ def _check(path: Path, promised: object, network: torch.nn.Module) -> None:
 
 
 def arguments() -> ArgumentParser:
-    """The command line."""
     parser = ArgumentParser(
         prog="python -m stages.networks.import_checkpoint",
         description=__doc__,
@@ -79,7 +78,7 @@ def arguments() -> ArgumentParser:
 
 
 def main(options: Namespace) -> None:
-    """Import one checkpoint."""
+    """Write the weights of `options.source`, raw and as averaged ones, once they are known to be the network's."""
     values = reading.benchmark(reading.load(options.params), options.benchmark)
     with torch.device("meta"):
         network = build.network(NETWORKS[options.network], options.network, values)

@@ -15,12 +15,13 @@ from stages.networks.blocks import (
     timestep_embedding,
     zeroed,
 )
+from stages.networks.build import ListedNetwork
 
 NO_CLASS = -1
 """The label of an image whose class the network is not told."""
 
 
-class UNet(nn.Module):
+class UNet(ListedNetwork):
     """The class-conditional noise predictor epsilon(x_t, t, c) with learned variance.
 
     Args:
@@ -54,13 +55,14 @@ class UNet(nn.Module):
         self.time_embed = nn.Sequential(nn.Linear(channels, emb), nn.SiLU(), nn.Linear(emb, emb))
         self.label_emb = nn.Embedding(classes, emb)
 
+        # Encoder: what every block makes is kept for the decoder.
         width = channels * multipliers[0]
         self.input_blocks = nn.ModuleList([EmbeddedSequential(nn.Conv2d(image_channels, width, 3, padding=1))])
         skips = [width]
         resolution = size
         for level, multiplier in enumerate(multipliers):
             for _ in range(residual_blocks):
-                layers = [ResidualBlock(width, emb, channels * multiplier, groups)]
+                layers: list[nn.Module] = [ResidualBlock(width, emb, channels * multiplier, groups)]
                 width = channels * multiplier
                 if resolution in attention:
                     layers.append(AttentionBlock(width, heads, groups))
@@ -71,12 +73,14 @@ class UNet(nn.Module):
                 skips.append(width)
                 resolution //= 2
 
+        # Bottleneck.
         self.middle_block = EmbeddedSequential(
             ResidualBlock(width, emb, width, groups),
             AttentionBlock(width, heads, groups),
             ResidualBlock(width, emb, width, groups),
         )
 
+        # Decoder: each block sees the last map of the encoder that is not yet used.
         self.output_blocks = nn.ModuleList()
         for level, multiplier in reversed(list(enumerate(multipliers))):
             for block in range(residual_blocks + 1):
@@ -117,7 +121,7 @@ class UNet(nn.Module):
         return self.out(h).float()
 
 
-class EncoderClassifier(nn.Module):
+class EncoderClassifier(ListedNetwork):
     """The noise-aware classifier C(c | x_t, t): the encoder half of a U-Net, then attention pooling.
 
     Args as for `UNet`; `attention` resolutions have `head_channels` channels a head. Blocks have scale-shift
@@ -152,7 +156,7 @@ class EncoderClassifier(nn.Module):
         resolution = size
         for level, multiplier in enumerate(multipliers):
             for _ in range(residual_blocks):
-                layers = [residual(width, channels * multiplier)]
+                layers: list[nn.Module] = [residual(width, channels * multiplier)]
                 width = channels * multiplier
                 if resolution in attention:
                     layers.append(AttentionBlock(width, width // head_channels, groups))

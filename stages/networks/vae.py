@@ -9,11 +9,13 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from stages.networks.build import ListedNetwork
+
 SLOPE = 0.01
 """Of LeakyReLU below zero: PyTorch's default, which the authors use."""
 
 
-class Vae(nn.Module):
+class Vae(ListedNetwork):
     """Strided convolutions to one vector and back.
 
     With widths (16, 64, 256, 1024), 128 latents and a 64 x 64 image:

@@ -6,6 +6,7 @@ killed run goes on from its state.
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,21 +18,29 @@ from stages.diffusion.guidance import gradient
 from stages.diffusion.noise_schedule import NoiseSchedule
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, log_probability
+from stages.training import noised
 from stages.training.cli import add_arguments, run_training
-from stages.training.loop import Objective
+from stages.training.objective import Objective
 
 SECTIONS = ("classifier", "intensity", "noise_schedule")
 """What of params.yaml it is made from; the workflow reads this without importing the module."""
 
 
 class ClassificationObjective(Objective):
-    """Cross-entropy of the class at random noise levels."""
+    """Cross-entropy of the class at random noise levels.
 
-    def __init__(self, network: EncoderClassifier, schedule: NoiseSchedule, training: dict, intensity: list[float]):
+    Args:
+        network: C(c | x_t, t).
+        schedule: the noise levels.
+        intensity: the interval as which the network sees an image's [0, 1].
+        max_level: noise levels are drawn from 0, the clean image, to this one.
+    """
+
+    def __init__(self, network: EncoderClassifier, schedule: NoiseSchedule, intensity: Sequence[float], max_level: int):
         self.network = network
         self.schedule = schedule
-        self.max_level = training["max_level"]
         self.intensity = intensity
+        self.max_level = max_level
 
     def loss(
         self, player: str, networks: dict[str, nn.Module], images: Tensor, labels: Tensor, generator: torch.Generator
@@ -46,26 +55,24 @@ class ClassificationObjective(Objective):
     def sheet(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
         """|grad log C(h | x_t)| at three noise levels, each scaled to its own maximum."""
         columns = []
-        noise = torch.randn(images.shape, generator=generator, device=images.device)
-        for level in (max(1, self.max_level // 8), max(1, self.max_level // 2), self.max_level):
-            levels = torch.full((len(images),), level, device=images.device)
-            x_t = self.schedule.add_noise(images, levels, noise)
+        for x_t, levels in noised.for_sheet(images, self.max_level, self.schedule, generator):
             slope = gradient(lambda x, t: log_probability(self.network, x, t, HEALTHY), x_t, levels - 1).abs()
             columns.append(slope / slope.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12))
         return columns
 
 
 def arguments() -> ArgumentParser:
-    """The stage's command line."""
     return add_arguments(command.parser(__doc__), "classifier")
 
 
 def objective(parameters: dict, device: torch.device) -> ClassificationObjective:
     """What `parameters` describe, with random weights."""
-    section, schedule = parameters["classifier"], parameters["noise_schedule"]
-    noise_schedule = NoiseSchedule.linear(schedule["timesteps"], schedule["beta"], device)
-    network = build.network(EncoderClassifier, "classifier", parameters)
-    return ClassificationObjective(network, noise_schedule, section["training"], parameters["intensity"])
+    return ClassificationObjective(
+        build.network(EncoderClassifier, "classifier", parameters),
+        NoiseSchedule.linear(**parameters["noise_schedule"], device=device),
+        parameters["intensity"],
+        parameters["classifier"]["training"]["max_level"],
+    )
 
 
 def main(options: Namespace) -> None:

@@ -9,7 +9,9 @@ import torch
 
 from stages.data.store import open_store
 from stages.device import leased, only_one
-from stages.training.loop import Objective, train
+from stages.training.loop import train
+from stages.training.objective import Objective
+from stages.training.section import Training
 from stages.training.state import Run
 
 
@@ -32,9 +34,9 @@ def run_training(options: Namespace, name: str, objective: Callable[[dict, torch
         objective: makes what is trained, from the stage's parameters and the device; its weights are drawn from the
             benchmark's seed.
     """
-    training = options.parameters[name]["training"]
+    training = Training.of(options.parameters[name]["training"])
     store = open_store(options.data)
-    with only_one(options.state), leased(options.threads, training["precision"]) as fabric:
+    with only_one(options.state), leased(options.threads, training.precision) as fabric:
         fabric.seed_everything(options.parameters["seed"], verbose=False)
         run = Run(
             f"train_{name}",

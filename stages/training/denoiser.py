@@ -6,6 +6,7 @@ killed run goes on from its state.
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,22 +16,38 @@ from stages.diffusion.noise_schedule import NoiseSchedule
 from stages.diffusion.objective import hybrid_loss, predict_x_0
 from stages.networks import build
 from stages.networks.unet import NO_CLASS, UNet
+from stages.training import noised
 from stages.training.cli import add_arguments, run_training
-from stages.training.loop import Objective
+from stages.training.objective import Objective
 
 SECTIONS = ("denoiser", "intensity", "noise_schedule")
 """What of params.yaml it is made from; the workflow reads this without importing the module."""
 
 
 class DenoisingObjective(Objective):
-    """The hybrid loss at random noise levels, with labels dropped now and then for classifier-free use."""
+    """The hybrid loss at random noise levels, with labels dropped now and then for classifier-free use.
 
-    def __init__(self, network: UNet, schedule: NoiseSchedule, training: dict, intensity: list[float]):
+    Args:
+        network: epsilon(x_t, t, c), with its variance.
+        schedule: the noise levels.
+        intensity: the interval as which the network sees an image's [0, 1].
+        max_level: noise levels are drawn from 1 to this one.
+        label_dropout: share of images whose class the network is not told.
+    """
+
+    def __init__(
+        self,
+        network: UNet,
+        schedule: NoiseSchedule,
+        intensity: Sequence[float],
+        max_level: int,
+        label_dropout: float,
+    ):
         self.network = network
         self.schedule = schedule
-        self.max_level = training["max_level"]
-        self.label_dropout = training["label_dropout"]
         self.intensity = intensity
+        self.max_level = max_level
+        self.label_dropout = label_dropout
 
     def loss(
         self, player: str, networks: dict[str, nn.Module], images: Tensor, labels: Tensor, generator: torch.Generator
@@ -48,10 +65,7 @@ class DenoisingObjective(Objective):
     def sheet(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
         """The predicted x_0 at an eighth, a half and all of the highest noise level."""
         columns = []
-        noise = torch.randn(images.shape, generator=generator, device=images.device)
-        for level in (max(1, self.max_level // 8), max(1, self.max_level // 2), self.max_level):
-            levels = torch.full((len(images),), level, device=images.device)
-            x_t = self.schedule.add_noise(images, levels, noise)
+        for x_t, levels in noised.for_sheet(images, self.max_level, self.schedule, generator):
             epsilon = self.network(x_t, levels - 1, labels).chunk(2, dim=1)[0]
             columns.append(predict_x_0(x_t, epsilon, levels, self.schedule))
         low, high = self.intensity
@@ -59,16 +73,18 @@ class DenoisingObjective(Objective):
 
 
 def arguments() -> ArgumentParser:
-    """The stage's command line."""
     return add_arguments(command.parser(__doc__), "denoiser")
 
 
 def objective(parameters: dict, device: torch.device) -> DenoisingObjective:
     """What `parameters` describe, with random weights."""
-    section, schedule = parameters["denoiser"], parameters["noise_schedule"]
-    noise_schedule = NoiseSchedule.linear(schedule["timesteps"], schedule["beta"], device)
-    network = build.network(UNet, "denoiser", parameters)
-    return DenoisingObjective(network, noise_schedule, section["training"], parameters["intensity"])
+    return DenoisingObjective(
+        build.network(UNet, "denoiser", parameters),
+        NoiseSchedule.linear(**parameters["noise_schedule"], device=device),
+        parameters["intensity"],
+        parameters["denoiser"]["training"]["max_level"],
+        parameters["denoiser"]["training"]["label_dropout"],
+    )
 
 
 def main(options: Namespace) -> None:

@@ -8,6 +8,7 @@ them lies from the image). A killed run goes on from its state.
 """
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +19,22 @@ from stages.data.store import DISEASED, HEALTHY
 from stages.networks import build
 from stages.networks.fixed_point_gan import INTENSITY, Discriminator, Generator
 from stages.training.cli import add_arguments, run_training
-from stages.training.loop import Objective
+from stages.training.objective import Objective
 
 HALVED_BY = ("discriminator", "layers")
 """How often an image is halved, below the network's section; the workflow reads both without importing the module."""
 SIZES = (8, 4)
 """The least size of an image, and what it must be a multiple of: the generator halves it twice, and pads."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the losses' terms; the adversarial terms have weight 1."""
+
+    classification: float  # cross-entropy of the class
+    gradient_penalty: float  # of the discriminator
+    identity: float  # |G(x, own class) - x|
+    reconstruction: float  # |G(G(x, c), own class) - x|
 
 
 class FixedPointObjective(Objective):
@@ -32,12 +43,11 @@ class FixedPointObjective(Objective):
     Args:
         generator: tanh(x + G(x, c)), what the checkpoint holds.
         discriminator: patches' realness and the logit of the diseased class.
-        weights: of the terms `classification`, `gradient_penalty`, `identity` and `reconstruction`; the adversarial
-            terms have weight 1.
+        weights: of the terms.
         critic_steps: steps of the discriminator for each of the generator.
     """
 
-    def __init__(self, generator: Generator, discriminator: Discriminator, weights: dict, critic_steps: int):
+    def __init__(self, generator: Generator, discriminator: Discriminator, weights: Weights, critic_steps: int):
         self.network = generator
         self.discriminator = discriminator
         self.weights = weights
@@ -82,7 +92,7 @@ class FixedPointObjective(Objective):
         # to 8 bits. At 64 x 64 that takes 6 % of a run's time.
         penalty = gradient_penalty(self.discriminator, torch.lerp(translated, images, mixture))
         loss = fake - real
-        loss = loss + self.weights["classification"] * classification + self.weights["gradient_penalty"] * penalty
+        loss = loss + self.weights.classification * classification + self.weights.gradient_penalty * penalty
         return {
             "loss": loss,
             "real": real,
@@ -100,13 +110,13 @@ class FixedPointObjective(Objective):
         realness, logits = networks["discriminator"](translated)
         back = networks["generator"](translated, labels.repeat(2))
         identity = (translated[len(images) :] - images).abs().mean()
-        loss, terms = self.weights["identity"] * identity, {}
+        loss, terms = self.weights.identity * identity, {}
         halves = (realness.chunk(2), logits.chunk(2), classes.chunk(2), back.chunk(2))
         for prefix, half, logit, wanted, returned in zip(("", "same_"), *halves, strict=True):
             adversarial, classification = -half.mean(), _cross_entropy(logit, wanted)
             reconstruction = (returned - images).abs().mean()
-            loss = loss + adversarial + self.weights["classification"] * classification
-            loss = loss + self.weights["reconstruction"] * reconstruction
+            loss = loss + adversarial + self.weights.classification * classification
+            loss = loss + self.weights.reconstruction * reconstruction
             terms[f"{prefix}adversarial"] = adversarial
             terms[f"{prefix}classification"] = classification
             terms[f"{prefix}reconstruction"] = reconstruction
@@ -133,7 +143,6 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def arguments() -> ArgumentParser:
-    """The stage's command line."""
     return add_arguments(command.parser(__doc__), "fixed_point_gan")
 
 
@@ -142,7 +151,7 @@ def objective(parameters: dict, device: torch.device) -> FixedPointObjective:
     section = parameters["fixed_point_gan"]
     generator = build.network(Generator, "fixed_point_gan", parameters)
     discriminator = build.network(Discriminator, "fixed_point_gan", parameters, "discriminator")
-    return FixedPointObjective(generator, discriminator, section["loss"], section["critic_steps"])
+    return FixedPointObjective(generator, discriminator, Weights(**section["loss"]), section["critic_steps"])
 
 
 def main(options: Namespace) -> None:

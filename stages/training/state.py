@@ -1,6 +1,6 @@
-"""How far a training run has come, and the file from which it goes on after it was killed."""
+"""The file from which a training run goes on after it was killed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 from stages import checkpoint
 from stages.errors import InputError
 from stages.parameters.inert import without_inert
+from stages.training.progress import Progress
 
 
 @dataclass
@@ -17,7 +18,7 @@ class Run:
     """Where a training run keeps what it writes, and what identifies it.
 
     Attributes:
-        name: the rule, for progress and messages.
+        name: train_<network>, for progress, messages and the checkpoint's header.
         module: the stage's module, whose code is part of the run's identity.
         checkpoint: the result.
         log: folder of metrics.csv and sheet.png.
@@ -31,16 +32,6 @@ class Run:
     log: Path
     state: Path
     parameters: dict
-
-
-@dataclass
-class Progress:
-    """How far a run has come; it is saved with the state."""
-
-    iteration: int = 0
-    table: list[dict[str, str]] = field(default_factory=list)  # the rows of metrics.csv
-    sums: dict[str, Tensor | float] = field(default_factory=dict)  # of the losses since the table's last row
-    counts: dict[str, int] = field(default_factory=dict)  # of what is in the sums
 
 
 class State:
@@ -82,7 +73,7 @@ class State:
 
     def save(self, progress: Progress) -> None:
         """Write all that a resumed run needs, whole or not at all."""
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
         for name, module in self.modules.items():
             tensors |= {f"weights/{name}/{key}": tensor for key, tensor in module.state_dict().items()}
         for name, optimizer in self.optimizers.items():

@@ -16,7 +16,7 @@ from stages.data.store import HEALTHY
 from stages.networks import build
 from stages.networks.vae import Vae, divergence
 from stages.training.cli import add_arguments, run_training
-from stages.training.loop import Objective
+from stages.training.objective import Objective
 
 HALVED_BY = ("network", "widths")
 """How often the network halves an image, below its section; the workflow reads this without importing the module."""
@@ -35,14 +35,21 @@ class ReconstructionObjective(Objective):
     practice, after the first few hundred iterations. A decoder without bias draws images that are mostly 0 as all 0
     until it reads its latents; if the divergence, however small its weight, draws these to the prior first, they stay
     there (posterior collapse). On the authors' images, scaled to [-1, 1], this is slow instead of final.
+
+    Args:
+        network: encoder and decoder.
+        latent: length of the latent vector.
+        kl: weight of the divergence.
+        context: share of the context encoding.
+        squares, side: of the masks (see `mask_squares`).
     """
 
     intensity = (0, 1)
 
-    def __init__(self, network: Vae, loss: dict, latent: int):
+    def __init__(self, network: Vae, latent: int, kl: float, context: float, squares: int, side: float):
         self.network = network
-        self.kl, self.context, self.squares, self.side = (loss[key] for key in ("kl", "context", "squares", "side"))
         self.latent = latent
+        self.kl, self.context, self.squares, self.side = kl, context, squares, side
 
     def rows(self, labels: np.ndarray) -> np.ndarray:
         """The healthy slices."""
@@ -99,14 +106,14 @@ def mask_squares(images: Tensor, squares: int, side: float, generator: torch.Gen
 
 
 def arguments() -> ArgumentParser:
-    """The stage's command line."""
     return add_arguments(command.parser(__doc__), "vae")
 
 
 def objective(parameters: dict, device: torch.device) -> ReconstructionObjective:
     """What `parameters` describe, with random weights."""
     section = parameters["vae"]
-    return ReconstructionObjective(build.network(Vae, "vae", parameters), section["loss"], section["network"]["latent"])
+    network = build.network(Vae, "vae", parameters)
+    return ReconstructionObjective(network, section["network"]["latent"], **section["loss"])
 
 
 def main(options: Namespace) -> None:

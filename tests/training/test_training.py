@@ -12,7 +12,8 @@ from stages import checkpoint
 from stages.errors import InputError
 from stages.networks.unet import NO_CLASS
 from stages.training import denoiser
-from stages.training.loop import augment, batch_indices, learning_rate
+from stages.training.batches import augment, batch_indices
+from stages.training.loop import learning_rate
 
 STAGES = ("denoiser", "classifier")
 
@@ -88,27 +89,26 @@ def test_accumulated_batches_are_one_large_batch():
 
 
 def test_learning_rate_warms_up_and_decays():
-    training = {"warmup": 9, "schedule": "cosine", "learning_rate": 2.0}
-    rates = [learning_rate(i, 100, training) for i in range(100)]
+    rates = [learning_rate(i, 100, peak=2.0, warmup=9, schedule="cosine") for i in range(100)]
     assert rates[0] == pytest.approx(0.2)
     assert max(rates) < 2
     assert rates[50] == pytest.approx(1.0)
     assert rates[99] < 0.01
-    assert learning_rate(77, 100, training | {"warmup": 0, "schedule": "constant"}) == 2.0
+    assert learning_rate(77, 100, peak=2.0, warmup=0, schedule="constant") == 2.0
 
 
 def test_augmentation_mirrors_left_and_right_and_leaves_the_background():
     image = torch.zeros(64, 1, 4, 4)
     image[:, :, 1, 0] = 0.5
-    mirrored = augment(image, {"mirror": True, "jitter": 0}, [0, 1], torch.Generator().manual_seed(0))
+    mirrored = augment(image, True, 0, [0, 1], torch.Generator().manual_seed(0))
     assert 16 < int((mirrored[:, 0, 1, 3] == 0.5).sum()) < 48
     assert torch.equal(mirrored.sum(dim=(1, 2, 3)), image.sum(dim=(1, 2, 3)))
-    jittered = augment(2 * image - 1, {"mirror": False, "jitter": 0.2}, [-1, 1], torch.Generator().manual_seed(0))
+    jittered = augment(2 * image - 1, False, 0.2, [-1, 1], torch.Generator().manual_seed(0))
     assert (jittered[:, :, 0] == -1).all()
     assert jittered[:, 0, 1, 0].std() > 0.05
 
 
-def test_dropped_labels_are_the_promised_share(tiny_store, tiny_parameters):
+def test_dropped_labels_are_the_promised_share():
     seen = []
 
     class Spy(torch.nn.Module):
@@ -119,8 +119,7 @@ def test_dropped_labels_are_the_promised_share(tiny_store, tiny_parameters):
             return torch.zeros(x.shape[0], 2 * x.shape[1], *x.shape[2:])
 
     schedule = denoiser.NoiseSchedule.linear(40, (1e-4, 0.02))
-    training = tiny_parameters["denoiser"]["training"]
-    objective = denoiser.DenoisingObjective(Spy(), schedule, training, [-1, 1])
+    objective = denoiser.DenoisingObjective(Spy(), schedule, [-1, 1], max_level=20, label_dropout=0.2)
     terms = objective.loss(
         "network",
         objective.players(),

@@ -1,0 +1,99 @@
+"""Which slices an iteration learns from, and what is done to them first.
+
+Nothing random is carried from one iteration to the next: iteration i draws from a generator seeded with (seed, i), and
+the order of the slices in epoch e from one seeded with (seed, e).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.data.store import DISEASED, HEALTHY, SliceStore
+from stages.training.section import Training
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of a slice store, on the device and in the networks' range of intensities.
+
+    Attributes:
+        store: the slices.
+        rows: of those that are learnt from.
+        intensity: the interval as which the networks see an image's [0, 1].
+        training: sizes and augmentation.
+        seed: the benchmark's.
+        device: where the images are put.
+    """
+
+    store: SliceStore
+    rows: np.ndarray
+    intensity: Sequence[float]
+    training: Training
+    seed: int
+    device: torch.device
+
+    def generator(self, iteration: int) -> torch.Generator:
+        """The source of all that is random in an iteration but the order of the slices."""
+        # SeedSequence spreads neighbouring (seed, iteration) pairs over the whole state space.
+        state = np.random.SeedSequence([self.seed, iteration]).generate_state(1, np.uint64)[0]
+        return torch.Generator(self.device).manual_seed(int(state))
+
+    def draw(self, iteration: int, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+        """An iteration's `accumulate` batches: augmented images (B, C, H, W) and labels (B,) each."""
+        batch, accumulate = self.training.batch, self.training.accumulate
+        batches = []
+        for number in range(iteration * accumulate, (iteration + 1) * accumulate):
+            images, labels = self._load(self.rows[batch_indices(len(self.rows), batch, number, self.seed)])
+            images = augment(images, self.training.mirror, self.training.jitter, self.intensity, generator)
+            batches.append((images, labels))
+        return batches
+
+    def shown(self, each: int = 3) -> tuple[Tensor, Tensor]:
+        """A few healthy and a few diseased slices for the sheet, always the same: images and labels as `draw`'s."""
+        rng = np.random.default_rng(self.seed)
+        labels = self.store.manifest["label"].to_numpy()
+        rows = [rng.permutation(np.flatnonzero(labels == label))[:each] for label in (HEALTHY, DISEASED)]
+        return self._load(np.concatenate(rows))
+
+    def _load(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        low, high = self.intensity
+        images = torch.from_numpy(self.store.images[rows].astype(np.float32)).to(self.device)
+        labels = torch.from_numpy(self.store.manifest["label"].to_numpy()[rows]).to(self.device)
+        return (low + (high - low) * images).contiguous(memory_format=torch.channels_last), labels
+
+
+def batch_indices(slices: int, batch: int, number: int, seed: int) -> np.ndarray:
+    """Rows of batch `number`: consecutive pieces of one endless sequence of shuffled epochs, (batch,).
+
+    >>> [batch_indices(6, 4, number, seed=0).tolist() for number in range(3)]  # two epochs in three batches
+    [[3, 2, 5, 4], [0, 1, 1, 4], [3, 0, 2, 5]]
+    """
+    positions = np.arange(number * batch, (number + 1) * batch)
+    rows = np.empty(batch, dtype=np.int64)
+    for epoch in np.unique(positions // slices):
+        here = positions // slices == epoch
+        rows[here] = np.random.default_rng([seed, int(epoch)]).permutation(slices)[positions[here] % slices]
+    return rows
+
+
+def augment(
+    images: Tensor, mirror: bool, jitter: float, intensity: Sequence[float], generator: torch.Generator
+) -> Tensor:
+    """Left-right mirroring of half of the images (B, C, H, W), and intensity jitter where `jitter` is above 0.
+
+    The jitter raises each channel of each image to a random power and scales it, both by about `jitter`: a change of
+    contrast that leaves the background at 0.
+    """
+    n, channels = images.shape[:2]
+    if mirror:
+        flip = torch.rand(n, 1, 1, 1, generator=generator, device=images.device) < 0.5
+        images = torch.where(flip, images.flip(-1), images)
+    if jitter > 0:
+        low, high = intensity
+        normal = torch.randn(2, n, channels, 1, 1, generator=generator, device=images.device)
+        gamma, gain = (jitter * normal).exp()
+        images = low + (high - low) * ((images - low) / (high - low)).clamp(0, 1).pow(gamma) * gain
+    return images
