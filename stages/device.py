@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -15,9 +16,12 @@ from stages.errors import InputError
 
 WAIT_SECONDS = 5
 
+Precision = Literal["32-true", "bf16-mixed"]
+"""The arithmetic of a run, in the words of Lightning Fabric."""
+
 
 @contextmanager
-def leased(threads: int, precision: str) -> Iterator[Fabric]:
+def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
     """Yield a Fabric on one device and say in one line which it is.
 
     Jobs on one machine that Snakemake runs side by side (`--resources gpu=2`) each get a card of their own: a card
@@ -26,14 +30,18 @@ def leased(threads: int, precision: str) -> Iterator[Fabric]:
 
     Args:
         threads: CPU threads, where the CPU computes.
-        precision: Fabric's name for the arithmetic, such as "32-true" or "bf16-mixed".
+        precision: the arithmetic that params.yaml asks for. A CPU that knows no bfloat16 computes in 32-true: there
+            bfloat16 is emulated, and a training step takes ten times as long.
     """
     torch.set_num_threads(threads)
     # Adam's moments and faint gradients decay into subnormal numbers, on which a CPU computes many times slower. Set
     # before the first parallel operation, since the pool's threads inherit it.
     torch.set_flush_denormal(True)
     if not torch.cuda.is_available():
-        print(f"device: CPU, {threads} threads, {precision} (no CUDA device)", flush=True)
+        reason = "no CUDA device"
+        if precision != "32-true" and not _cpu_knows_bfloat16():
+            precision, reason = "32-true", f"{precision} asked, but this CPU computes bfloat16 by emulation"
+        print(f"device: CPU, {threads} threads, {precision} ({reason})", flush=True)
         yield Fabric(accelerator="cpu", devices=1, precision=precision)
         return
     with _card() as index:
@@ -59,6 +67,11 @@ def only_one(state: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise InputError(f"another process is at work in {state}: let it finish, or end it, then try again") from None
+
+
+def _cpu_knows_bfloat16() -> bool:
+    """Whether oneDNN's kernels for bfloat16 run here: on x86 they need AVX-512, on Arm its bfloat16 instructions."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 @contextmanager

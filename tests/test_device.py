@@ -70,6 +70,37 @@ def test_without_cuda_the_cpu_computes_with_the_rules_threads(capsys, monkeypatc
     assert capsys.readouterr().out == "device: CPU, 1 threads, 32-true (no CUDA device)\n"
 
 
+@pytest.mark.parametrize(
+    ("asked", "known", "computed", "said"),
+    [
+        ("bf16-mixed", True, "bf16-mixed", "bf16-mixed (no CUDA device)"),
+        ("bf16-mixed", False, "32-true", "32-true (bf16-mixed asked, but this CPU computes bfloat16 by emulation)"),
+        ("32-true", False, "32-true", "32-true (no CUDA device)"),
+    ],
+)
+def test_a_cpu_without_bfloat16_computes_in_float32_and_says_so(capsys, monkeypatch, asked, known, computed, said):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: known)
+    x = torch.ones(4, 4)
+    with device.leased(torch.get_num_threads(), asked) as fabric, fabric.autocast():
+        assert (x @ x).dtype == {"bf16-mixed": torch.bfloat16, "32-true": torch.float32}[computed]
+    assert capsys.readouterr().out == f"device: CPU, {torch.get_num_threads()} threads, {said}\n"
+
+
+def test_a_card_computes_as_asked_whatever_the_cpu_knows(capsys, monkeypatch, two_cards):
+    card = SimpleNamespace(uuid="test-0", name="a card", total_memory=2**30)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr(device, "Fabric", SimpleNamespace)
+    monkeypatch.setattr(torch.backends.cuda, "matmul", SimpleNamespace())
+    monkeypatch.setattr(torch.backends, "cudnn", SimpleNamespace())
+    with device.leased(torch.get_num_threads(), "bf16-mixed") as fabric:
+        assert fabric.precision == "bf16-mixed"
+    assert capsys.readouterr().out == "device: cuda:0, a card, 1 GiB, bf16-mixed\n"
+
+
 def test_a_state_folder_has_one_user(tmp_path):
     with device.only_one(tmp_path / "state"):
         with pytest.raises(InputError, match="another process is at work in"), device.only_one(tmp_path / "state"):
