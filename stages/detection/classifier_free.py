@@ -8,7 +8,7 @@ encode_class, none for the published method.
 """
 
 from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
-from stages.detection.diffusion_model import DiffusionModel
+from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.networks.unet import UNet
 
 NETWORKS = ("denoiser",)
@@ -22,8 +22,9 @@ class ClassifierFree(Detector):
     """DDIM decoding with classifier-free guidance."""
 
     def prepare(self) -> None:
-        """Load the denoiser."""
-        self.model = DiffusionModel(self.parameters, self.fabric.device, self.load("denoiser", UNet))
+        """Load the denoiser, the one network of the method."""
+        sampler = Sampler.of(self.parameters)
+        self.model = DiffusionModel(sampler, self.fabric.device, self.load("denoiser", UNet))
 
     def detect(self, batch: Batch) -> Detection:
         """Decode x_L towards the healthy class."""

@@ -7,26 +7,28 @@ the keys of a setting, each with the words that it takes, none for numbers. Then
 """
 
 import argparse
-import os
+import inspect
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from stages import command, imports, methods
+from stages import command, methods
 from stages.data.store import SliceStore, content_hash, open_array, open_store
-from stages.detection import trained
+from stages.detection import job, trained
+from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
 from stages.device import leased, only_one
 from stages.errors import InputError
 from stages.methods import Setting
 from stages.networks.build import Network
-from stages.parameters.inert import without_inert
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,9 @@ class Detector(ABC):
     """A method with its networks loaded, at one setting.
 
     Args:
-        parameters: the stage's part of params.yaml: seed, data, detection, the sections of its networks (and
-            what the networks' SECTIONS and the module's PARAMETERS name), the method's `options`, and `setting`, out of
-            its grid.
+        parameters: the job's part of params.yaml: seed, data, detection, the sections of its networks (and what the
+            networks' SECTIONS and the module's PARAMETERS name), the method's `options`, and `setting`, out of its
+            grid.
         fabric: device and precision.
         checkpoints: network -> path.
     """
@@ -71,10 +73,10 @@ class Detector(ABC):
     reconstructs = True
     """Whether `Detection.images` is there."""
 
-    def __init__(self, parameters: dict, fabric: Fabric, checkpoints: dict[str, Path]):
+    def __init__(self, parameters: dict[str, Any], fabric: Fabric, checkpoints: dict[str, Path]):
         self.parameters = parameters
-        self.options: dict = parameters.get("options", {})
-        self.setting = Setting(parameters.get("setting", {}))
+        self.options: Mapping[str, Any] = parameters["options"]
+        self.setting = Setting(parameters["setting"])
         self.fabric = fabric
         self.checkpoints = checkpoints
         self.weights: dict[str, str] = {}
@@ -90,7 +92,7 @@ class Detector(ABC):
 
     def needs(self, name: str) -> bool:
         """Whether the setting needs a network: what the module's literals say, and nothing else."""
-        return name in methods.networks({"detector": _module(type(self)).rpartition(".")[2]}, self.setting)
+        return name in methods.networks({"detector": _name(type(self))}, self.setting)
 
     def load(self, name: str, kind: type[Network]) -> Network:
         """The network `name`, of class `kind` and made as its section in params.yaml says, with trained weights."""
@@ -102,36 +104,33 @@ class Detector(ABC):
 
 
 def anomaly_map(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """a(x) = sum over channels |x - x_0|: (N, C, H, W) twice -> (N, H, W) (Wolleb et al. 2022, Eq. 8)."""
+    """a(x) = sum over channels |x - x_0|: (N, C, H, W) twice -> (N, H, W) float64 (Wolleb et al. 2022, Eq. 8).
+
+    >>> anomaly_map(torch.tensor([[[[1.0]], [[0.25]]]]), torch.tensor([[[[0.5]], [[0.5]]]])).tolist()
+    [[[0.75]]]
+    """
     return (x.double() - reconstruction.double()).abs().sum(dim=1)
 
 
 def run(detector: type[Detector]) -> None:
-    """The program of a method's module: parse the command line, detect."""
+    """The program of a method's module; `detect` says what it does."""
     command.run(lambda options: detect(detector, options), arguments(detector))
 
 
 def arguments(detector: type[Detector]) -> argparse.ArgumentParser:
-    """A method's command line."""
-    parser = command.parser(sys.modules[detector.__module__].__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with a slice store for each split")
+    description = sys.modules[detector.__module__].__doc__ or ""
+    parser = job.arguments(description, "folder for <split>/maps.npy and images.npy")
     parser.add_argument("--splits", nargs="+", required=True, help="the splits to go through")
     parser.add_argument(
-        "--networks", nargs="*", default=[], type=named_file, metavar="NAME=FILE", help="checkpoints of the networks"
+        "--networks",
+        nargs="*",
+        default=[],
+        type=job.named_file,
+        metavar="NAME=FILE",
+        help="checkpoints of the networks",
     )
     parser.add_argument("--latents", type=Path, help="folder of noisy images, for methods that decode them")
-    parser.add_argument("--output", type=Path, required=True, help="folder for <split>/maps.npy and images.npy")
-    parser.add_argument("--state", type=Path, required=True, help="folder for what a killed job resumes from")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
     return parser
-
-
-def named_file(text: str) -> tuple[str, Path]:
-    """An argument NAME=FILE."""
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise argparse.ArgumentTypeError(f"expected NAME=FILE, got {text!r}")
-    return name, Path(path)
 
 
 def detect(detector: type[Detector], options: argparse.Namespace) -> None:
@@ -142,22 +141,23 @@ def detect(detector: type[Detector], options: argparse.Namespace) -> None:
     Raises:
         InputError: an input is missing or damaged, or a map is not finite.
     """
-    detection = options.parameters["detection"]
-    with only_one(options.state), leased(options.threads, detection["precision"]) as fabric:
+    computing = Computing.of(options.parameters)
+    with only_one(options.state), leased(options.threads, computing.precision) as fabric:
         method = detector(options.parameters, fabric, dict(options.networks))
-        identity = {
-            "parameters": without_inert(options.parameters),
-            "weights": method.weights,
-            "code_sha256": imports.fingerprint(_module(detector)),
-        }
+        identity = job.identity(options.parameters, f"stages.detection.{_name(detector)}", method.weights)
         finished = [
-            (_detect_split(method, split, options, identity), options.output / split) for split in options.splits
+            (_detect_split(method, split, options, computing.batch, identity), options.output / split)
+            for split in options.splits
         ]
         for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
             arrays.finish(output)
 
 
-def _detect_split(method: Detector, split: str, options: argparse.Namespace, identity: dict) -> ResumableArrays:
+def _detect_split(
+    method: Detector, split: str, options: argparse.Namespace, size: int, identity: dict[str, Any]
+) -> ResumableArrays:
+    """Maps and reconstructions of one split, `size` slices at a time."""
+    # What goes in: the slices, and for some methods what they are decoded from.
     store = open_store(options.data / split)
     n, channels, height, width = store.images.shape
     latents, identity = None, identity | {"data_sha256": content_hash(store.folder)}
@@ -165,21 +165,21 @@ def _detect_split(method: Detector, split: str, options: argparse.Namespace, ide
         path = options.latents / split / f"L{method.setting['L']}.npy"
         latents = open_array(path, store.images.shape, np.float32)
         identity["latents"] = path.stat().st_mtime_ns
-    shapes = {"maps": ((n, height, width), np.float16)}
+    # What comes out.
+    results: dict[str, tuple[tuple[int, ...], type]] = {"maps": ((n, height, width), np.float16)}
     if method.reconstructs:
-        shapes["images"] = ((n, channels, height, width), np.float16)
-    arrays = ResumableArrays(options.state / split, shapes, identity)
+        results["images"] = ((n, channels, height, width), np.float16)
+    arrays = ResumableArrays(options.state / split, results, identity)
     with command.progress(f"detect {split}", n, arrays.done, "slice") as bar:
-        while arrays.done < n:
-            rows = slice(arrays.done, arrays.done + options.parameters["detection"]["batch"])
+        for rows in arrays.missing(size):
             batch = _batch(store, latents, rows, method.fabric.device)
             with torch.no_grad(), method.fabric.autocast():
                 found = method.detect(batch)
-            size = len(batch.images)
+            count = len(batch.images)
             arrays.write(
-                **{key: _checked(found, key, (size, *shape[1:]), method) for key, (shape, _) in shapes.items()}
+                **{name: _checked(found, name, (count, *shape[1:]), method) for name, (shape, _) in results.items()}
             )
-            bar.update(arrays.done - bar.n)
+            bar.update(count)
     return arrays
 
 
@@ -206,7 +206,6 @@ def _checked(found: Detection, key: str, shape: tuple[int, ...], method: Detecto
     return tensor.to(torch.float16).cpu().numpy()
 
 
-def _module(detector: type[Detector]) -> str:
-    """The name of the module that holds a detector, also where it is the program."""
-    name = detector.__module__
-    return sys.modules["__main__"].__spec__.name if name == "__main__" else name
+def _name(detector: type[Detector]) -> str:
+    """The module of stages/detection that holds a detector, by its file: where it is the program, it has no name."""
+    return Path(inspect.getfile(detector)).stem

@@ -4,6 +4,8 @@ The samplers themselves, in the networks' range of intensities, are in stages/di
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -22,34 +24,73 @@ CLASSES = store.CLASSES | {"none": NO_CLASS}
 """What the network can be told."""
 
 
+@dataclass(frozen=True)
+class Sampler:
+    """The keys of params.yaml that say how slices become noise and noise becomes slices.
+
+    Attributes:
+        seed: of the noise that is drawn.
+        intensity: as what the networks see an image's 0 and 1.
+        timesteps: T, the number of noise levels.
+        beta: variance of the noise that the first and the last level add.
+        convention: paper, or released-code, which leaves a level out on either way.
+        stride: noise levels a step.
+        solver: of DDIM's differential equation; None for a method whose PARAMETERS do not name it.
+    """
+
+    seed: int
+    intensity: tuple[float, float]
+    timesteps: int
+    beta: tuple[float, float]
+    convention: str
+    stride: int
+    solver: str | None
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Self:
+        """Out of a job's part of params.yaml: seed, intensity, noise_schedule, detection."""
+        schedule, detection = parameters["noise_schedule"], parameters["detection"]
+        return cls(
+            seed=parameters["seed"],
+            intensity=tuple(parameters["intensity"]),
+            timesteps=schedule["timesteps"],
+            beta=tuple(schedule["beta"]),
+            convention=detection["convention"],
+            stride=detection["stride"],
+            solver=detection.get("solver"),
+        )
+
+    @property
+    def released(self) -> bool:
+        """Whether to do as the authors' code does, not as the paper says."""
+        return self.convention == "released-code"
+
+
 class DiffusionModel:
     """The noise schedule, the denoiser with a class bound to it, and the classifier that guides it.
 
     Args:
-        parameters: the stage's part of params.yaml (seed, intensity, noise_schedule, detection).
+        sampler: how it is sampled from.
         device: where the networks are.
         denoiser: predicts the noise.
         classifier: C(c | x_t); None where nothing is guided.
     """
 
     def __init__(
-        self, parameters: dict, device: torch.device, denoiser: nn.Module, classifier: nn.Module | None = None
+        self, sampler: Sampler, device: torch.device, denoiser: nn.Module, classifier: nn.Module | None = None
     ):
-        schedule = parameters["noise_schedule"]
-        self.seed = parameters["seed"]
-        self.released = parameters["detection"]["convention"] == "released-code"
-        self.parameters = parameters
-        self.stride = parameters["detection"]["stride"]
-        self.low, self.high = parameters["intensity"]
+        self.sampler = sampler
         self.device = device
-        self.schedule = NoiseSchedule.linear(schedule["timesteps"], schedule["beta"], device)
+        self.schedule = NoiseSchedule.linear(sampler.timesteps, sampler.beta, device)
         self.denoiser = denoiser
         self.classifier = classifier
 
     @property
     def solver(self) -> Solver:
         """How DDIM's differential equation is solved; not asked for where sampling is ancestral."""
-        return SOLVERS[self.parameters["detection"]["solver"]]
+        if self.sampler.solver is None:
+            raise InputError("a method that encodes or decodes by DDIM must name detection.solver in its PARAMETERS")
+        return SOLVERS[self.sampler.solver]
 
     # --- the networks as functions of x_t and t ---------------------------------------------------------------------
 
@@ -71,15 +112,15 @@ class DiffusionModel:
         def epsilon(x: Tensor, t: Tensor) -> Tensor:
             labels = torch.cat([torch.full_like(t, NO_CLASS), torch.full_like(t, HEALTHY)])
             both, _ = self._denoise(torch.cat([x, x]), torch.cat([t, t]), labels)
-            return classifier_free_epsilon(*both.chunk(2), weight)
+            without, healthy = both.chunk(2)
+            return classifier_free_epsilon(without, healthy, weight)
 
         return epsilon
 
     def log_probability(self) -> LogProbability | None:
         """(x_t, t) -> log C(healthy | x_t); None where there is no classifier."""
-        if self.classifier is None:
-            return None
-        return lambda x, t: log_probability(self.classifier, x, t, HEALTHY)
+        classifier = self.classifier
+        return None if classifier is None else lambda x, t: log_probability(classifier, x, t, HEALTHY)
 
     def _denoise(self, x: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         epsilon, v = self.denoiser(x.contiguous(memory_format=torch.channels_last), t, labels).chunk(2, dim=1)
@@ -93,11 +134,11 @@ class DiffusionModel:
         x_L is in the networks' range. `slice_ids` (N) seed the noise that the released code adds first.
         """
         x_0, epsilon = self.to_range(images), self.epsilon(class_name)
-        if self.released:
+        if self.sampler.released:
             start = ddim.released_start(x_0, self.noise(slice_ids, x_0)(), self.schedule)
             passed = ddim.encode_released(epsilon, start, max(levels), self.schedule)
         else:
-            passed = self.solver.encode(epsilon, x_0, max(levels), self.schedule, self.stride)
+            passed = self.solver.encode(epsilon, x_0, max(levels), self.schedule, self.sampler.stride)
         return {level: x for level, x in passed if level in levels}
 
     def decode(self, epsilon: ddim.Epsilon, latents: Tensor | None, level: int, scale: float = 0) -> Tensor:
@@ -112,16 +153,20 @@ class DiffusionModel:
         self, epsilon: ddim.Epsilon, latents: Tensor, level: int, scale: float = 0
     ) -> Iterator[tuple[int, Tensor]]:
         """What `decode` passes on its way, (k, x_k) in the networks' range, at last (0, the reconstruction)."""
-        sampler = (epsilon, self.log_probability(), latents, level, scale, self.schedule)
-        return ddim.decode_released(*sampler) if self.released else self.solver.decode(*sampler, self.stride)
+        start = (epsilon, self.log_probability(), latents, level, scale, self.schedule)
+        if self.sampler.released:
+            return ddim.decode_released(*start)
+        return self.solver.decode(*start, self.sampler.stride)
 
     def to_range(self, images: Tensor) -> Tensor:
         """Images in [0, 1] to the networks' range of intensities."""
-        return self.low + (self.high - self.low) * images
+        low, high = self.sampler.intensity
+        return low + (high - low) * images
 
     def from_range(self, x: Tensor) -> Tensor:
         """Images in the networks' range of intensities to [0, 1]."""
-        return (x - self.low) / (self.high - self.low)
+        low, high = self.sampler.intensity
+        return (x - low) / (high - low)
 
     def noise(self, slice_ids: list[str], like: Tensor) -> Callable[[], Tensor]:
         """A source of standard normal noise of the shape and type of `like` (N, C, H, W), fresh at each call.
@@ -130,8 +175,11 @@ class DiffusionModel:
         neither on its batch nor on where a killed job went on.
         """
         generators = [torch.Generator(self.device).manual_seed(self._slice_seed(name)) for name in slice_ids]
-        options = {"dtype": like.dtype, "device": self.device}
-        return lambda: torch.stack([torch.randn(like.shape[1:], generator=one, **options) for one in generators])
+
+        def draw(generator: torch.Generator) -> Tensor:
+            return torch.randn(like.shape[1:], generator=generator, dtype=like.dtype, device=self.device)
+
+        return lambda: torch.stack([draw(generator) for generator in generators])
 
     def _slice_seed(self, slice_id: str) -> int:
-        return int(np.random.SeedSequence([self.seed, *slice_id.encode()]).generate_state(1, np.uint64)[0])
+        return int(np.random.SeedSequence([self.sampler.seed, *slice_id.encode()]).generate_state(1, np.uint64)[0])

@@ -1,7 +1,6 @@
 """Translate every slice to healthy with Fixed-Point GAN (Siddiquee et al., ICCV 2019); the map is what it changes.
 
-Writes maps.npy (N, H, W), |x - tanh(x + G(x, healthy))| in the image's [0, 1] range, summed over the channels, and
-images.npy, the translations. A killed job goes on from its last batch.
+a(x) = sum over channels |x - tanh(x + G(x, healthy))|, in the image's range [0, 1]. No options, no grid.
 """
 
 import torch
@@ -16,14 +15,13 @@ OPTIONS = {}
 
 
 class FixedPointGan(Detector):
-    """One pass of the generator, without options and without a grid."""
+    """One pass of the generator, told that every slice is healthy."""
 
     def prepare(self) -> None:
-        """Load the generator."""
         self.generator = self.load("fixed_point_gan", Generator)
 
     def detect(self, batch: Batch) -> Detection:
-        """Maps and translations of a batch."""
+        """Translate in the generator's range of intensities, compare in the image's."""
         low, high = INTENSITY
         x = low + (high - low) * batch.images
         healthy = torch.full((len(x),), HEALTHY, device=x.device)

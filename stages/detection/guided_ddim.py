@@ -6,7 +6,7 @@ none.
 """
 
 from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
-from stages.detection.diffusion_model import DiffusionModel
+from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.networks.unet import EncoderClassifier, UNet
 
 NETWORKS = ("denoiser", "classifier")
@@ -21,8 +21,9 @@ class GuidedDdim(Detector):
 
     def prepare(self) -> None:
         """Load the denoiser, and the classifier where the setting needs it."""
+        sampler = Sampler.of(self.parameters)
         classifier = self.load("classifier", EncoderClassifier) if self.needs("classifier") else None
-        self.model = DiffusionModel(self.parameters, self.fabric.device, self.load("denoiser", UNet), classifier)
+        self.model = DiffusionModel(sampler, self.fabric.device, self.load("denoiser", UNet), classifier)
 
     def detect(self, batch: Batch) -> Detection:
         """Decode x_L under `decode_class`, guided towards the healthy class."""

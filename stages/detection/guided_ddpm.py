@@ -7,7 +7,7 @@ released code clips the predicted clean image to [-1, 1] and knows no L but 500.
 """
 
 from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
-from stages.detection.diffusion_model import DiffusionModel
+from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.diffusion import ancestral
 from stages.networks.unet import EncoderClassifier, UNet
 
@@ -26,8 +26,9 @@ class GuidedDdpm(Detector):
 
     def prepare(self) -> None:
         """Load the denoiser, and the classifier where the setting needs it."""
+        sampler = Sampler.of(self.parameters)
         classifier = self.load("classifier", EncoderClassifier) if self.needs("classifier") else None
-        self.model = DiffusionModel(self.parameters, self.fabric.device, self.load("denoiser", UNet), classifier)
+        self.model = DiffusionModel(sampler, self.fabric.device, self.load("denoiser", UNet), classifier)
 
     def detect(self, batch: Batch) -> Detection:
         """Noise to L and sample under `decode_class`, guided towards the healthy class."""
@@ -43,8 +44,8 @@ class GuidedDdpm(Detector):
             self.setting["s"],
             model.schedule,
             noise,
-            model.stride,
-            clip=model.released,
+            model.sampler.stride,
+            clip=model.sampler.released,
         )
         images = model.from_range(sampled)
         return Detection(anomaly_map(batch.images, images), images)

@@ -29,7 +29,11 @@ def inverted(image: Tensor) -> Tensor:
 
 
 def equalised(image: Tensor) -> Tensor:
-    """Each image's (N, H, W) pixels above 0 to the share of those that are no brighter, in 256 bins; 0 stays 0."""
+    """Each image's (N, H, W) pixels above 0 to the share of those that are no brighter, in 256 bins; 0 stays 0.
+
+    >>> equalised(torch.tensor([[[0.0, 0.1, 0.2, 0.4, 0.8]]])).tolist()
+    [[[0.0, 0.25, 0.5, 0.75, 1.0]]]
+    """
     result = [_equalised(one) for one in image.double().cpu().numpy()]
     return torch.from_numpy(np.stack(result)).to(image)
 
@@ -48,12 +52,10 @@ class Intensity(Detector):
     reconstructs = False
 
     def prepare(self) -> None:
-        """Find the channel and the view."""
         self.channel = self.parameters["data"]["channels"].index(self.options["channel"])
         self.view = VIEWS[self.setting["view"]]
 
     def detect(self, batch: Batch) -> Detection:
-        """The view of the channel."""
         return Detection(self.view(batch.images[:, self.channel]))
 
 

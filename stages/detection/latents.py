@@ -4,51 +4,41 @@ Writes for each split and each L of `levels` the noisy images x_L: OUTPUT/<split
 in the order of the split's manifest. A killed job goes on from its last batch.
 """
 
-import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from stages import command, imports
+from stages import command
 from stages.data.store import content_hash, open_store
-from stages.detection import trained
-from stages.detection.diffusion_model import CLASSES, DiffusionModel
+from stages.detection import job, trained
+from stages.detection.diffusion_model import CLASSES, DiffusionModel, Sampler
+from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
 from stages.device import leased, only_one
 from stages.networks.unet import UNet
-from stages.parameters.inert import without_inert
 
 PARAMETERS = ("detection.convention", "detection.stride", "detection.solver")
 """The keys of params.yaml that it uses, as a detector's; the workflow reads this without importing the module."""
 
 
 def arguments() -> ArgumentParser:
-    """The stage's command line."""
-    parser = command.parser(__doc__)
+    parser = job.arguments(__doc__, "folder for the noisy images")
     parser.add_argument("--encode-class", choices=CLASSES, required=True, help="the class that the network is told")
-    parser.add_argument("--data", type=Path, required=True, help="folder with a slice store for each split")
     parser.add_argument("--splits", nargs="+", required=True, help="the splits to encode")
     parser.add_argument("--denoiser", type=Path, required=True, help="checkpoint of the denoiser")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the noisy images")
-    parser.add_argument("--state", type=Path, required=True, help="folder for what a killed job resumes from")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
     return parser
 
 
 def main(options: Namespace) -> None:
-    """Encode every split of `options.splits`."""
-    detection, levels = options.parameters["detection"], options.parameters["levels"]
-    with only_one(options.state), leased(options.threads, detection["precision"]) as fabric:
-        denoiser, weights = trained.network(UNet, "denoiser", options.parameters, options.denoiser, fabric.device)
-        model = DiffusionModel(options.parameters, fabric.device, denoiser)
-        identity = {
-            "parameters": without_inert(options.parameters),
-            "weights": weights,
-            "code_sha256": imports.fingerprint("stages.detection.latents"),
-            "class": options.encode_class,
-        }
+    """Encode every split of `options.splits` to every L of the parameter `levels`."""
+    parameters, levels = options.parameters, options.parameters["levels"]
+    computing = Computing.of(parameters)
+    with only_one(options.state), leased(options.threads, computing.precision) as fabric:
+        denoiser, weights = trained.network(UNet, "denoiser", parameters, options.denoiser, fabric.device)
+        model = DiffusionModel(Sampler.of(parameters), fabric.device, denoiser)
+        identity = job.identity(parameters, "stages.detection.latents", weights) | {"class": options.encode_class}
         finished = []
         for split in options.splits:
             store = open_store(options.data / split)
@@ -59,13 +49,12 @@ def main(options: Namespace) -> None:
                 identity | {"data_sha256": content_hash(store.folder)},
             )
             with command.progress(f"encode {split}", len(store), arrays.done, "slice") as bar:
-                while arrays.done < len(store):
-                    rows = slice(arrays.done, arrays.done + detection["batch"])
+                for rows in arrays.missing(computing.batch):
                     images = torch.from_numpy(store.images[rows].astype(np.float32)).to(fabric.device)
                     with torch.no_grad(), fabric.autocast():
                         encoded = model.encode(images, ids[rows], options.encode_class, levels)
                     arrays.write(**{f"L{level}": x.float().cpu().numpy() for level, x in encoded.items()})
-                    bar.update(arrays.done - bar.n)
+                    bar.update(len(images))
             finished.append((arrays, options.output / split))
         for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
             arrays.finish(output)

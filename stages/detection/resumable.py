@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.lib import format as npy
@@ -12,21 +14,26 @@ from numpy.typing import DTypeLike
 from stages.data.store import open_array, replacing
 from stages.errors import InputError
 
+Arrays: TypeAlias = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
+"""Name -> shape, N first, and type."""
+
 
 class ResumableArrays:
     """A folder of .npy files of N rows each, written front to back.
 
     Args:
         state: folder for the files while they grow; on the same file system as their destination.
-        arrays: name -> (shape with N first, type).
+        arrays: what they are.
         identity: what the rows depend on (parameters, checkpoints, data), JSON. Another identity starts afresh.
 
     Attributes:
-        done: rows that are already written.
+        rows: N.
+        done: how many of them are written already.
     """
 
-    def __init__(self, state: Path, arrays: dict[str, tuple[tuple[int, ...], DTypeLike]], identity: dict):
+    def __init__(self, state: Path, arrays: Arrays, identity: dict):
         self.state = Path(state)
+        self.rows = next(iter(arrays.values()))[0][0]
         self.identity = json.loads(json.dumps(identity))
         self._note = self.state / "progress.json"
         self.done = self._rows_done(arrays)
@@ -40,7 +47,7 @@ class ResumableArrays:
             for name, (shape, dtype) in arrays.items()
         }
 
-    def _rows_done(self, arrays: dict) -> int:
+    def _rows_done(self, arrays: Arrays) -> int:
         try:
             note = json.loads(self._note.read_text())
             if note["identity"] != self.identity:
@@ -50,6 +57,11 @@ class ResumableArrays:
             return note["done"]
         except (OSError, ValueError, KeyError, TypeError, InputError):
             return 0  # nothing to resume from
+
+    def missing(self, size: int) -> Iterator[slice]:
+        """The rows that are not written yet, `size` at a time; those of one slice are to be written before the next."""
+        while self.done < self.rows:
+            yield slice(self.done, min(self.done + size, self.rows))
 
     def write(self, **rows: np.ndarray) -> None:
         """Add the next rows of every array, and note on disk that they are there."""

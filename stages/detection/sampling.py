@@ -1,31 +1,48 @@
-"""What `trade_off_maps` and `trajectory`, which look into the sampler itself, have in common: arguments and slices."""
+"""What `trade_off_maps` and `trajectory`, which look into the sampler itself, have in common."""
 
-import os
 from argparse import ArgumentParser
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from stages import command
 from stages.data.store import SliceStore
-from stages.detection.detector import named_file
+from stages.detection import job
 from stages.errors import InputError
 
 DETECTOR = "guided_ddim"
 """The detector whose sampler these stages look into; the workflow reads this without importing the module."""
 
 
+@dataclass(frozen=True)
+class RoundTrip:
+    """A way to noise and back, out of the method's `setting` and `options`.
+
+    Attributes:
+        level: L, the noise level to which slices are encoded.
+        scale: s, the gradient scale at which they are decoded.
+        encode_class, decode_class: what the denoiser is told on either way.
+    """
+
+    level: int
+    scale: float
+    encode_class: str
+    decode_class: str
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Self:
+        """Out of a job's part of params.yaml."""
+        setting, options = parameters["setting"], parameters["options"]
+        return cls(setting["L"], setting["s"], options["encode_class"], options["decode_class"])
+
+
 def arguments(description: str, output: str) -> ArgumentParser:
-    """The command line of a stage that takes slices from one split."""
-    parser = command.parser(description)
-    parser.add_argument("--data", type=Path, required=True, help="folder with a slice store for each split")
+    """The command line of a job that takes slices from one split; `output` says what it writes."""
+    parser = job.arguments(description, output)
     parser.add_argument("--split", required=True, help="the split to take slices from")
     parser.add_argument(
-        "--networks", nargs="+", required=True, type=named_file, metavar="NAME=FILE", help="checkpoints"
+        "--networks", nargs="+", required=True, type=job.named_file, metavar="NAME=FILE", help="checkpoints"
     )
-    parser.add_argument("--output", type=Path, required=True, help=output)
-    parser.add_argument("--state", type=Path, required=True, help="folder for what a killed job resumes from")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
     return parser
 
 

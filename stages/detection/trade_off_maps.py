@@ -17,25 +17,29 @@ A killed job goes on from its last run.
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from stages import command, imports
-from stages.data.store import DISEASED, HEALTHY, content_hash, open_store, replacing
-from stages.detection import sampling
+from stages import command
+from stages.data.store import DISEASED, HEALTHY, SliceStore, content_hash, open_store, replacing
+from stages.detection import job, sampling
 from stages.detection.detector import anomaly_map
-from stages.detection.diffusion_model import DiffusionModel
+from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddim import GuidedDdim
+from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
+from stages.detection.sampling import RoundTrip
 from stages.device import leased, only_one
 from stages.diffusion.guidance import gradient
 from stages.diffusion.noise_schedule import timestep
 from stages.errors import InputError
-from stages.parameters.inert import without_inert
 
 COSTS = ["denoiser_evaluations", "classifier_evaluations", "seconds"]
 
@@ -73,18 +77,27 @@ def _now() -> float:
     return time.perf_counter()
 
 
-def run(
-    model: DiffusionModel, meter: Meter, images: Tensor, slice_ids: list[str], parameters: dict, scales: list[float]
-) -> dict[str, np.ndarray]:
-    """Maps and costs of one solver and stride, those of `model`.
+@dataclass(frozen=True)
+class Work:
+    """What every run does, whatever its solver and stride.
 
-    Args:
-        model: the networks.
-        meter: counts their evaluations.
+    Attributes:
         images: (n, C, H, W) float32 in [0, 1], on the model's device.
         slice_ids: n names.
-        parameters: the stage's; `setting.L`, `options` and `detection.batch` are used.
-        scales: the values of s to decode at.
+        trip: the noise level and the classes of its way to noise and back.
+        scales: the values of s at which it comes back, in place of the trip's.
+        batch: slices in one forward pass.
+    """
+
+    images: Tensor
+    slice_ids: list[str]
+    trip: RoundTrip
+    scales: list[float]
+    batch: int
+
+
+def run(model: DiffusionModel, meter: Meter, work: Work) -> dict[str, np.ndarray]:
+    """Maps and costs of one solver and stride, those of `model`; `meter` counts at its networks.
 
     Returns:
         maps (len(scales), n, H, W) float16 and costs (len(scales), 3), as `COSTS` names them.
@@ -92,101 +105,112 @@ def run(
     Raises:
         InputError: a map is not finite.
     """
-    level, options, size = parameters["setting"]["L"], parameters["options"], parameters["detection"]["batch"]
-    batches = [slice(start, start + size) for start in range(0, len(images), size)]
-    epsilon = model.epsilon(options["decode_class"])
+    images, trip = work.images, work.trip
+    batches = [slice(start, start + work.batch) for start in range(0, len(images), work.batch)]
+    epsilon = model.epsilon(trip.decode_class)
 
     def encode() -> Tensor:
-        found = [model.encode(images[b], slice_ids[b], options["encode_class"], [level])[level] for b in batches]
+        levels = [trip.level]
+        found = [model.encode(images[b], work.slice_ids[b], trip.encode_class, levels)[trip.level] for b in batches]
         return torch.cat(found).float()
 
-    def decode(scale: float) -> Tensor:
-        return torch.cat([model.decode(epsilon, latents[b], level, scale) for b in batches])
+    def decode(latents: Tensor, scale: float) -> Tensor:
+        return torch.cat([model.decode(epsilon, latents[b], trip.level, scale) for b in batches])
 
     latents, encoding = meter.measure(encode)
     maps, costs = [], []
-    for scale in scales:
-        reconstructions, decoding = meter.measure(lambda scale=scale: decode(scale))
-        found = anomaly_map(images, reconstructions)
-        if not (found < np.finfo(np.float16).max).all():
-            solver, stride = (parameters["detection"][key] for key in ("solver", "stride"))
-            raise InputError(
-                f"{solver} at stride {stride}, L = {level} and s = {scale:g} gave maps that are not finite: remove "
-                "this stride from trade_off.solvers in params.yaml, or choose a smaller trade_off.setting.s"
-            )
-        maps.append(found.to(torch.float16).cpu().numpy())
+    for scale in work.scales:
+        reconstructions, decoding = meter.measure(partial(decode, latents, scale))
+        maps.append(_checked(anomaly_map(images, reconstructions), model.sampler, trip.level, scale))
         costs.append(encoding + decoding)
     return {"maps": np.stack(maps), "costs": np.stack(costs)}
 
 
+def _checked(maps: Tensor, sampler: Sampler, level: int, scale: float) -> np.ndarray:
+    """Maps as float16, refused where they are not finite."""
+    if not (maps < np.finfo(np.float16).max).all():
+        raise InputError(
+            f"{sampler.solver} at stride {sampler.stride}, L = {level} and s = {scale:g} gave maps that are not "
+            "finite: remove this stride from trade_off.solvers in params.yaml, or choose a smaller trade_off.setting.s"
+        )
+    return maps.to(torch.float16).cpu().numpy()
+
+
 def arguments() -> ArgumentParser:
-    """The stage's command line."""
     return sampling.arguments(__doc__, "folder for maps.npy, runs.csv and slices.csv")
 
 
 def main(options: Namespace) -> None:
-    """Go through every solver and stride."""
-    setting, trade_off = options.parameters["setting"], options.parameters["trade_off"]
-    scales = list(dict.fromkeys([setting["s"], 0]))
-    runs = [
-        options.parameters | {"detection": options.parameters["detection"] | {"solver": solver, "stride": stride}}
-        for solver, strides in trade_off["solvers"].items()
-        for stride in strides
-    ]
-    store, count = open_store(options.data / options.split), trade_off["slices"]
-    rows = sorted(
-        sampling.choose_slices(store, DISEASED, count // 2) + sampling.choose_slices(store, HEALTHY, count - count // 2)
-    )
-    manifest = store.manifest.iloc[rows]
-    with only_one(options.state), leased(options.threads, options.parameters["detection"]["precision"]) as fabric:
-        method = GuidedDdim(runs[0], fabric, dict(options.networks))
-        networks = method.model.denoiser, method.model.classifier
-        meter = Meter(*networks)
-        shapes = {
-            "maps": ((len(runs) * len(scales), len(rows), *store.images.shape[-2:]), np.float16),
-            "costs": ((len(runs) * len(scales), len(COSTS)), np.float64),
-        }
-        identity = {
-            "parameters": without_inert(options.parameters),
-            "weights": method.weights,
-            "code_sha256": imports.fingerprint("stages.detection.trade_off_maps"),
-            "data_sha256": content_hash(store.folder),
-        }
-        arrays = ResumableArrays(options.state, shapes, identity)
-        images = torch.from_numpy(store.images[rows].astype(np.float32)).to(fabric.device)
-        done = arrays.done // len(scales)
-        with (
-            command.progress("trade-off", len(runs), done, "run") as bar,
-            torch.no_grad(),
-            fabric.autocast(),
-        ):
-            if done < len(runs):
-                _warm_up(method.model, images[: options.parameters["detection"]["batch"]], setting["s"])
-            for parameters in runs[done:]:
-                model = DiffusionModel(parameters, fabric.device, *networks)
-                arrays.write(**run(model, meter, images, manifest["slice_id"].tolist(), parameters, scales))
-                bar.update()
+    """Measure every solver at every stride, each with guidance and without."""
+    parameters, trade_off = options.parameters, options.parameters["trade_off"]
+    computing, trip = Computing.of(parameters), RoundTrip.of(parameters)
+    scales = list(dict.fromkeys([trip.scale, 0]))
+    runs = [(solver, stride) for solver, strides in trade_off["solvers"].items() for stride in strides]
+    store = open_store(options.data / options.split)
+    chosen = _choose(store, trade_off["slices"])
+    manifest = store.manifest.iloc[chosen]
+    with only_one(options.state), leased(options.threads, computing.precision) as fabric:
+        method = GuidedDdim(_sampled_by(parameters, *runs[0]), fabric, dict(options.networks))
+        images = torch.from_numpy(store.images[chosen].astype(np.float32)).to(fabric.device)
+        work = Work(images, manifest["slice_id"].tolist(), trip, scales, computing.batch)
+        count, (height, width) = len(runs) * len(scales), images.shape[-2:]
+        arrays = ResumableArrays(
+            options.state,
+            {
+                "maps": ((count, len(images), height, width), np.float16),
+                "costs": ((count, len(COSTS)), np.float64),
+            },
+            job.identity(parameters, "stages.detection.trade_off_maps", method.weights)
+            | {"data_sha256": content_hash(store.folder)},
+        )
+        with torch.no_grad(), fabric.autocast():
+            _measure(method.model, work, runs, arrays)
         _write(arrays, runs, scales, manifest, options.output)
 
 
-def _warm_up(model: DiffusionModel, images: Tensor, scale: float) -> None:
+def _choose(store: SliceStore, count: int) -> list[int]:
+    """The rows of `count` slices, ascending, half of them diseased; one more is healthy where that is odd."""
+    diseased = sampling.choose_slices(store, DISEASED, count // 2)
+    return sorted(diseased + sampling.choose_slices(store, HEALTHY, count - count // 2))
+
+
+def _sampled_by(parameters: dict[str, Any], solver: str, stride: int) -> dict[str, Any]:
+    """The job's parameters with a solver and a stride, which the detector that loads the networks asks for."""
+    return parameters | {"detection": parameters["detection"] | {"solver": solver, "stride": stride}}
+
+
+def _measure(model: DiffusionModel, work: Work, runs: list[tuple[str, int]], arrays: ResumableArrays) -> None:
+    """Add what each run gives, a solver and stride in place of the model's, that is not in `arrays` yet."""
+    meter, size = Meter(model.denoiser, model.classifier), len(work.scales)
+    with command.progress("trade-off", len(runs), arrays.done // size, "run") as bar:
+        if arrays.done < arrays.rows:
+            _warm_up(model, work.images[: work.batch])
+        for rows in arrays.missing(size):
+            solver, stride = runs[rows.start // size]
+            sampler = replace(model.sampler, solver=solver, stride=stride)
+            arrays.write(**run(DiffusionModel(sampler, model.device, model.denoiser, model.classifier), meter, work))
+            bar.update()
+
+
+def _warm_up(model: DiffusionModel, images: Tensor) -> None:
     """Run the networks once, so that what libraries set up at the first call is in no run's seconds."""
     t = timestep(1, len(images), model.device)
     model.epsilon("healthy")(images, t)
-    if scale != 0:
-        gradient(model.log_probability(), images, t)
+    if (guide := model.log_probability()) is not None:
+        gradient(guide, images, t)
 
 
 def _write(
-    arrays: ResumableArrays, runs: list[dict], scales: list[float], manifest: pd.DataFrame, output: Path
+    arrays: ResumableArrays, runs: list[tuple[str, int]], scales: list[float], manifest: pd.DataFrame, output: Path
 ) -> None:
-    names = [(one["detection"]["solver"], one["detection"]["stride"], scale) for one in runs for scale in scales]
+    """Move maps.npy to its place; the costs become a table, with the names of their rows."""
+    names = [(solver, stride, scale) for solver, stride in runs for scale in scales]
     arrays.finish(output)
     costs = pd.DataFrame(np.load(output / "costs.npy"), columns=COSTS)
     table = pd.concat([pd.DataFrame(names, columns=["solver", "stride", "s"]), costs], axis=1)
     for name, frame in {"runs": table, "slices": manifest}.items():
-        with replacing(output / f"{name}.csv") as partial:
-            frame.to_csv(partial, index=False, float_format="%.8g", lineterminator="\n")
+        with replacing(output / f"{name}.csv") as partial_file:
+            frame.to_csv(partial_file, index=False, float_format="%.8g", lineterminator="\n")
     (output / "costs.npy").unlink()
 
 

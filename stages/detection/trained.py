@@ -19,5 +19,5 @@ def network(kind: type[Network], name: str, parameters: dict, path: Path, device
     """
     result = build.network(kind, name, parameters)
     header = checkpoint.load_into(result, path, parameters["detection"]["weights"])
-    result = result.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    return result, header["tensors_sha256"]
+    result.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own types lack it
+    return result.eval().requires_grad_(False), header["tensors_sha256"]

@@ -13,15 +13,19 @@ kept. Writes into the folder --output, K being these levels, in the range of ima
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from stages import command
 from stages.data.store import DISEASED, create_array, open_store, replacing
 from stages.detection import sampling
 from stages.detection.diffusion_model import DiffusionModel
 from stages.detection.guided_ddim import GuidedDdim
+from stages.detection.job import Computing
+from stages.detection.sampling import RoundTrip
 from stages.device import leased, only_one
 from stages.diffusion.ddim import ladder
 from stages.diffusion.guidance import gradient
@@ -31,63 +35,66 @@ from stages.errors import InputError
 SHOWN = 5
 
 
-def shown_levels(passed: list[int], count: int = SHOWN) -> list[int]:
-    """Up to `count` of the levels that a sampler passes, ascending: those nearest to even steps from end to end."""
+def shown_levels(passed: Iterable[int], count: int = SHOWN) -> list[int]:
+    """Up to `count` of the levels that a sampler passes, ascending: those nearest to even steps from end to end.
+
+    >>> shown_levels([0, 1, 2, 4, 5, 10, 15, 20, 25, 30], count=4)
+    [0, 10, 20, 30]
+    """
     passed = sorted(passed)
     wanted = np.linspace(passed[0], passed[-1], count)
     return sorted({min(passed, key=lambda level: abs(level - aim)) for aim in wanted})
 
 
 def follow(
-    model: DiffusionModel, images: torch.Tensor, slice_id: str, options: dict, setting: dict
+    model: DiffusionModel, images: Tensor, slice_id: str, trip: RoundTrip
 ) -> tuple[list[int], dict[str, np.ndarray]]:
     """The levels shown, and the arrays that the stage writes, of one slice (1, C, H, W) in [0, 1]."""
-    level, scale = setting["L"], setting["s"]
-    if model.released:  # it skips a level on either side
-        levels = shown_levels([0, *range(2, level - 1), level])
+    if model.sampler.released:  # it skips a level on either side
+        levels = shown_levels([0, *range(2, trip.level - 1), trip.level])
     else:
-        levels = shown_levels(ladder(level, model.stride))
-    up = model.encode(images, [slice_id], options["encode_class"], levels[1:]) | {0: model.to_range(images)}
-    down = {level: up[level]}
-    for k, x in model.decode_path(model.epsilon(options["decode_class"]), up[level].float(), level, scale):
+        levels = shown_levels(ladder(trip.level, model.sampler.stride))
+    up = model.encode(images, [slice_id], trip.encode_class, levels[1:]) | {0: model.to_range(images)}
+    down = {trip.level: up[trip.level]}
+    epsilon = model.epsilon(trip.decode_class)
+    for k, x in model.decode_path(epsilon, up[trip.level].float(), trip.level, trip.scale):
         if k in levels:
             down[k] = x
     arrays = {
         name: torch.cat([model.from_range(path[k]) for k in levels])
         for name, path in (("encoded", up), ("decoded", down))
     }
-    if scale != 0:
-        found = [gradient(model.log_probability(), down[k].float(), timestep(k, 1, model.device)) for k in levels]
+    if (guide := model.log_probability()) is not None:
+        found = [gradient(guide, down[k].float(), timestep(k, 1, model.device)) for k in levels]
         arrays["gradient"] = torch.cat(found)
     return levels, {name: array.float().cpu().numpy() for name, array in arrays.items()}
 
 
 def arguments() -> ArgumentParser:
-    """The stage's command line."""
     return sampling.arguments(__doc__, "folder for the arrays and trajectory.json")
 
 
 def main(options: Namespace) -> None:
-    """Follow the one slice."""
-    parameters, setting = options.parameters, options.parameters["setting"]
+    """Choose the slice, follow it, write what it went through."""
+    parameters, trip = options.parameters, RoundTrip.of(options.parameters)
     store = open_store(options.data / options.split)
     (row,) = sampling.choose_slices(store, DISEASED, 1)
     slice_id = store.manifest["slice_id"].iloc[row]
-    with only_one(options.state), leased(options.threads, parameters["detection"]["precision"]) as fabric:
+    with only_one(options.state), leased(options.threads, Computing.of(parameters).precision) as fabric:
         model = GuidedDdim(parameters, fabric, dict(options.networks)).model
         images = torch.from_numpy(store.images[row : row + 1].astype(np.float32)).to(fabric.device)
         with torch.no_grad(), fabric.autocast():
-            levels, arrays = follow(model, images, slice_id, parameters["options"], setting)
+            levels, arrays = follow(model, images, slice_id, trip)
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise InputError(
-            f"slice {slice_id} at L = {setting['L']}, s = {setting['s']:g} gave images that are not finite: choose "
+            f"slice {slice_id} at L = {trip.level}, s = {trip.scale:g} gave images that are not finite: choose "
             "a smaller figures.scheme.s in params.yaml, or train the networks longer"
         )
     for name, array in arrays.items():
         with create_array(options.output / f"{name}.npy", array.shape, array.dtype) as file:
             file[:] = array
-    note = {"slice_id": slice_id, "split": options.split, "levels": levels, "setting": setting}
-    note["solver"] = parameters["detection"]["solver"]
+    note = {"slice_id": slice_id, "split": options.split, "levels": levels}
+    note |= {"setting": parameters["setting"], "solver": model.sampler.solver}
     with replacing(options.output / "trajectory.json") as partial:
         partial.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
 

@@ -33,12 +33,10 @@ class VaeDetector(Detector):
     """Reconstruction at the latent mean, and one of three scores."""
 
     def prepare(self) -> None:
-        """Load the network."""
         self.score = self.options["score"]
         self.network = self.load("vae", Vae)
 
     def detect(self, batch: Batch) -> Detection:
-        """Maps and reconstructions of a batch."""
         images = batch.images.contiguous(memory_format=torch.channels_last)
         if self.score == "reconstruction":
             decoded = self.network(images)[0].float()

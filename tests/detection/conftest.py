@@ -1,7 +1,9 @@
 """Random networks as checkpoints, and the stages of detection on the tiny store."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ import torch
 
 from stages import checkpoint
 from stages.detection import detector, latents
+from stages.detection.resumable import ResumableArrays
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, UNet
 
 LEVELS = [10, 20]
+Result = TypeVar("Result")
 
 
 @pytest.fixture
@@ -75,5 +79,30 @@ def detected(parameters, data, networks):
         line += ["--output", str(networks / out), "--state", str(networks / "s")]
         detector.detect(method, detector.arguments(method).parse_args(line))
         return {path.stem: np.load(path) for path in (networks / out / "train").iterdir()}
+
+    return run
+
+
+@pytest.fixture
+def killed(networks, monkeypatch):
+    """Does work twice: killed at its second write, with nothing at its output, then to the end.
+
+    Returns what the second time gives, and how many rows were there before each write of both.
+    """
+
+    def run(work: Callable[[], Result], output: str = "maps") -> tuple[Result, list[int]]:
+        original, starts = ResumableArrays.write, []
+
+        def dies_at_the_second(self, **rows):
+            starts.append(self.done)
+            if len(starts) == 2:
+                raise KeyboardInterrupt
+            original(self, **rows)
+
+        monkeypatch.setattr(ResumableArrays, "write", dies_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert not (networks / output).exists()
+        return work(), starts
 
     return run

@@ -79,31 +79,11 @@ def test_released_code_noises_each_slice_by_its_name(parameters, encoded, decode
     assert np.isfinite(decoded(scale=2.0)["maps"]).all()
 
 
-def test_a_killed_job_goes_on_from_its_last_batch(networks, encoded, decoded, monkeypatch):
+def test_a_killed_job_goes_on_from_its_last_batch(encoded, decoded, killed):
     encoded()
     whole = decoded("whole", scale=2.0)
-    written = []
-    original = ResumableArrays.write
-
-    def dies(self, **rows):
-        if len(written) == 1:
-            raise KeyboardInterrupt
-        original(self, **rows)
-        written.append(self.done)
-
-    monkeypatch.setattr(ResumableArrays, "write", dies)
-    with pytest.raises(KeyboardInterrupt):
-        decoded(scale=2.0)
-    assert not (networks / "maps").exists()
-    resumed = []
-
-    def counts(self, **rows):
-        resumed.append(self.done)
-        original(self, **rows)
-
-    monkeypatch.setattr(ResumableArrays, "write", counts)
-    result = decoded(scale=2.0)
-    assert resumed[0] == 5
+    result, starts = killed(lambda: decoded(scale=2.0))
+    assert starts == [0, 5, 5, 10]
     assert result["maps"].tobytes() == whole["maps"].tobytes()
     assert result["images"].tobytes() == whole["images"].tobytes()
 

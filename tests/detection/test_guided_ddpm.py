@@ -6,10 +6,8 @@ import torch
 
 from stages.data.store import open_store
 from stages.detection import guided_ddpm
-from stages.detection.diffusion_model import DiffusionModel
+from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddpm import GuidedDdpm
-from stages.detection.resumable import ResumableArrays
-from stages.errors import InputError
 
 
 @pytest.fixture
@@ -25,7 +23,7 @@ def sampled(detected):
 
 def test_noise_depends_on_the_slice_and_the_seed_alone(parameters):
     def noise(names, seed=3):
-        model = DiffusionModel(parameters | {"seed": seed}, torch.device("cpu"), torch.nn.Identity())
+        model = DiffusionModel(Sampler.of(parameters | {"seed": seed}), torch.device("cpu"), torch.nn.Identity())
         draw = model.noise(names, torch.zeros(len(names), 2, 8, 8))
         return draw(), draw()
 
@@ -38,29 +36,9 @@ def test_noise_depends_on_the_slice_and_the_seed_alone(parameters):
     assert abs(np.corrcoef(first.flatten(), second.flatten())[0, 1]) < 0.15
 
 
-def test_results_do_not_depend_on_the_batch(parameters, sampled):
-    first = sampled(scale=3.0)
-    for batch in (12, 1):
-        parameters["detection"]["batch"] = batch
-        again = sampled(f"batch{batch}", scale=3.0)
-        np.testing.assert_allclose(first["images"].astype(float), again["images"].astype(float), rtol=2e-3, atol=2e-3)
-
-
-def test_a_killed_job_ends_in_the_same_maps(networks, sampled, monkeypatch):
+def test_a_killed_job_ends_in_the_same_maps(sampled, killed):
     whole = sampled("whole", scale=2.0)
-    original, starts = ResumableArrays.write, []
-
-    def dies_at_the_second(self, **rows):
-        starts.append(self.done)
-        if len(starts) == 2:
-            raise KeyboardInterrupt
-        original(self, **rows)
-
-    monkeypatch.setattr(ResumableArrays, "write", dies_at_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        sampled(scale=2.0)
-    assert not (networks / "maps").exists()
-    result = sampled(scale=2.0)
+    result, starts = killed(lambda: sampled(scale=2.0))
     assert starts == [0, 5, 5, 10]
     assert all(result[name].tobytes() == whole[name].tobytes() for name in ("maps", "images"))
 
@@ -116,8 +94,3 @@ def test_guidance_under_the_released_codes_clip_stays_finite(parameters, sampled
     assert plain.max() <= 1
     assert np.isfinite(guided).all()
     assert (plain != guided).any()
-
-
-def test_a_missing_classifier_is_refused(detected):
-    with pytest.raises(InputError, match="names no classifier"):
-        detected(GuidedDdpm, {"L": 20, "s": 2}, {"decode_class": "healthy"})

@@ -9,7 +9,6 @@ import pytest
 from stages.data.store import StoreWriter, open_store
 from stages.detection import trade_off_maps
 from stages.detection.guided_ddim import GuidedDdim
-from stages.detection.resumable import ResumableArrays
 from stages.detection.sampling import choose_slices
 from stages.errors import InputError
 
@@ -68,22 +67,10 @@ def test_at_scale_zero_no_classifier_is_needed_and_nothing_is_decoded_twice(trad
     assert (runs["classifier_evaluations"] == 0).all()
 
 
-def test_a_killed_job_goes_on_from_its_last_run(networks, traded, monkeypatch):
+def test_a_killed_job_goes_on_from_its_last_run(traded, killed):
     solvers = {"ddim": [5], "heun": [5], "adams-bashforth": [5]}
     whole, _, _ = traded(solvers, out="whole")
-    original, starts = ResumableArrays.write, []
-
-    def dies_at_the_second(self, **rows):
-        starts.append(self.done)
-        if len(starts) == 2:
-            raise KeyboardInterrupt
-        original(self, **rows)
-
-    monkeypatch.setattr(ResumableArrays, "write", dies_at_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        traded(solvers)
-    assert not (networks / "trade_off").exists()
-    maps, runs, _ = traded(solvers)
+    (maps, runs, _), starts = killed(lambda: traded(solvers), "trade_off")
     assert starts == [0, 2, 2, 4]
     assert maps.tobytes() == whole.tobytes()
     assert runs["denoiser_evaluations"].tolist() == [14, 14, 27, 27, 14, 14]

@@ -32,8 +32,8 @@ def network(parameters, tmp_path):
     return network.eval()
 
 
-def run(parameters, store, folder, score, batch=5, checkpoints=True):
-    parameters = parameters | {"options": {"score": score}, "detection": parameters["detection"] | {"batch": batch}}
+def run(parameters, store, folder, score, checkpoints=True):
+    parameters = parameters | {"options": {"score": score}}
     options = ["--parameters", json.dumps(parameters), "--data", str(store.parent), "--splits", "train"]
     options += ["--networks", f"vae={folder / 'vae.safetensors'}"] if checkpoints else []
     options += ["--output", str(folder / "maps"), "--state", str(folder / "state"), "--threads", "1"]
@@ -55,7 +55,7 @@ def test_reconstruction_is_of_the_latent_mean(parameters, network, tiny_store, t
 
 
 @pytest.mark.parametrize("score", ["gradient", "combined"])
-def test_scores_follow_their_definition_and_no_slice_sees_another(score, parameters, network, tiny_store, tmp_path):
+def test_scores_follow_their_definition(score, parameters, network, tiny_store, tmp_path):
     maps, decoded = run(parameters, tiny_store, tmp_path, score)
     x = images(tiny_store)
     for row in (0, 3, 11):
@@ -69,8 +69,6 @@ def test_scores_follow_their_definition_and_no_slice_sees_another(score, paramet
         assert expected.max() > 1e-3
         np.testing.assert_allclose(maps[row], expected, rtol=2e-3, atol=1e-3 * expected.max())
         np.testing.assert_allclose(decoded[row], output[0].detach(), atol=1e-3)
-    again, _ = run(parameters, tiny_store, tmp_path, score, batch=12)
-    np.testing.assert_allclose(again, maps, rtol=2e-3, atol=1e-3 * maps.max())
 
 
 def test_smoothing_is_the_authors_kernel():

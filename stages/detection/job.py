@@ -1,0 +1,64 @@
+"""What every job of detection has in common: its command line, how it computes, and what it may be resumed with."""
+
+import os
+from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from stages import command, imports
+from stages.device import Precision
+from stages.parameters.inert import without_inert
+
+
+@dataclass(frozen=True)
+class Computing:
+    """The keys of section `detection` that say how any method is computed.
+
+    Attributes:
+        batch: slices in one forward pass.
+        precision: of the arithmetic, in Lightning Fabric's words.
+    """
+
+    batch: int
+    precision: Precision
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Self:
+        """Out of a job's part of params.yaml."""
+        detection = parameters["detection"]
+        return cls(detection["batch"], detection["precision"])
+
+
+def arguments(description: str, output: str) -> ArgumentParser:
+    """A command line with what all jobs are told; `output` says what is written into the folder of that name."""
+    parser = command.parser(description)
+    parser.add_argument("--data", type=Path, required=True, help="folder with a slice store for each split")
+    parser.add_argument("--output", type=Path, required=True, help=output)
+    parser.add_argument("--state", type=Path, required=True, help="folder for what a killed job resumes from")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+    return parser
+
+
+def named_file(text: str) -> tuple[str, Path]:
+    """An argument NAME=FILE.
+
+    >>> name, path = named_file("vae=checkpoints/vae.safetensors")
+    >>> name, path.name
+    ('vae', 'vae.safetensors')
+    """
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise ArgumentTypeError(f"expected NAME=FILE, got {text!r}")
+    return name, Path(path)
+
+
+def identity(parameters: dict[str, Any], module: str, weights: object) -> dict[str, Any]:
+    """What a job's results depend on, beside its data: half-done work goes on only where it is the same.
+
+    Args:
+        parameters: the job's part of params.yaml.
+        module: the program, whose code and imports are hashed.
+        weights: the SHA-256 of the networks' weights.
+    """
+    return {"parameters": without_inert(parameters), "weights": weights, "code_sha256": imports.fingerprint(module)}
