@@ -1,11 +1,17 @@
-"""What the rules before the figures write, from two methods on the fixtures' split, and how figures are judged."""
+"""What the rules before the figures write, as fixtures: a test split of three subjects with maps, reconstructions and
+scores of two methods; and how figures are judged.
+"""
 
 import argparse
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.pyplot import close
+from matplotlib.text import Text
 
-from stages.data.store import open_store
+from stages.data.store import StoreWriter, open_store
 from stages.evaluation import records
 from stages.evaluation.scores import score_slices
 from stages.figures import examples, style
@@ -71,17 +77,16 @@ WHOLE = (slice(None), slice(None))
 
 def content(folder, rows, channels=("t1", "flair"), kind="diseased", scale=None):
     store = open_store(folder / "data/test")
-    settings = reading.reported(folder / "comparison.csv", list(METHODS))
-    methods = [reading.open_method(*item, folder / "maps", folder / "scores", store) for item in settings.items()]
-    return examples.Content(
-        store, methods, list(channels), scale or reading.Scale(0.6, {"ready-made": 90.0}), rows, WHOLE, kind
-    )
+    folders = folder / "maps", folder / "scores"
+    methods = reading.open_reported(folder / "comparison.csv", list(METHODS), *folders, store)
+    titles, scale = ["L = 20, s = 5", ""], scale or reading.Scale(0.6, {"ready-made": 90.0})
+    return examples.Content(store, methods, titles, list(channels), scale, rows, WHOLE, kind)
 
 
 def assert_nothing_overlaps(figure):
     """No text is cut off by the paper's edge, none lies on another one, and none is too small to read."""
     figure.canvas.draw()
-    found = [text for text in figure.axes[0].texts if text.get_text().strip()]
+    found = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
     boxes = [text.get_window_extent() for text in found]
     for text, box in zip(found, boxes, strict=True):
         inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
@@ -90,3 +95,54 @@ def assert_nothing_overlaps(figure):
     for (one, box), (other, second) in combinations(zip(found, boxes, strict=True), 2):
         apart = box.x1 <= second.x0 or second.x1 <= box.x0 or box.y1 <= second.y0 or second.y1 <= box.y0
         assert apart, f"{one.get_text()!r} lies on {other.get_text()!r}"
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that the stage would save, by name."""
+    figures = {}
+    monkeypatch.setattr(style, "save", lambda figure, folder, name: figures.update({name: figure}))
+    yield figures
+    close("all")
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Folder with data/test, maps, scores and comparison.csv; nine slices a subject, of which five are diseased."""
+    rng = np.random.default_rng(0)
+    with StoreWriter(tmp_path / "data/test", channels=2, size=SIZE) as writer:
+        for subject in ("A", "B", "C"):
+            for z in range(9):
+                image, mask = np.zeros((2, SIZE, SIZE)), np.zeros((SIZE, SIZE), np.uint8)
+                image[:, 8:28, 6:24] = rng.uniform(0.2, 1, (2, 20, 18))
+                mask[12 : 12 + max(0, z - 3), 10:14] = 1
+                row = {"slice_id": f"{subject}_z{z:03d}", "subject_id": subject, "position": z, "source": subject}
+                row |= {"label": int(mask.any()), "lesion_pixels": int(mask.sum()), "affine": "[]"}
+                writer.append(image[None], mask[None], [row])
+    write_all(tmp_path)
+    pd.DataFrame({"method": SETTINGS.keys(), "setting": SETTINGS.values()}).to_csv(
+        tmp_path / "comparison.csv", index=False
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def unmasked(results):
+    """The same without masks: no masks.npy, no lesion pixels, nothing scored, one position for all."""
+    (results / "data/test/masks.npy").unlink()
+    path = results / "data/test/manifest.csv"
+    manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
+    manifest.assign(lesion_pixels=0, position=0).to_csv(path, index=False)
+    write_all(results)
+    return results
+
+
+@pytest.fixture
+def one_channel(results):
+    """The same with the first channel alone, as of radiographs."""
+    images = np.load(results / "data/test/images.npy")
+    np.save(results / "data/test/images.npy", images[:, :1])
+    for path in (results / "maps").glob("*/*/test/images.npy"):
+        np.save(path, np.load(path)[:, :1])
+    write_all(results)
+    return results

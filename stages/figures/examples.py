@@ -11,16 +11,19 @@ its maps over diseased slices at 16 even quantiles. Other maps have units and sc
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from stages import command
 from stages.data.store import SliceStore
 from stages.errors import InputError
-from stages.figures import results, selection, style
-from stages.figures.panels import LINE, THIN, Sheet, crop, foot_height
+from stages.figures import panels, results, selection, style
+from stages.figures.panels import Grid
 from stages.figures.results import Method, Scale
+from stages.methods import setting
 
 DISEASED, HEALTHY = "diseased", "healthy"
 ONE_CHANNEL = {"figure-2-methods": DISEASED, "figure-7-healthy": HEALTHY, "supplement-3-diseased": DISEASED}
@@ -32,10 +35,8 @@ SEVERAL_CHANNELS = {
 }
 FIGURES = tuple(dict.fromkeys([*ONE_CHANNEL, *SEVERAL_CHANNELS]))
 
-SMALL, LARGE, LARGE_IN_ROWS = 0.42, 1.0, 0.75  # inches, the side of a panel
-LABELS = 1.05  # inches, the widest column of labels
-GAP = 0.12  # inches between slices
-HEAD_AND_FOOT = 1.7  # inches that a page of columns needs for them at most
+LARGE = 0.9  # inches, the largest side of a panel
+LABELS = 1.1  # inches, the widest label of a row
 UNIT = "colour bar: summed absolute difference of input and reconstruction, one scale for all methods that have both"
 OWN = "maps of another unit: on the scale that stands at the name"
 MASK = "outlined: the mask; Dice: at the average Otsu threshold"
@@ -49,6 +50,7 @@ class Content:
     Attributes:
         store: the test split.
         methods: in the order of params.yaml.
+        titles: of their settings, `Setting.title`.
         channels: names of the store's C channels.
         scale: the maps' colour scales.
         rows: the slices, row numbers of the store.
@@ -58,6 +60,7 @@ class Content:
 
     store: SliceStore
     methods: list[Method]
+    titles: list[str]
     channels: list[str]
     scale: Scale
     rows: list[int]
@@ -75,140 +78,125 @@ class Content:
         notes = [UNIT] if self.scale.common else []
         return [*notes, *([OWN] if self.scale.own else []), MASK if self.masked else MEAN]
 
-    @property
-    def title(self) -> str:
-        """What the head says."""
-        return f"{self.kind.capitalize()} test slices"
+    def caption(self, row: int, width: float) -> str:
+        """The slice's name and class, and its lesion's area where there are masks, on lines of so many inches."""
+        values = self.store.manifest.iloc[row]
+        kind = f"lesion {values['lesion_pixels']} pixels" if self.masked else self.kind
+        return "\n".join(style.wrapped(f"{values['slice_id']}, {kind}", width))
+
+    def labels(self, width: float) -> list[str]:
+        """Each method's name, setting and, where its unit is its own, scale, on lines of so many inches."""
+        found = []
+        for method, title in zip(self.methods, self.titles, strict=True):
+            own = [f"map: 0 to {self.scale.own[method.name]:.3g}"] if method.name in self.scale.own else []
+            found.append("\n".join(line for part in [method.name, title, *own] for line in _lines(part, width)))
+        return found
+
+    def image(self, row: int, channel: int, method: Method | None = None) -> np.ndarray:
+        """One channel (H, W) of the input, or of a method that has reconstructions."""
+        images = self.store.images if method is None or method.images is None else method.images
+        return images[row, channel][self.window]
+
+    def mask(self, row: int) -> np.ndarray:
+        """The lesion (H, W), bool; only where there are masks."""
+        return np.asarray(self.store.masks)[row][self.window] != 0
+
+
+def _lines(text: str, width: float) -> list[str]:
+    return style.wrapped(text, width, style.SMALL)
 
 
 def draw(content: Content) -> Figure:
     """The figure: methods in columns where there is one channel, in rows where there are several."""
     if not content.rows:
-        return _nothing_left(content)
+        return style.sentence(f"All {content.kind} slices of the test split that can be shown are in the main figures.")
     return _columns(content) if len(content.channels) == 1 else _rows(content)
-
-
-def _nothing_left(content: Content) -> Figure:
-    """A supplement for which a small test split has no more slices."""
-    sheet = Sheet(style.PAGE[0], 0.5)
-    text = f"All {content.kind} slices of the test split that can be shown are in the main figures."
-    sheet.text(sheet.width / 2, 0.25, text, ha="center", va="center")
-    return sheet.figure
 
 
 def _columns(content: Content) -> Figure:
     """Fig. 2: a column a method; per slice a row of reconstructions and a row of maps, the mask below the input."""
-    methods, rows = content.methods, content.rows
-    left, head, between = 0.2, 0.28, 0.2
-    wide = (style.PAGE[0] - left - 0.05) / (len(methods) + 1)
-    high = ((style.PAGE[1] - HEAD_AND_FOOT) / len(rows) - between) / 2
-    side = max(SMALL, min(LARGE, wide, high))
-    headings = [["input"], *(_label(method, content.scale, side - 0.06) for method in methods)]
-    heading = LINE * max(len(lines) for lines in headings) + 0.03
-    width = max(left + (len(methods) + 1) * side, 3.6) + 0.05
-    blocks = head + heading + len(rows) * (2 * side + between)
-    sheet = Sheet(width, blocks + foot_height(width, content.notes))
-    sheet.text(left, 0.06, content.title, fontsize=9, weight="bold")
-    for column, lines in enumerate(headings):
-        place = {"ha": "center", "va": "bottom", "fontsize": 6.5}
-        sheet.text(left + column * side + (side - THIN) / 2, head + heading, lines, **place)
-    for index, row in enumerate(rows):
-        y = head + heading + between + index * (2 * side + between)
-        draw_caption(sheet, left, y, width - left, content, row)
-        for line, word in enumerate(("reconstruction", "map")):
-            middle = y + line * side + (side - THIN) / 2
-            sheet.text(left - 0.04, middle, word, rotation=90, ha="right", va="center", fontsize=6)
-        sheet.grey(left, y, side, content.store.images[row, 0][content.window])
+    columns, down = len(content.methods) + 1, len(content.rows)
+    side = min(LARGE, style.PAGE[0] / (columns + 0.5), style.PAGE[1] / (2.5 * down + 2))
+    labels = ["input", *content.labels(0.85 * side)]
+    figure = panels.figure(max((columns + 0.5) * side, 4 * LARGE), (2.5 * down + 2) * side)
+    blocks = figure.subplots(down, squeeze=False)[:, 0]
+    for axes, row in zip(blocks, content.rows, strict=True):
+        # Written upwards, so a small panel has no room for the word.
+        name = "reconstruction" if style.text_width("reconstruction", style.SMALL) < side else "recon-\nstruction"
+        grid = Grid(axes, [name, "map"], labels if axes is blocks[0] else [""] * columns)
+        for label in axes.get_yticklabels():
+            label.set(rotation=90, va="center")
+        axes.set_title(content.caption(row, columns * side), loc="left")
+        grid.grey(0, 0, content.image(row, 0))
         if content.masked:
-            sheet.grey(left, y + side, side, content.store.masks[row][content.window] != 0)
-            sheet.note(left, y + side, side, "mask")
-        for column, method in enumerate(methods, start=1):
-            x = left + column * side
+            grid.grey(1, 0, content.mask(row))
+            grid.note(1, 0, "mask")
+        for column, method in enumerate(content.methods, start=1):
             if method.images is None:
-                sheet.missing(x, y, side, "no reconstruction")
+                grid.missing(0, column)
             else:
-                sheet.grey(x, y, side, method.images[row, 0][content.window])
-            draw_map(sheet, x, y + side, side, content, method, row)
-    sheet.foot(blocks + 0.06, content.scale.common, content.notes)
-    return sheet.figure
+                grid.grey(0, column, content.image(row, 0, method))
+            draw_map(grid, 1, column, content, method, row)
+    _finish(figure, list(blocks), content)
+    return figure
 
 
 def _rows(content: Content) -> Figure:
     """Fig. 3: a block a slice; its first row the input's channels and the mask, below it a row a method."""
-    methods, channels, rows = content.methods, content.channels, content.rows
-    head, between, across, panels = 0.25, 0.2, min(len(rows), 2), len(channels) + 1
-    labels = [["input"], *(_label(method, content.scale, LABELS) for method in methods)]
-    left = 0.12 + max(style.text_width(line, 6.5) for lines in labels for line in lines)
-    down, foot = -(-len(rows) // across), foot_height(style.PAGE[0], content.notes)
-    wide = (style.PAGE[0] - left - 0.05 - (across - 1) * GAP) / (across * panels)
-    high = ((style.PAGE[1] - head - foot) / down - between) / (len(methods) + 1)
+    channels, across = len(content.channels), min(len(content.rows), 2)
+    lines, down = len(content.methods) + 1, -(-len(content.rows) // across)
+    labels = ["input", *content.labels(LABELS)]
+    wide, high = (style.PAGE[0] - LABELS) / (across * (channels + 1)), style.PAGE[1] / (down * (lines + 0.5) + 1)
     # No lower than the lines of the labels are.
-    side = max(SMALL, 0.93 * LINE * max(map(len, labels)) + THIN, min(LARGE_IN_ROWS, wide, high))
-    width = max(left + across * panels * side + (across - 1) * GAP + 0.05, 4.5)
-    foot = foot_height(width, content.notes)
-    blocks = head + down * ((len(methods) + 1) * side + between)
-    sheet = Sheet(width, blocks + foot)
-    sheet.text(left, 0.06, content.title, fontsize=9, weight="bold")
-    for index, row in enumerate(rows):
-        x = left + (index % across) * (panels * side + GAP)
-        y = head + between + (index // across) * ((len(methods) + 1) * side + between)
-        draw_caption(sheet, x, y, panels * side, content, row)
-        if index % across == 0:
-            for line, lines in enumerate(labels):
-                middle = y + line * side + (side - THIN) / 2
-                sheet.text(left - 0.05, middle, lines, ha="right", va="center", fontsize=6.5)
-        draw_input(sheet, x, y, side, content, row)
-        for line, method in enumerate(methods, start=1):
+    side = max(min(LARGE, wide, high), 1.3 * style.SMALL / 72 * max(label.count("\n") + 1 for label in labels))
+    width = max(LABELS + across * (channels + 1) * side, 5 * LARGE)
+    figure = panels.figure(width, (down * (lines + 0.5) + 1) * side)
+    blocks = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in blocks[len(content.rows) :]:
+        axes.remove()
+    for number, (axes, row) in enumerate(zip(blocks, content.rows, strict=False)):
+        grid = Grid(axes, [""] * lines if number % across else labels, [""] * (channels + 1))
+        axes.set_title(content.caption(row, (channels + 1) * side), loc="left")
+        draw_input(grid, content, row)
+        for line, method in enumerate(content.methods, start=1):
             if method.images is None:
-                sheet.missing(x, y + line * side, side, "no reconstruction", columns=len(channels))
+                grid.missing(line, 0, channels)
             else:
-                for column in range(len(channels)):
-                    pixels = method.images[row, column][content.window]
-                    sheet.grey(x + column * side, y + line * side, side, pixels)
-            draw_map(sheet, x + len(channels) * side, y + line * side, side, content, method, row)
-        sheet.note(x + len(channels) * side, y + side, side, "map")
-    sheet.foot(blocks + 0.06, content.scale.common, content.notes)
-    return sheet.figure
+                for channel in range(channels):
+                    grid.grey(line, channel, content.image(row, channel, method))
+            draw_map(grid, line, channels, content, method, row)
+        grid.note(1, channels, "map")
+    _finish(figure, list(blocks[: len(content.rows)]), content)
+    return figure
 
 
-def draw_input(sheet: Sheet, x: float, y: float, side: float, content: Content, row: int) -> None:
-    """The input's channels side by side, and the mask beside them where one is shown."""
+def _finish(figure: Figure, blocks: list, content: Content) -> None:
+    figure.suptitle(f"{content.kind.capitalize()} test slices")
+    panels.bar(blocks, content.scale.common, content.notes, shrink=0.3, aspect=18)
+
+
+def draw_input(grid: Grid, content: Content, row: int) -> None:
+    """The input's channels side by side in the first row, and the mask beside them where one is shown."""
     for column, channel in enumerate(content.channels):
-        sheet.grey(x + column * side, y, side, content.store.images[row, column][content.window])
-        sheet.note(x + column * side, y, side, style.channel_title(channel))
+        grid.grey(0, column, content.image(row, column))
+        grid.note(0, column, style.channel_title(channel))
     if content.masked:
-        sheet.grey(x + len(content.channels) * side, y, side, content.store.masks[row][content.window] != 0)
-        sheet.note(x + len(content.channels) * side, y, side, "mask")
+        grid.grey(0, len(content.channels), content.mask(row))
+        grid.note(0, len(content.channels), "mask")
 
 
-def draw_map(sheet: Sheet, x: float, y: float, side: float, content: Content, method: Method, row: int) -> None:
+def draw_map(grid: Grid, line: int, column: int, content: Content, method: Method, row: int) -> None:
     """One map with the mask's outline and its Dice; where no mask is shown, with its mean."""
-    sheet.map(x, y, side, method.maps[row][content.window], content.scale.end(method.name))
+    grid.map(line, column, method.maps[row][content.window], content.scale.end(method.name))
     if content.masked:
-        mask = content.store.masks[row][content.window] != 0
-        sheet.outline(x, y, side, mask)
+        mask = content.mask(row)
+        grid.outline(line, column, mask)
         # The word stands where it hides less of the lesion.
         low, middle = mask[-mask.shape[0] // 4 :], mask.shape[1] // 2
-        left = low[:, middle:].sum() > low[:, :middle].sum()
-        sheet.note(x, y, side, f"Dice {method.slices['dice_average_otsu'].iloc[row]:.2f}", below=True, left=left)
+        side = "left" if low[:, middle:].sum() > low[:, :middle].sum() else "right"
+        grid.note(line, column, f"Dice {method.slices['dice_average_otsu'].iloc[row]:.2f}", f"lower {side}")
     else:
-        sheet.note(x, y, side, f"mean {method.slices['mean_map'].iloc[row]:.3f}", below=True)
-
-
-def draw_caption(sheet: Sheet, x: float, y: float, width: float, content: Content, row: int) -> None:
-    """The slice's name and class above its block, and its lesion's area where there are masks."""
-    values = content.store.manifest.iloc[row]
-    kind = f"lesion {values['lesion_pixels']} pixels" if content.masked else content.kind
-    line = f"{values['slice_id']}, {kind}"
-    size = next((size for size in (7, 6.5, 6) if style.text_width(line, size) <= width), style.SMALLEST)
-    sheet.text(x, y - 0.02, style.wrapped(line, width, size)[-2:], va="bottom", fontsize=size)
-
-
-def _label(method: Method, scale: Scale, width: float) -> list[str]:
-    """A method's name, setting and, where its unit is its own, scale, on lines of so many inches."""
-    own = [f"map: 0 to {scale.own[method.name]:.3g}"] if method.name in scale.own else []
-    parts = [method.name, style.setting_title(method.setting), *own]
-    return [line for part in parts if part for line in style.wrapped(part, width, 6.5)]
+        grid.note(line, column, f"mean {method.slices['mean_map'].iloc[row]:.3f}", "lower right")
 
 
 def choose(figure: str, deciding: Method, store: SliceStore, counts: dict, seed: int) -> list[int]:
@@ -225,9 +213,8 @@ def choose(figure: str, deciding: Method, store: SliceStore, counts: dict, seed:
         InputError: the split has no healthy, or no scored diseased, slice.
     """
     kind = {**ONE_CHANNEL, **SEVERAL_CHANNELS}[figure]
-    rule, frame = selection.healthy_slices, store.manifest
-    if kind == DISEASED:
-        rule, frame = selection.diseased_slices, deciding.slices
+    frame = deciding.slices if kind == DISEASED else store.manifest
+    rule: Callable[..., list[int]] = selection.diseased_slices if kind == DISEASED else selection.healthy_slices
     rows = rule(frame, counts[f"{kind}_slices"], seed)
     if not rows:
         scored = "scored " if kind == DISEASED and store.masks is not None else ""
@@ -236,29 +223,29 @@ def choose(figure: str, deciding: Method, store: SliceStore, counts: dict, seed:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The stage's command line."""
     parser = results.parser(__doc__)
     parser.add_argument("--figure", choices=FIGURES, required=True, help="which one to draw")
     return parser
 
 
 def main(options: argparse.Namespace) -> None:
-    """Choose the slices, draw, save."""
+    """Draw one figure of the slices that the rule chooses, every method at its reported setting."""
     parameters, figure = options.parameters, options.figure
-    channels, counts = parameters["data"]["channels"], parameters["figures"]
+    channels, counts, methods = parameters["data"]["channels"], parameters["figures"], parameters["methods"]
     possible = ONE_CHANNEL if len(channels) == 1 else SEVERAL_CHANNELS
     if figure not in possible:
         raise InputError(
             f"--figure {figure} is not for data.channels {', '.join(channels)}: these have {', '.join(possible)}"
         )
     store = results.open_split(options.data, channels)
-    names = list(parameters["methods"])
-    methods = results.open_reported(options.comparison, names, options.maps, options.scores, store)
-    deciding = methods[names.index(counts["method"])]
+    shown = results.open_reported(options.comparison, list(methods), options.maps, options.scores, store)
+    (deciding,) = (method for method in shown if method.name == counts["method"])
     rows = choose(figure, deciding, store, counts, parameters["seed"])
-    scale = results.common_scale(methods, deciding.name, store, parameters["seed"])
-    window = crop(store.images[rows])
-    style.save(draw(Content(store, methods, channels, scale, rows, window, possible[figure])), options.output, figure)
+    scale = results.common_scale(shown, deciding.name, store, parameters["seed"])
+    titles = [setting(methods[method.name], method.setting).title for method in shown]
+    window = panels.crop(store.images[rows])
+    content = Content(store, shown, titles, channels, scale, rows, window, possible[figure])
+    style.save(draw(content), options.output, figure)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the figures of single slices read: the test split with the maps, reconstructions and scores of the methods."""
+"""What the rules before left for figures, explorer and export: the test split, maps, reconstructions, tables."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,7 +13,9 @@ from stages.data.store import SliceStore, open_array, open_store
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.evaluation.scores import open_maps
+from stages.evaluation.summary import WITH_MASKS, WITHOUT_MASKS
 from stages.figures import selection
+from stages.methods import settings
 
 SPLIT = "test"
 DECIDING = 16
@@ -54,7 +56,7 @@ class Scale:
 
     def end(self, method: str) -> float:
         """The end of one method's scale."""
-        return self.own.get(method, self.common)
+        return self.own[method] if method in self.own or self.common is None else self.common
 
 
 def open_split(data: Path, channels: list[str]) -> SliceStore:
@@ -63,18 +65,46 @@ def open_split(data: Path, channels: list[str]) -> SliceStore:
     if len(channels) != store.images.shape[1]:
         raise InputError(
             f"{store.folder / 'images.npy'} has {store.images.shape[1]} channels where data.channels names "
-            f"{len(channels)}: extract the data again"
+            f"{len(channels)}: run the rule extract"
         )
     return store
 
 
-def reported(comparison: Path, methods: Sequence[str]) -> dict[str, str]:
-    """Each method's reported setting, as comparison.csv names it; InputError where it does not list a method."""
-    table = records.read_csv(comparison, ["method", "setting"], []).set_index("method")["setting"]
+def open_comparison(path: Path, methods: Sequence[str], metrics: Sequence[str] = ()) -> pd.DataFrame:
+    """comparison.csv by method, in the order of `methods`: `setting`, and each metric with its interval.
+
+    Every figure reads the reported settings here; none chooses again.
+
+    Raises:
+        InputError: it is missing or damaged, or does not list a method.
+    """
+    numbers = [f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")]
+    table = records.read_csv(path, ["method", "setting"], numbers).set_index("method")
     for name in methods:
         if name not in table.index:
-            raise InputError(f"{comparison} does not list method {name!r}: tabulate again")
-    return {name: table[name] for name in methods}
+            raise InputError(f"{path} does not list method {name!r}: run the rule comparison_tables")
+    return table.loc[list(methods)]
+
+
+def open_scores(path: Path, methods: dict) -> pd.DataFrame:
+    """scores.csv: method, setting, split and the metrics of Fig. 4, a row a setting and split.
+
+    Raises:
+        InputError: it is missing or damaged, or does not list a setting of `methods`' grids on the test split.
+    """
+    table = records.read_csv(path, ["method", "setting", "split"], [*WITH_MASKS, *WITHOUT_MASKS])
+    test = table[table["split"] == SPLIT]
+    listed = set(zip(test["method"], test["setting"], strict=True))
+    for name, method in methods.items():
+        for one in settings(method):
+            if (name, one.name) not in listed:
+                raise InputError(f"{path} does not list {name} at {one.name}: run the rule comparison_tables")
+    return table
+
+
+def reported(comparison: Path, methods: Sequence[str]) -> dict[str, str]:
+    """The name of each method's reported setting, as comparison.csv has it."""
+    return open_comparison(comparison, methods)["setting"].to_dict()
 
 
 def open_method(name: str, setting: str, maps: Path, scores: Path, store: SliceStore) -> Method:
@@ -86,7 +116,7 @@ def open_method(name: str, setting: str, maps: Path, scores: Path, store: SliceS
     path = scores / name / setting / f"{SPLIT}.csv"
     slices = records.read_slice_scores(path)
     if slices["slice_id"].tolist() != store.manifest["slice_id"].tolist():
-        raise InputError(f"{path} scores other slices than the {SPLIT} split holds: delete it and score again")
+        raise InputError(f"{path} scores other slices than the {SPLIT} split holds: run the rule scores")
     folder = maps / name / setting / SPLIT
     images = folder / "images.npy"
     return Method(
@@ -118,16 +148,8 @@ def is_summed_difference(method: Method, store: SliceStore, rows: Sequence[int])
 
 
 def brightness(method: Method, rows: Sequence[int]) -> float:
-    """The 99.5th percentile of a method's maps over the given slices; 1 where they are all black.
-
-    Raises:
-        InputError: one of these maps holds nan or inf.
-    """
+    """The 99.5th percentile of a method's maps over the given slices; 1 where they are all black."""
     end = float(np.percentile(np.asarray(method.maps[rows], np.float64), 99.5))
-    if not np.isfinite(end):
-        raise InputError(
-            f"the maps of {method.name} {method.setting} hold nan or inf: delete them and run the detection again"
-        )
     return end if end > 0 else 1.0
 
 
@@ -160,6 +182,14 @@ def common_scale(methods: Sequence[Method], deciding: str, store: SliceStore, se
     (slices,) = (method.slices for method in methods if method.name == deciding)
     rows = selection.diseased_slices(slices, DECIDING, seed)
     return colour_scale(methods, store, rows or list(range(len(store))))
+
+
+def table_parser(description: str, table: str) -> argparse.ArgumentParser:
+    """The command line of a stage that draws a table, a CSV of this name."""
+    result = command.parser(description)
+    result.add_argument("--table", type=Path, required=True, help=f"{table} of the tables")
+    result.add_argument("--output", type=Path, required=True, help="folder of the figure")
+    return result
 
 
 def parser(description: str, output: str = "folder of the figures") -> argparse.ArgumentParser:

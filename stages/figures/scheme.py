@@ -10,10 +10,15 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.gridspec import GridSpec
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import ConnectionPatch
 
 from stages import command
 from stages.data.store import open_array, open_store
@@ -21,15 +26,14 @@ from stages.errors import InputError
 from stages.figures import panels, style
 from stages.figures.trade_off_figure import SOLVER_TITLES
 
-# Inches, from the upper left corner: sides of an image and of a gradient, left ends of the map and of level 0, from one
-# level to the next, and the upper ends of the rows.
-SIDE, GRADIENT = 0.86, 0.5
-MAP, X_0, STEP = 0.1, 1.72, 1.06
-ENCODED, DECODED, GUIDED, HEIGHT = 0.42, 1.98, 3.02, 3.62
-WIDTH = 4.9  # at least, for the text
-MIDDLE = (ENCODED + DECODED) / 2
+GAP = 3  # points between an arrow and an image
+PANEL, HEADLINE = 1.0, 0.3  # inches from one image to the next, and of a row with a line of text
+WIDTH = 5.2  # inches at least, for these lines
 ENCODING, DECODING, GUIDANCE = style.COLOURS[0], style.COLOURS[2], style.COLOURS[1]
 WINDOW = 0.5, 99.5  # percentiles
+SIDE = 0.4  # of an image's width, beside it: the other channels
+NOTE: dict[str, Any] = {"color": "white", "fontsize": style.SMALLEST, "bbox": panels.SHADE, "va": "top"}
+NOTE |= {"xycoords": "axes fraction", "textcoords": "offset points"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def read(folder: Path, data: Path) -> Trajectory:
     except FileNotFoundError:
         raise InputError(f"{path} is missing: run the rule trajectory") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error!r}): delete it and run the rule trajectory") from None
+        raise InputError(f"{path} is damaged ({error!r}): run the rule trajectory again") from None
     store = open_store(data / split)
     rows = np.flatnonzero(store.manifest["slice_id"] == slice_id)
     if not rows.size:
@@ -86,51 +90,81 @@ def read(folder: Path, data: Path) -> Trajectory:
 
 
 def draw(trajectory: Trajectory, channels: list[str]) -> Figure:
-    """The figure.
+    """The figure: three rows (encoded, decoded, gradients) of K - 1 noise levels, between the map and x_L.
 
     Args:
         trajectory: from `read`.
         channels: names of the C channels.
     """
-    levels, mask = trajectory.levels, trajectory.mask
-    last, right = len(levels) - 1, SIDE - panels.THIN
-    end = X_0 + STEP * last  # the left end of x_L
-    width = max(end + SIDE + 0.1, WIDTH)
-    sheet = panels.Sheet(width, HEIGHT if trajectory.gradient is not None else HEIGHT - 0.65)
-
-    for row, images in ((ENCODED, trajectory.encoded), (DECODED, trajectory.decoded)):
-        for k in range(last):
-            sheet.grey(X_0 + STEP * k, row, SIDE, _shown(images[k, -1], levels[k]))
-            name = f"$x_{{{levels[k]}}}$" if levels[k] or row == DECODED else "$x$"
-            sheet.text(X_0 + STEP * k, row - 0.03, name, va="bottom", fontsize=8)
-        for n, channel in enumerate(channels[:-1]):
-            y = row + n * SIDE / 3
-            sheet.grey(X_0 - SIDE / 3 - 0.03, y, SIDE / 3, images[0, n])
-            _label(sheet, X_0 - SIDE / 3 - 0.06, y + SIDE / 6, style.channel_title(channel), ha="right")
-        sheet.note(X_0, row, SIDE, style.channel_title(channels[-1]))
-    sheet.grey(end, MIDDLE, SIDE, _shown(trajectory.encoded[-1, -1], levels[-1]))
-    sheet.text(end + SIDE - 0.03, MIDDLE - 0.03, f"$x_L$, $L = {levels[-1]}$", ha="right", va="bottom", fontsize=8)
-
-    for k in range(1, last):  # there and back
-        before, at = X_0 + STEP * (k - 1) + right + 0.02, X_0 + STEP * k - 0.02
-        _arrow(sheet, (before, ENCODED + SIDE / 2), (at, ENCODED + SIDE / 2), ENCODING)
-        _arrow(sheet, (at, DECODED + SIDE / 2), (before, DECODED + SIDE / 2), DECODING)
-    edge, centre = X_0 + STEP * (last - 1) + right + 0.02, end + SIDE / 2
-    _arrow(sheet, (edge, ENCODED + SIDE / 2), (centre, MIDDLE - 0.17), ENCODING, bend=-0.35)
-    _arrow(sheet, (centre, MIDDLE + SIDE), (edge, DECODED + SIDE / 2), DECODING, bend=-0.35)
-
-    solver = SOLVER_TITLES[trajectory.solver]
-    sheet.text(X_0, 0.08, f"encoding: reversed {solver} from $x$ to noise level $L$", color=ENCODING)
-    guided = trajectory.gradient is not None
-    how = f", guided with gradient scale $s = {trajectory.setting['s']:g}$" if guided else ""
-    sheet.text(X_0, DECODED - 0.36, f"decoding: {solver} from $x_L$ to $x_0${how}", color=DECODING)
+    style.use()
+    levels, guided = trajectory.levels, trajectory.gradient is not None
+    last = len(levels) - 1
+    rows = [HEADLINE, 1, HEADLINE, 1, *([0.7] if guided else [])]
+    size = max(PANEL * (last + 3), WIDTH), PANEL * (sum(rows) + 0.5)
+    figure = plt.figure(figsize=size, layout=ConstrainedLayoutEngine(wspace=0.12, hspace=0.02))
+    grid = figure.add_gridspec(len(rows), last + 2, height_ratios=rows)
+    lines = [[_image(figure.add_subplot(grid[row, 1 + k])) for k in range(last)] for row in (1, 3)]
+    middle = _image(figure.add_subplot(grid[1:4, -1]))
+    for line, images in zip(lines, (trajectory.encoded, trajectory.decoded), strict=True):
+        for axes, image, level in zip(line, images, levels, strict=False):
+            axes.imshow(_shown(image[-1], level), cmap="gray", vmin=0, vmax=1)
+            axes.set_title(f"$x_{{{level}}}$" if level or line is lines[1] else "$x$", loc="left", fontsize=8)
+        line[0].annotate(style.channel_title(channels[-1]), (0, 1), (2, -2), **NOTE)
+        if others := [style.channel_title(channel) for channel in channels[:-1]]:
+            beside = panels.Grid(line[0].inset_axes((-SIDE, 0, SIDE, 1)), [""] * len(others), [""])
+            for n, title in enumerate(others):
+                beside.grey(n, 0, images[0, n])
+                beside.note(n, 0, title)
+    middle.imshow(_shown(trajectory.encoded[-1, -1], levels[-1]), cmap="gray", vmin=0, vmax=1)
+    middle.set_title(f"$x_L$, $L = {levels[-1]}$", fontsize=8)
+    encoded, decoded = lines
+    for k in range(last - 1):  # there and back
+        _arrow(encoded[k], RIGHT, encoded[k + 1], LEFT, ENCODING)
+        _arrow(decoded[k + 1], LEFT, decoded[k], RIGHT, DECODING)
+    _arrow(encoded[-1], RIGHT, middle, ABOVE, ENCODING, "arc3,rad=-0.35")
+    _arrow(middle, BOTTOM, decoded[-1], RIGHT, DECODING, "arc3,rad=-0.35")
+    solver, scale = SOLVER_TITLES[trajectory.solver], trajectory.setting["s"]
+    how = f", guided with gradient scale $s = {scale:g}$" if guided else ""
+    _headline(figure.add_subplot(grid[0, 1:-1]), f"encoding: reversed {solver} from $x$ to noise level $L$", ENCODING)
+    _headline(figure.add_subplot(grid[2, 1:-1]), f"decoding: {solver} from $x_L$ to $x_0${how}", DECODING)
     if guided:
-        _draw_gradients(sheet, trajectory)
-    _draw_map(sheet, trajectory)
-    if mask is not None:
-        for x, y, side in ((X_0, ENCODED, SIDE), (MAP, MIDDLE, SIDE)):
-            sheet.outline(x, y, side, mask)
-    return sheet.figure
+        _draw_gradients(figure, grid, decoded, trajectory)
+    _draw_map(figure.add_subplot(grid[:, 0]), encoded[0], decoded[0], trajectory)
+    if trajectory.mask is not None:
+        _outline(encoded[0], trajectory.mask)
+    return figure
+
+
+# Places of an image, in its widths and heights from the lower left corner; the last, above its title.
+LEFT, RIGHT, BOTTOM, ABOVE = (0, 0.5), (1, 0.5), (0.5, 0), (0.5, 1.25)
+
+
+def _image(axes: Axes) -> Axes:
+    """An Axes for an image, with neither ticks nor a frame."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    return axes
+
+
+def _outline(axes: Axes, mask: np.ndarray) -> None:
+    panels.outline(axes, mask, axes.images[0].get_extent())
+
+
+def _headline(axes: Axes, text: str, colour: str) -> None:
+    """A line of text above a row of images."""
+    _image(axes).text(0, 0, text, color=colour, va="bottom", in_layout=False)
+
+
+def _arrow(
+    start: Axes, out: tuple[float, float], end: Axes, to: tuple[float, float], colour: str, how: str = "arc3"
+) -> None:
+    """An arrow from a place of one image to a place of another, in their widths and heights."""
+    look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 1, "color": colour}
+    look |= {"shrinkA": GAP, "shrinkB": GAP}
+    look |= {"coordsA": "axes fraction", "coordsB": "axes fraction", "axesA": start, "axesB": end}
+    patch = ConnectionPatch(out, to, connectionstyle=how, **look)
+    patch.set_in_layout(False)
+    start.figure.add_artist(patch)
 
 
 def _shown(image: np.ndarray, level: int) -> np.ndarray:
@@ -141,50 +175,41 @@ def _shown(image: np.ndarray, level: int) -> np.ndarray:
     return (image - low) / max(high - low, 1e-12)
 
 
-def _draw_gradients(sheet: panels.Sheet, trajectory: Trajectory) -> None:
-    """The classifier's gradient at each x_k that is left by a step down, below that step."""
-    last = len(trajectory.levels) - 1
-    for k in range(1, last + 1):
-        image = trajectory.gradient[k, -1]
-        top = max(float(np.percentile(np.abs(image), WINDOW[1])), 1e-12)
-        x = X_0 + STEP * k - (STEP - SIDE) / 2 - GRADIENT / 2
-        look = {"cmap": "PuOr", "vmin": -top, "vmax": top, "aspect": "auto", "interpolation": "nearest"}
-        sheet.axes.imshow(image, extent=(x, x + GRADIENT, GUIDED + GRADIENT, GUIDED), **look)
-        middle = x + GRADIENT / 2
-        _arrow(sheet, (middle, GUIDED - 0.02), (middle, DECODED + SIDE / 2 + 0.04), GUIDANCE)
-    y = GUIDED + GRADIENT / 2
-    _label(sheet, X_0 - 0.25, y, "gradient of the\nclassifier,", fontsize=7, color=GUIDANCE, va="bottom")
-    _label(sheet, X_0 - 0.25, y + 0.02, r"$\nabla \log C(h\,|\,x_k)$", fontsize=7, color=GUIDANCE, va="top")
+def _end(values: np.ndarray) -> float:
+    return max(float(np.percentile(np.abs(values), WINDOW[1])), 1e-12)
 
 
-def _draw_map(sheet: panels.Sheet, trajectory: Trajectory) -> None:
+def _draw_gradients(figure: Figure, grid: GridSpec, images: list[Axes], trajectory: Trajectory) -> None:
+    """The classifier's gradient at each x_k that is left by a step down, below it, with an arrow to that step."""
+    assert trajectory.gradient is not None
+    for k, image in enumerate(images, start=1):
+        gradient = trajectory.gradient[k, -1]
+        axes, top = _image(figure.add_subplot(grid[4, 1 + k])), _end(gradient)
+        axes.imshow(gradient, cmap="PuOr", vmin=-top, vmax=top)
+        _arrow(axes, LEFT, image, (1.25, 0.45), GUIDANCE, "angle,angleA=180,angleB=90")
+    words = _image(figure.add_subplot(grid[4, 1]))
+    text = "gradient of the\nclassifier,\n" + r"$\nabla \log C(h\,|\,x_k)$"
+    words.annotate(text, RIGHT, xycoords="axes fraction", ha="right", va="center", color=GUIDANCE)
+
+
+def _draw_map(axes: Axes, image: Axes, reconstruction: Axes, trajectory: Trajectory) -> None:
+    """The anomaly map with its colour bar, and what it is made of."""
     several = len(trajectory.encoded[0]) > 1
     difference = np.abs(trajectory.encoded[0] - trajectory.decoded[0]).sum(axis=0)
-    top = max(float(np.percentile(difference, WINDOW[1])), 1e-12)
-    sheet.map(MAP, MIDDLE, SIDE, difference, top)
-    sheet.text(MAP, MIDDLE - 0.03, "anomaly map", va="bottom")
-    sheet.text(MAP, MIDDLE + SIDE + 0.02, r"$a = \sum_c |x - x_0|$" if several else "$a = |x - x_0|$", fontsize=8)
-    sheet.bar(MAP, MIDDLE + SIDE + 0.3, SIDE - 0.1, top)
+    top = _end(difference)
+    _image(axes).imshow(difference, cmap=style.MAP_COLOURS, vmin=0, vmax=top)
+    formula = r"$a = \sum_c |x - x_0|$" if several else "$a = |x - x_0|$"
+    axes.set_title(f"anomaly map\n{formula}", loc="left")
+    panels.bar(axes, top, cax=axes.inset_axes((0, -0.35, 0.9, 0.08)))
     if trajectory.mask is not None:
-        sheet.text(MAP, MIDDLE + SIDE + 0.6, "outlined: the mask,\nwhich no step sees", fontsize=6)
-    start, stop = X_0 - (0.45 if several else 0.05), MAP + SIDE + 0.02
-    _arrow(sheet, (start, ENCODED + SIDE - 0.1), (stop, MIDDLE + 0.2), "black", bend=0.2)
-    _arrow(sheet, (start, DECODED + 0.1), (stop, MIDDLE + SIDE - 0.25), "black", bend=-0.2)
-
-
-def _label(sheet: panels.Sheet, x: float, y: float, text: str, **look) -> None:
-    sheet.text(x, y, text, **{"va": "center", "fontsize": style.SMALLEST} | look)
-
-
-def _arrow(
-    sheet: panels.Sheet, start: tuple[float, float], end: tuple[float, float], colour: str, bend: float = 0
-) -> None:
-    look = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0, "color": colour}
-    sheet.axes.add_patch(FancyArrowPatch(start, end, connectionstyle=f"arc3,rad={bend}", **look))
+        _outline(axes, trajectory.mask)
+        axes.set_xlabel("outlined: the mask,\nwhich no step sees", fontsize=style.SMALL)
+    side = -SIDE if several else 0
+    _arrow(image, (side, 0.5), axes, (1, 1), "black", "arc3,rad=0.2")
+    _arrow(reconstruction, (side, 0), axes, (1, 0), "black", "arc3,rad=-0.2")
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The stage's command line."""
     parser = command.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores, one a split")
     parser.add_argument("--trajectory", type=Path, required=True, help="folder that stages.detection.trajectory wrote")
@@ -193,7 +218,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Draw and save."""
+    """Draw the trajectory that the rule of that name sampled."""
     trajectory = read(options.trajectory, options.data)
     style.save(draw(trajectory, options.parameters["data"]["channels"]), options.output, "figure-1-scheme")
 

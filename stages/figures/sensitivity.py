@@ -1,43 +1,53 @@
-"""Dice and AUROC over the guidance scale s for each noise level L, like the paper's Fig. 4: figure-4-sensitivity.
+"""How scores depend on the settings of the methods: figure-4-sensitivity, settings or heatmap, named by --figure.
 
-Shows the method that figures.method names on the test subjects: a line with markers for each L, over s on a
-logarithmic axis with a place for 0; a ring marks the setting that is reported, with its 95 % interval. Every other
-method is a thin line at its reported setting, named at the right. Where figures.published names a data set, what the
-paper reports on it is drawn dashed, in the same colour and with the same marker for the same L. A method without s is
-drawn over the guidance weight w, or whatever number its grid has. Where the data set has no masks, the image-level
-AUROC takes the place of both, and nothing published is drawn.
+All show Dice at the average Otsu threshold and AUROC, or where the data set has no masks, the image-level AUROC; the
+reported setting, which comparison.csv names, is ringed or framed.
+
+figure-4-sensitivity, like the paper's Fig. 4: the method that figures.method names, on the test subjects: a line with
+markers for each noise level L, over the guidance scale s on a logarithmic axis with a place for 0; the reported setting
+has its 95 % interval. Every other method is a thin line at its reported setting, named at the right. Where
+figures.published names a data set, what the paper reports on it is drawn dashed, in the colour and with the marker of
+its L. A method without s is drawn over the guidance weight w, or whatever number its grid has.
+
+settings: every method whose grid has numbers, a column each, over s, w, another number or L; a marker for each value of
+the other keys; test subjects solid, validation subjects faint. Methods without numbers are dashed lines in all columns.
+
+heatmap: see stages.figures.heatmap.
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.optimize import isotonic_regression
 
 from stages import command
-from stages.errors import InputError
-from stages.evaluation import records
 from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
-from stages.figures import published, style
-from stages.figures.settings import RING, axis_key, lines, scale_axis
-from stages.figures.settings import read as read_scores
-from stages.methods import settings
+from stages.figures import heatmap, lines, published, results, style
+from stages.methods import Setting, setting, settings
 
+FIGURES = ("figure-4-sensitivity", "settings", "heatmap")
 PAPER = {"dice_average_otsu": "dice", "auroc": "auroc"}  # a metric's column in the published table
-PANEL, LEFT, RIGHT, GAP = 2.2, 0.5, 2.1, 0.14  # inches: a panel's height, its margins (the right one at most), between
-NAME = 0.105  # inches from one method's name to the next
-LEAD = 0.18  # inches from a panel to the names beside it
+PAPER_COLUMNS = ["dataset", "method", "L", "s", "dice", "auroc"]
+FAINT: dict[str, Any] = {"alpha": 0.35, "linewidth": 0.9, "markerfacecolor": "white"}
+PUBLISHED: dict[str, Any] = {"linewidth": 0.7, "markersize": 2.6, "markerfacecolor": "white"}
+DASHES = (4, 2)
+POINTS: dict[str, Any] = style.POINTS | {"legend": False}
+Flat = tuple[float, str, dict[str, Any]]
+"""A horizontal line: its score, its name on lines, and its look."""
+LINE = 1.25 * style.SMALL / 72  # inches from one line of text to the next
 
 
-def draw(
+def draw_figure_4(
     methods: dict, name: str, scores: pd.DataFrame, comparison: pd.DataFrame, paper: pd.DataFrame | None
 ) -> Figure:
-    """The figure.
+    """Fig. 4.
 
     Args:
         methods: name -> detector and grid, as in params.yaml.
@@ -47,207 +57,216 @@ def draw(
         paper: the published values of a data set; None where none are drawn.
     """
     style.use()
-    key = _guidance(methods[name])
-    metrics = plotted(scores)
-    paper = paper if key == "s" and metrics == WITH_MASKS else None
-    shown = lines(methods[name], name, scores, "test", key)
-    looks = _looks(style.method_colours(methods)[name], shown, paper)
-    names = {metric: _names(methods, name if shown else None, metric, comparison, paper) for metric in metrics}
-    right = min(RIGHT, LEAD + 0.12 + max((style.text_width(row[1], 6) for row in names[metrics[0]]), default=0))
-    legend = _legend(looks, shown, paper)
-    columns = _legend_columns([handle.get_label() for handle in legend])
-    top, bottom, width = 0.12 + 0.13 * -(-len(legend) // columns), 0.4, style.PAGE[0] - LEFT - right
-    height = top + len(metrics) * (PANEL + GAP) - GAP + bottom
-    figure = plt.figure(figsize=(style.PAGE[0], height))
-    for index, metric in enumerate(metrics):
-        low = (height - top - index * (PANEL + GAP) - PANEL) / height
-        axes = figure.add_axes([LEFT / style.PAGE[0], low, width / style.PAGE[0], PANEL / height])
-        _draw_lines(axes, metric, shown, looks, comparison.loc[name])
-        if paper is not None:
-            _draw_published(axes, PAPER[metric], looks, paper)
-        for score, _, look in names[metric]:
-            axes.axhline(score, **look)
+    key, metrics = lines.axis_key(methods[name], ("s", "w")), plotted(scores)
+    if paper is None or key != "s" or metrics != WITH_MASKS:
+        paper = pd.DataFrame(columns=PAPER_COLUMNS)
+
+    # What is drawn: our lines, the published ones, and a look for each noise level of both.
+    own = lines.points(methods, {name: key} if key else {}, scores).query("split == 'test'")
+    ours = {one.without(key) for one in settings(methods[name]) if key in one} if key else set()
+    theirs = paper.dropna(subset="L").assign(line=lambda rows: [Setting({"L": level}).title for level in rows["L"]])
+    titles = lines.in_order(ours | {Setting({"L": level}) for level in theirs["L"]})
+    palette = dict(zip(titles, style.tints(style.method_colours(methods)[name], len(titles)), strict=True))
+    look: dict[str, Any] = {"hue": "line", "style": "line", "palette": palette, "markers": lines.markers(titles)}
+    look |= POINTS
+
+    flat = {metric: _flat(methods, None if own.empty else name, metric, comparison, paper) for metric in metrics}
+
+    names = [text for _, text, _ in flat[metrics[0]]]
+    high = max(2.6, 0.4 + len(names) * max((text.count("\n") + 1 for text in names), default=0) * LINE)
+    figure, grid = plt.subplots(
+        len(metrics), squeeze=False, sharex=True, figsize=(style.PAGE[0], high * len(metrics)), layout="constrained"
+    )
+    panels = list(grid[:, 0])
+    for axes, metric in zip(panels, metrics, strict=True):
+        if len(own):
+            sns.lineplot(own, x="x", y=metric, ax=axes, dashes=False, zorder=3, **look)
+        if len(theirs):
+            dashes = dict.fromkeys(titles, DASHES)
+            sns.lineplot(theirs, x="s", y=PAPER[metric], ax=axes, dashes=dashes, zorder=2, **look, **PUBLISHED)
+        _interval(axes, own, comparison.loc[name], metric)
+        lines.scale_axis(axes, key, sorted({*own["x"], *theirs["s"]}))
         axes.set_ylabel(TITLES[metric])
-        axes.grid(axis="y", linewidth=0.4, alpha=0.4)
-        places = sorted({place for line in shown.values() for place in line["x"]} | _published_places(paper))
-        if places:
-            scale_axis(axes, key, places, width)
-        else:
-            axes.set_xticks([])
-        if metric != metrics[-1]:
-            axes.set_xlabel("")
-            axes.tick_params(axis="x", labelbottom=False)
-        _write_names(axes, names[metric], width)
+        _flat_lines(axes, flat[metric])
     if metrics == WITHOUT_MASKS:
-        axes.set_xlabel(f"{axes.get_xlabel()}\nno masks in this data set: neither Dice nor AUROC over pixels".strip())
-    place = {"loc": "upper left", "bbox_to_anchor": ((LEFT - 0.06) / style.PAGE[0], 1)}
-    figure.legend(handles=legend, ncols=columns, frameon=False, **_SPACING, **place)
+        figure.supxlabel(style.NO_MASKS)
+    _legend_4(figure, palette, lines.in_order(ours), str(paper["dataset"].iloc[0]) if len(paper) else None)
+    figure.draw_without_rendering()  # the layout is settled
+    for axes in panels:
+        _move_apart(axes)
+        lines.thin_labels(axes)
     return figure
 
 
-_SPACING = {"columnspacing": 1.5, "handlelength": 2.6}
+def _interval(axes: Axes, own: pd.DataFrame, reported: pd.Series, metric: str) -> None:
+    """The reported setting's ring and its interval."""
+    for row in own[own["setting"] == reported["setting"]].to_dict("records"):
+        ends = [[row[metric] - reported[f"{metric}_low"]], [reported[f"{metric}_high"] - row[metric]]]
+        axes.errorbar([row["x"]], [row[metric]], yerr=ends, zorder=4, elinewidth=0.8, **style.RING)
 
 
-def _legend_columns(labels: list[str]) -> int:
-    """Into how many columns, four at most, the legend goes on a page: matplotlib fills one after the other."""
-    size = plt.rcParams["legend.fontsize"]
-    beside = (_SPACING["columnspacing"] + _SPACING["handlelength"] + plt.rcParams["legend.handletextpad"]) * size / 72
-    for count in (4, 3, 2):
-        # The first ones are the longer ones where the labels do not fill all columns.
-        parts = np.array_split(np.asarray(labels), count)
-        widest = [max((style.text_width(label, size) for label in part), default=0) for part in parts]
-        if sum(widest) + count * beside <= style.PAGE[0] - LEFT:
-            return count
-    return 1
-
-
-def _guidance(method: dict) -> str | None:
-    """The key of the horizontal axis: s or w even where the grid has one value of it, or else what axis_key says."""
-    keys = {key for setting in settings(method) for key in setting}
-    return next((key for key in ("s", "w") if key in keys), axis_key(method))
-
-
-def _looks(colour: str, shown: dict[str, pd.DataFrame], paper: pd.DataFrame | None) -> dict[str, dict]:
-    """Label -> colour and marker: tints of the method's colour, the darker the higher the noise level."""
-    labels = list(shown)
-    if paper is not None:
-        labels += [f"L = {level:g}" for level in paper["L"].dropna().unique()]
-    # Numbers by their value, not by their digits; anything else stays as the grid has it.
-    labels = sorted(
-        dict.fromkeys(labels), key=lambda label: [float(word) for word in label.split() if _is_number(word)]
-    )
-    return {
-        label: {"color": tint, "marker": style.MARKERS[index % len(style.MARKERS)]}
-        for index, (label, tint) in enumerate(zip(labels, style.tints(colour, len(labels)), strict=True))
-    }
-
-
-def _is_number(word: str) -> bool:
-    return word.replace(".", "", 1).lstrip("-").isdigit()
-
-
-def _draw_lines(axes: Axes, metric: str, shown: dict, looks: dict[str, dict], reported: pd.Series) -> None:
-    """A line for each noise level; the reported setting with its interval."""
-    for label, line in shown.items():
-        axes.plot(line["x"], line[metric], label=label, zorder=3, **looks[label])
-        chosen = line[line["setting"] == reported["setting"]]
-        if len(chosen):
-            ends = reported[f"{metric}_low"], reported[f"{metric}_high"]
-            if np.isfinite(ends).all():
-                # A line, not vlines: the limits of the axis are to hold it.
-                axes.plot([*chosen["x"]] * 2, ends, color="black", linewidth=0.8, zorder=2)
-            axes.plot(chosen["x"], chosen[metric], zorder=4, **RING)
-
-
-def _draw_published(axes: Axes, column: str, looks: dict[str, dict], paper: pd.DataFrame) -> None:
-    for level, rows in paper.dropna(subset="L").groupby("L"):
-        rows = rows.sort_values("s")
-        look = looks[f"L = {level:g}"] | _PUBLISHED
-        axes.plot(rows["s"], rows[column], label=f"published L = {level:g}", zorder=2, **look)
-
-
-_PUBLISHED = {"linestyle": (0, (4, 2)), "linewidth": 0.7, "markersize": 2.6, "markerfacecolor": "white"}
-
-
-def _published_places(paper: pd.DataFrame | None) -> set[float]:
-    return set() if paper is None else set(paper["s"].dropna())
-
-
-def _names(
-    methods: dict, without: str | None, metric: str, comparison: pd.DataFrame, paper: pd.DataFrame | None
-) -> list[tuple[float, str, dict]]:
-    """What is a horizontal line: its score, its name and its look; published ones dashed."""
+def _flat(methods: dict, without: str | None, metric: str, comparison: pd.DataFrame, paper: pd.DataFrame) -> list[Flat]:
+    """What has no place on the horizontal axis: all methods but one, and what is published of methods without L."""
     colours, found = style.method_colours(methods), []
-    for other in methods:
+
+    def add(score: float, name: str, **look: Any) -> None:
+        found.append((score, "\n".join(style.wrapped(name, 1.8, style.SMALL)), look))
+
+    for other, method in methods.items():
         score = comparison.at[other, metric]
         if other != without and np.isfinite(score):
-            label = ", ".join(filter(None, [other, style.setting_title(comparison.at[other, "setting"])]))
-            label = label if style.text_width(label, 6) < RIGHT - LEAD - 0.12 else other
-            found.append((score, label, {"color": colours[other], "linewidth": 0.9}))
-    if paper is not None:
-        for _, row in paper[paper["L"].isna()].iterrows():
-            ours = [other for other, method in methods.items() if method.get("detector") == row["method"]]
-            look = {"color": colours[ours[0]] if ours else "0.4", "linewidth": 0.7, "linestyle": (0, (4, 2))}
-            label = f"{row['method'].replace('_', '-')}, published"
-            found.append((row[PAPER[metric]], label, look))
+            title = setting(method, comparison.at[other, "setting"]).title
+            add(score, ", ".join(filter(None, [other, title])), color=colours[other], linewidth=0.9)
+    for row in paper[paper["L"].isna()].to_dict("records"):
+        ours = [other for other, method in methods.items() if method.get("detector") == row["method"]]
+        look = {"color": colours[ours[0]] if ours else "0.4", "linewidth": 0.7, "linestyle": (0, DASHES)}
+        add(row[PAPER[metric]], f"{row['method'].replace('_', '-')}, published", **look)
     return found
 
 
-def _write_names(axes: Axes, names: list[tuple[float, str, dict]], width: float) -> None:
-    """The names at the right of a panel of so many inches, moved apart where their lines are close."""
-    # A horizontal line that lies within the margin has not moved the axis: the margin is to begin beyond it.
-    axes.relim()
-    axes.autoscale_view(scalex=False)
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high)  # what follows is not to move it
-    heights = [(score - low) / (high - low) * PANEL for score, _, _ in names]
-    for (score, label, look), y in zip(names, spread(heights, NAME, PANEL), strict=True):
-        ends = [1, 1 + (LEAD - 0.03) / width], [score, low + y / PANEL * (high - low)]
-        lead = {"color": look["color"], "linewidth": 0.5, "clip_on": False}
-        axes.add_line(Line2D(*ends, transform=axes.get_yaxis_transform(), **lead))
-        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6}
-        axes.text(1 + LEAD / width, ends[1][1], label, color="0.15", **place)
+def _flat_lines(axes: Axes, flat: list[Flat]) -> None:
+    """Horizontal lines with their names at the right of the panel, each bound to its line."""
+    for score, _, look in flat:
+        axes.axhline(score, **look)
+    axes.autoscale_view(scalex=False)  # a line within the margin has not moved it: it is to begin beyond
+    axes.set_ylim(axes.get_ylim())  # names are not to move it
+    across = axes.get_yaxis_transform()
+    for score, name, look in flat:
+        axes.annotate(
+            name,
+            (1, score),
+            (1.03, score),
+            xycoords=across,
+            textcoords=across,
+            va="center",
+            fontsize=style.SMALL,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": look["color"], "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0},
+        )
 
 
-def spread(places: list[float], gap: float, top: float) -> np.ndarray:
-    """Places between 0 and `top`, at least `gap` apart, whose squared distance from the given ones is least.
+def _move_apart(axes: Axes) -> None:
+    """Move the names apart where their lines are close."""
+    texts, frame = axes.texts, axes.get_window_extent()
+    heights = [text.get_window_extent().height / frame.height for text in texts]
+    places = [axes.transLimits.transform((0, text.xy[1]))[1] for text in texts]  # type: ignore[attr-defined]
+    for text, place in zip(texts, lines.spread(places, max(heights, default=0), 1), strict=True):
+        text.set_y(axes.transLimits.inverted().transform((0, place))[1])
 
-    Moved apart in the order of the given ones; closer than `gap` where there is no room for all.
-    """
-    if not places:
-        return np.empty(0)
-    order = np.argsort(places, kind="stable")
-    gap = min(gap, top / max(len(places) - 1, 1))
-    steps = gap * np.arange(len(places))
-    moved = (
-        isotonic_regression(np.asarray(places, np.float64)[order] - steps).x.clip(0, max(top - steps[-1], 0)) + steps
+
+def _legend_4(figure: Figure, palette: dict[str, Any], ours: list[str], dataset: str | None) -> None:
+    """The legend above the panels, in as many columns as the page has room for."""
+    handles = []
+    for line, marker in lines.markers(list(palette)).items():
+        look: dict[str, Any] = {"color": palette[line], "marker": marker, "label": line or "test subjects"}
+        if line not in ours:
+            look |= PUBLISHED | {"linestyle": (0, DASHES), "label": f"{line} (published only)"}
+        handles.append(Line2D([], [], **look))
+    if ours:
+        handles.append(Line2D([], [], label="reported setting, 95 % interval", **style.RING))
+    if dataset:
+        label = f"published, {dataset} (Wolleb et al. 2022)"
+        handles.append(Line2D([], [], label=label, marker="o", color="0.3", linestyle=(0, DASHES), **PUBLISHED))
+    for columns in (4, 3, 2, 1):
+        legend = figure.legend(handles=handles, ncols=columns, loc="outside upper left", handlelength=2.6)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
+
+
+def draw_settings(methods: dict, scores: pd.DataFrame, comparison: pd.DataFrame) -> Figure:
+    """The scores of every method over its settings; the arguments as those of `draw_figure_4`."""
+    style.use()
+    metrics, colours = plotted(scores), style.method_colours(methods)
+    keys = {name: key for name, method in methods.items() if (key := lines.axis_key(method))}
+    others = [name for name in methods if name not in keys]
+    constant = {name: {"color": colours[name], "linestyle": style.LINES[1 + n % 5]} for n, name in enumerate(others)}
+    table = lines.points(methods, keys, scores)
+    titles = lines.in_order(
+        one.without(key) for name, key in keys.items() for one in settings(methods[name]) if key in one
     )
-    result = np.empty(len(places))
-    result[order] = moved
-    return result
+    places = {name: sorted(set(table.loc[table["method"] == name, "x"])) for name in keys}
+
+    # A column a method, narrower where it has a single point.
+    ratios = [1 if len(found) > 1 else 0.6 for found in places.values()] or [1]
+    wide = min(2.3, (style.PAGE[0] - 1.9) / sum(ratios))  # beside the columns: the labels of the axes and the legend
+    figure, panels = plt.subplots(
+        len(metrics),
+        len(ratios),
+        width_ratios=ratios,
+        figsize=(1.9 + wide * sum(ratios), 0.5 + 1.7 * len(metrics)),
+        sharex="col",
+        sharey="row",
+        squeeze=False,
+        layout="constrained",
+    )
+    for metric, row in zip(metrics, panels, strict=True):
+        for axes in row:
+            for name, look in constant.items():
+                axes.axhline(comparison.at[name, metric], linewidth=1.1, **look)
+        for name, axes in zip(keys, row, strict=False):
+            own = table[table["method"] == name]
+            dots: dict[str, Any] = {"style": "line", "markers": lines.markers(titles), "dashes": False, **POINTS}
+            dots |= {"x": "x", "y": metric, "color": colours[name], "ax": axes}
+            sns.lineplot(own[own["split"] == "validation"], **dots, **FAINT)  # first: the test split lies on top
+            sns.lineplot(own[own["split"] == "test"], **dots)
+            ring = own[(own["split"] == "test") & (own["setting"] == comparison.at[name, "setting"])]
+            axes.plot(ring["x"], ring[metric], **style.RING)
+            lines.scale_axis(axes, keys[name], places[name])
+        row[0].set_ylabel(TITLES[metric])
+
+    # Titles above, labels below, the legend beside.
+    for name, axes, ratio in zip(keys, panels[0], ratios, strict=False):
+        axes.set_title("\n".join(style.wrapped(name, 0.9 * wide * ratio)), color=colours[name], weight="bold")
+    for axes in panels[:-1].flat:
+        axes.set_xlabel("")
+    if not keys:
+        lines.scale_axis(panels[-1, 0], None, [])
+    validated = bool((scores["split"] == "validation").any())
+    figure.legend(handles=_settings_legend(titles, constant, validated), loc="outside right upper")
+    if metrics == WITHOUT_MASKS:
+        figure.supxlabel(style.NO_MASKS)
+    figure.draw_without_rendering()  # the layout is settled
+    for axes in panels[-1]:
+        lines.thin_labels(axes)
+    return figure
 
 
-def _legend(looks: dict[str, dict], shown: dict, paper: pd.DataFrame | None) -> list[Line2D]:
-    handles = [
-        Line2D([], [], label=label or "test subjects", **look)
-        if label in shown
-        else Line2D([], [], label=f"{label} (published only)", **(look | _PUBLISHED))
-        for label, look in looks.items()
-    ]
-    if shown:
-        handles.append(Line2D([], [], label="reported setting, 95 % interval", **RING))
-    if paper is not None:
-        label = f"published, {paper['dataset'].iloc[0]} (Wolleb et al. 2022)"
-        handles.append(Line2D([], [], label=label, marker="o", color="0.3", **_PUBLISHED))
+def _settings_legend(titles: list[str], constant: dict[str, dict[str, Any]], validated: bool) -> list[Line2D]:
+    grey: dict[str, Any] = {"color": "0.3"}
+    handles = [Line2D([], [], label=line, marker=mark, **grey) for line, mark in lines.markers(titles).items() if line]
+    for name, look in constant.items():
+        label = "\n".join(style.wrapped(name, 1.2, style.SMALL))
+        handles.append(Line2D([], [], label=label, linewidth=1.1, **look))
+    if titles:
+        handles.append(Line2D([], [], label="test subjects", **grey))
+        if validated:
+            handles.append(Line2D([], [], label="validation subjects", **grey, **FAINT))
+        handles.append(Line2D([], [], label="reported setting", **style.RING))
     return handles
 
 
-def read(path: Path, methods: dict) -> pd.DataFrame:
-    """comparison.csv by method; InputError where it does not list a method once."""
-    columns = [f"{metric}{end}" for metric in (*WITH_MASKS, *WITHOUT_MASKS) for end in ("", "_low", "_high")]
-    table = records.read_csv(path, ["method", "setting"], columns)
-    for name in methods:
-        if (table["method"] == name).sum() != 1:
-            raise InputError(f"{path} does not list method {name!r} once: tabulate again")
-    return table.set_index("method")
-
-
 def arguments() -> argparse.ArgumentParser:
-    """The stage's command line."""
-    parser = command.parser(__doc__)
-    parser.add_argument("--table", type=Path, required=True, help="scores.csv of the tables")
+    parser = results.table_parser(__doc__, "scores.csv")
+    parser.add_argument("--figure", choices=FIGURES, required=True, help="which one to draw")
     parser.add_argument("--comparison", type=Path, required=True, help="comparison.csv, which names the settings")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the figure")
     return parser
 
 
 def main(options: argparse.Namespace) -> None:
-    """Read, draw, save."""
-    methods, figures = options.parameters["methods"], options.parameters["figures"]
-    dataset = figures.get("published")
-    paper = published.read(dataset) if dataset else None
-    scores, comparison = read_scores(options.table, methods), read(options.comparison, methods)
-    style.save(draw(methods, figures["method"], scores, comparison, paper), options.output, "figure-4-sensitivity")
+    """Draw one of the figures from the tables; InputError where these do not list what params.yaml names."""
+    methods = options.parameters["methods"]
+    scores = results.open_scores(options.table, methods)
+    comparison = results.open_comparison(options.comparison, list(methods), [*WITH_MASKS, *WITHOUT_MASKS])
+    if options.figure == "settings":
+        figure = draw_settings(methods, scores, comparison)
+    elif options.figure == "heatmap":
+        figure = heatmap.draw(methods, scores, comparison)
+    else:
+        figures = options.parameters["figures"]
+        paper = published.read(figures["published"]) if figures.get("published") else None
+        figure = draw_figure_4(methods, figures["method"], scores, comparison, paper)
+    style.save(figure, options.output, options.figure)
 
 
 if __name__ == "__main__":

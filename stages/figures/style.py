@@ -4,17 +4,20 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
 
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib import pyplot as plt
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+from matplotlib.transforms import Bbox
 
 from stages.data.store import replacing
 
@@ -22,29 +25,43 @@ FORMATS = ("png", "svg", "pdf")
 # Okabe and Ito's colours, in an order whose grey values differ too: told apart by the colour-blind and in print. The
 # last three, for benchmarks of many methods, are Tol's "muted" ones that are least like them.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#332288")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*")
+# Patterns of lines, told apart without colour.
+LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1.2, 1, 1.2, 1, 1.2)), (0, (9, 3)), (0, (2, 1)))
 # Even steps of lightness, so a map reads the same in grey.
 MAP_COLOURS = "inferno"
 # Lines over those maps and over grey images.
 OUTLINE = "#56E0FF"
 # Inches of a figure that fills an A4 page between its margins; text is nowhere smaller than SMALLEST points.
 PAGE = 6.9, 9.7
-SMALLEST = 5.5
+SMALL, SMALLEST = 6, 5.5
 
-_SETTINGS = {
+# The point of the reported setting is ringed.
+RING: dict[str, Any] = {"marker": "o", "markersize": 8, "markerfacecolor": "none", "color": "black", "linestyle": ""}
+NO_MASKS = "no masks in this data set: neither Dice nor AUROC over pixels"
+# What seaborn's lineplot is not to add to the points that it is given.
+POINTS: dict[str, Any] = {"estimator": None, "errorbar": None, "markeredgecolor": None}
+
+_SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 7,
     "axes.titlesize": 7,
     "axes.labelsize": 7,
-    "xtick.labelsize": 6,
-    "ytick.labelsize": 6,
-    "legend.fontsize": 6,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "figure.titlesize": 9,
+    "figure.titleweight": "bold",
+    "figure.labelsize": SMALL,
     "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+    "axes.edgecolor": "0.6",
+    "grid.linewidth": 0.4,
+    "grid.color": "0.85",
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
     "lines.linewidth": 1.2,
     "lines.markersize": 3.5,
-    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
     "figure.dpi": 100,
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # text stays text
@@ -52,38 +69,77 @@ _SETTINGS = {
     "svg.hashsalt": "diffusion-anomaly-benchmark",
 }
 # What would differ from run to run.
-_METADATA = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
 
 
 def use() -> None:
-    """Make the house's style the current one."""
+    """Make the house's style the current one: seaborn's white grid in the house's colours and sizes of text."""
     plt.rcdefaults()
-    plt.rcParams.update(_SETTINGS)
+    sns.set_theme("paper", "whitegrid", COLOURS, rc=_SETTINGS)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write `<folder>/<name>.{png,svg,pdf}`, each whole or not at all, and close the figure."""
+    """Write `<folder>/<name>.{png,svg,pdf}`, each whole or not at all, and close the figure.
+
+    What the layout leaves empty at the edges is cut off.
+    """
+    figure.draw_without_rendering()
+    # The layout's solver differs from run to run by 1e-13, and a name in the SVG is a hash of such numbers.
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))
     for kind in FORMATS:
         with replacing(folder / f"{name}.{kind}") as partial:
-            figure.savefig(partial, format=kind, metadata=_METADATA[kind])
+            figure.savefig(partial, format=kind, metadata=_METADATA[kind], bbox_inches="tight", pad_inches="layout")
     plt.close(figure)
 
 
 def method_colours(methods: Iterable[str]) -> dict[str, str]:
-    """Each method's colour, by its place in params.yaml and so the same in every figure of a benchmark."""
+    """Each method's colour, by its place in params.yaml and so the same in every figure of a benchmark.
+
+    >>> method_colours(["guided-ddim", "vae"])
+    {'guided-ddim': '#0072B2', 'vae': '#D55E00'}
+    """
     return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(methods)}
 
 
 def tints(colour: str, count: int) -> list[tuple[float, float, float]]:
     """`count` tints of one colour, from light to dark: told apart in grey print as well, and legible on white."""
-    rgb, black, white = np.array(to_rgb(colour)), np.zeros(3), np.ones(3)
-    shares = np.linspace(0.5, -0.45, count) if count > 1 else [0.0] * count
-    return [tuple(rgb + abs(share) * ((white if share > 0 else black) - rgb)) for share in shares]
+    if count == 1:
+        return list(sns.color_palette([colour]))
+    light, dark = sns.light_palette(colour, 5)[2], sns.dark_palette(colour, 5)[2]
+    return list(sns.blend_palette([light, colour, dark], count))
 
 
-def line_style(index: int) -> dict:
-    """The look of the n-th of several lines without markers: told apart without colour."""
-    return {"linestyle": ["--", "-.", ":", (0, (6, 1.2, 1, 1.2, 1, 1.2)), (0, (9, 3)), (0, (2, 1))][index % 6]}
+def sentence(text: str) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    use()
+    figure = plt.figure(figsize=(PAGE[0], 0.5))
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
+def intervals(table: pd.DataFrame, metric: str) -> dict[str, Any]:
+    """What seaborn's pointplot draws means of a table and their own intervals from, instead of estimating any.
+
+    Args:
+        table: with columns `<metric>`, `<metric>_low` and `<metric>_high`.
+        metric: its name.
+
+    Returns:
+        Keyword arguments: `data`, in which each row comes three times, with the mean and both ends as `metric`, and
+        how to take each from these.
+    """
+    ends = [table.assign(**{metric: table[f"{metric}{end}"]}) for end in ("", "_low", "_high")]
+    return {
+        "data": pd.concat(ends, ignore_index=True),
+        "estimator": lambda values: values.iloc[0],
+        "errorbar": lambda values: tuple(values.iloc[1:]) if len(values) > 1 else (np.nan, np.nan),
+    }
 
 
 @cache
@@ -115,15 +171,9 @@ def wrapped(text: str, width: float, size: float = 7) -> list[str]:
 
 
 def channel_title(channel: str) -> str:
-    """A channel's name as it is printed: T1, T1ce, T2, FLAIR, X-ray; other names as they are."""
-    return {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR", "xray": "X-ray"}.get(channel, channel)
+    """A channel's name as it is printed: T1, T1ce, T2, FLAIR, X-ray; other names as they are.
 
-
-def setting_title(setting: str) -> str:
-    """A setting's name as it is printed; `default`, the only one of its method, is nothing.
-
-    `L500_s100` is `L = 500, s = 100`, `view-equalised` is `view = equalised`, `k-5` is `k = -5`.
+    >>> channel_title("t1ce"), channel_title("ct")
+    ('T1ce', 'ct')
     """
-    if setting == "default":
-        return ""
-    return ", ".join(re.sub(r"^([A-Za-z]+)(?:-(?=[a-z])|(?=[-.\d]))", r"\1 = ", part) for part in setting.split("_"))
+    return {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR", "xray": "X-ray"}.get(channel, channel)

@@ -7,10 +7,11 @@ place of Dice and AUROC.
 """
 
 import argparse
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -20,10 +21,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
 from stages import command
-from stages.errors import InputError
 from stages.evaluation import records
 from stages.evaluation.summary import TITLES, plotted
-from stages.figures import style
+from stages.figures import results, style
 
 ERROR = "reconstruction_error"
 NUMBERS = ["stride", "s", "evaluations", "dice_average_otsu", "auroc", "image_auroc", ERROR]
@@ -45,24 +45,27 @@ def draw(table: pd.DataFrame, setting: dict, solvers: list[str]) -> Figure:
     figure, grid = plt.subplots(
         1, len(panels), figsize=(PANEL[0] * len(panels), PANEL[1]), sharex=True, squeeze=False, layout="constrained"
     )
+    colours = {solver: _colour(solver, solvers) for solver in solvers}
+    look: dict[str, Any] = {"hue": "solver", "style": "solver", "hue_order": solvers, "style_order": solvers}
+    look |= {"palette": colours, "markers": list(style.MARKERS[: len(solvers)]), "dashes": False}
     shown = []
     for axes, (metric, scale) in zip(grid[0], panels, strict=True):
         rows = table[(table["s"] == scale) & table[metric].notna()].sort_values("evaluations")
-        for place, solver in enumerate(solvers):
-            line = rows[rows["solver"] == solver]
-            axes.plot(line["evaluations"], line[metric], label=SOLVER_TITLES[solver], **_look(place))
+        sns.lineplot(rows, x="evaluations", y=metric, ax=axes, **look, **style.POINTS)
         axes.set_title(f"{_title(metric)}, s = {scale:g}", loc="left")
+        axes.set(xlabel="", ylabel="")
         axes.margins(y=0.12)
-        axes.grid(True, linewidth=0.3, color="0.88")
-        axes.set_axisbelow(True)
+        if axes.get_legend():
+            handles, _ = axes.get_legend_handles_labels()
+            axes.get_legend().remove()
         shown.append(rows)
     grid[0, -1].set_yscale("log")
     grid[0, -1].set_ylabel("mean |x - x₀| of healthy slices\n(images span [0, 1])")
     grid[0, 0].set_xscale("log")
     for axis in (grid[0, -1].yaxis, *(axes.xaxis for axes in grid[0])):
         _ticks(axis)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
+    titles = [SOLVER_TITLES[solver] for solver in solvers]
+    figure.legend(handles, titles, loc="outside upper right", ncols=len(titles))
     figure.supxlabel(
         f"network evaluations per image, encoding to L = {setting['L']} and decoding\n"
         "(at the points: the stride, noise levels a step)",
@@ -79,8 +82,8 @@ def _title(metric: str) -> str:
     return title[0].upper() + title[1:]
 
 
-def _look(place: int) -> dict:
-    return {"color": style.COLOURS[place % len(style.COLOURS)], "marker": style.MARKERS[place % len(style.MARKERS)]}
+def _colour(solver: str, solvers: list[str]) -> str:
+    return style.COLOURS[solvers.index(solver) % len(style.COLOURS)]
 
 
 def _label_strides(axes: Axes, rows: pd.DataFrame, metric: str, solvers: list[str]) -> None:
@@ -97,7 +100,7 @@ def _label_strides(axes: Axes, rows: pd.DataFrame, metric: str, solvers: list[st
                 textcoords="offset points",
                 ha=("right", "center", "left")[across + 1],
                 va=("top", "center", "bottom")[up + 1],
-                color=_look(solvers.index(solver))["color"],
+                color=_colour(solver, solvers),
                 fontsize=style.SMALLEST,
                 in_layout=False,
                 path_effects=[withStroke(linewidth=1.2, foreground="white")],
@@ -123,43 +126,14 @@ def _ticks(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def read(path: Path, setting: dict, solvers: dict[str, list[int]]) -> pd.DataFrame:
-    """The rows of trade_off.csv, checked.
-
-    Args:
-        path: of the file.
-        setting: the L and s of the scores.
-        solvers: name -> strides, as in params.yaml.
-
-    Raises:
-        InputError: the file cannot be read, or does not list every run at this s and at 0, with its evaluations.
-    """
-    table, again = records.read_csv(path, ["solver"], NUMBERS), "run the rule score_trade_off again"
-    scales = dict.fromkeys([setting["s"], 0])
-    wanted = {(solver, stride, s) for solver, strides in solvers.items() for stride in strides for s in scales}
-    listed = list(table[["solver", "stride", "s"]].itertuples(index=False, name=None))
-    if sorted(listed) != sorted(wanted):
-        raise InputError(
-            f"{path} does not list each solver and stride of trade_off.solvers once at s = {setting['s']:g} and at 0, "
-            f"and no others: {again}"
-        )
-    if not (np.isfinite(table["evaluations"]) & (table["evaluations"] > 0)).all():
-        raise InputError(f"{path} has a run without its evaluations: {again}")
-    return table
-
-
 def arguments() -> argparse.ArgumentParser:
-    """The stage's command line."""
-    parser = command.parser(__doc__)
-    parser.add_argument("--table", type=Path, required=True, help="trade_off.csv")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the figure")
-    return parser
+    return results.table_parser(__doc__, "trade_off.csv")
 
 
 def main(options: argparse.Namespace) -> None:
-    """Draw and save."""
+    """Draw what trade_off.csv says of the solvers of params.yaml."""
     trade_off = options.parameters["trade_off"]
-    table = read(options.table, trade_off["setting"], trade_off["solvers"])
+    table = records.read_csv(options.table, ["solver"], NUMBERS)
     style.save(draw(table, trade_off["setting"], list(trade_off["solvers"])), options.output, "trade-off")
 
 

@@ -57,14 +57,19 @@ def test_the_window_holds_all_that_is_not_black_and_is_square():
 
 
 def test_a_pixel_lies_where_its_outline_is():
-    sheet, mask = panels.Sheet(3, 2), np.zeros((10, 10))
+    figure, mask = panels.figure(3, 2), np.zeros((10, 10))
     mask[2:4, 6:9] = 1
-    sheet.grey(1, 0.5, 1 + panels.THIN, mask)
-    sheet.outline(1, 0.5, 1 + panels.THIN, mask)
-    assert sheet.axes.images[0].get_extent() == pytest.approx([1, 2, 1.5, 0.5])
-    (path,) = sheet.axes.collections[0].get_paths()
+    grid = panels.Grid(figure.subplots(), ["one", "two"], ["a", "b", "c"])
+    grid.grey(1, 2, mask)
+    grid.outline(1, 2, mask)
+    side = 1 - panels.GAP
+    assert grid.axes.images[0].get_extent() == pytest.approx([2, 2 + side, 1 + side, 1])
+    (path,) = grid.axes.collections[0].get_paths()
     # Half way between the centres of the pixels in and outside the mask.
-    assert path.get_extents().extents == pytest.approx([1.6, 0.7, 1.9, 0.9])
-    low, high = sheet.axes.transData.transform([(0, 2), (3, 0)])
-    assert (low, high) == (pytest.approx([0, 0]), pytest.approx([300, 200])), "inches, y down"
-    close(sheet.figure)
+    expected = [2 + 0.6 * side, 1 + 0.2 * side, 2 + 0.9 * side, 1 + 0.4 * side]
+    assert path.get_extents().extents == pytest.approx(expected)
+    figure.draw_without_rendering()
+    corners = grid.axes.transData.transform([(0, 0), (1, 0), (1, 1)])
+    across, down = np.diff(corners, axis=0)
+    assert across[0] == pytest.approx(-down[1]), "square panels, y down"
+    close(figure)

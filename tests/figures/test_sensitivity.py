@@ -1,12 +1,16 @@
 import argparse
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from matplotlib.pyplot import close
+from matplotlib.text import Text
 
 from stages.errors import InputError
+from stages.figures import lines as shared
 from stages.figures import published, sensitivity, style
 from stages.methods import settings
 
@@ -40,12 +44,17 @@ def comparison(scores, reported=REPORTED):
 
 def draw(methods=METHODS, name="guided-ddim", masked=True, paper=None, reported=REPORTED):
     scores = table(methods, masked)
-    return sensitivity.draw(methods, name, scores, comparison(scores, reported), paper)
+    return sensitivity.draw_figure_4(methods, name, scores, comparison(scores, reported), paper)
 
 
-def line(axes, label):
-    (found,) = [artist for artist in axes.lines if artist.get_label() == label]
-    return found
+def lines(axes, dashed=False):
+    """The lines with points, by marker: ours, or the dashed published ones."""
+    found = [artist for artist in axes.lines if artist.get_marker() in style.MARKERS and len(artist.get_xdata())]
+    found = [artist for artist in found if artist.get_markerfacecolor() != "none"]
+    return {artist.get_marker(): artist for artist in found if (artist.get_linestyle() != "-") == dashed}
+
+
+LOW, HIGH, HIGHEST = style.MARKERS[:3]  # of L = 250, 500 and 750
 
 
 def legend(figure):
@@ -55,11 +64,11 @@ def legend(figure):
 def test_lines_are_the_test_rows_of_the_method_by_noise_level():
     figure = draw()
     dice, auroc = figure.axes
-    assert line(dice, "L = 250").get_xdata().tolist() == [0, 5, 100]
-    assert line(dice, "L = 250").get_ydata() == pytest.approx([0.3, 0.305, 0.4])
-    assert line(auroc, "L = 500").get_ydata() == pytest.approx([0.945, 0.9445, 0.935])
-    looks = [(line(dice, label).get_color(), line(dice, label).get_marker()) for label in ("L = 250", "L = 500")]
-    assert len({look[0] for look in looks}) == len({look[1] for look in looks}) == 2
+    assert list(lines(dice)) == [LOW, HIGH]
+    assert lines(dice)[LOW].get_xdata().tolist() == [0, 5, 100]
+    assert lines(dice)[LOW].get_ydata() == pytest.approx([0.3, 0.305, 0.4])
+    assert lines(auroc)[HIGH].get_ydata() == pytest.approx([0.945, 0.9445, 0.935])
+    assert len({str(artist.get_color()) for artist in lines(dice).values()}) == 2
     assert legend(figure) == ["L = 250", "L = 500", "reported setting, 95 % interval"]
     close(figure)
 
@@ -69,8 +78,9 @@ def test_the_reported_setting_is_ringed_with_its_interval_and_zero_has_a_place()
     dice = figure.axes[0]
     (ring,) = [artist for artist in dice.lines if artist.get_markerfacecolor() == "none"]
     assert (ring.get_xdata().tolist(), ring.get_ydata().tolist()) == ([5], [pytest.approx(0.555)])
-    (interval,) = [artist for artist in dice.lines if artist.get_color() == "black" and artist is not ring]
-    np.testing.assert_allclose(interval.get_xydata(), [[5, 0.535], [5, 0.565]])
+    (interval,) = dice.containers
+    (segment,) = interval.lines[2][0].get_segments()
+    np.testing.assert_allclose(segment, [[5, 0.535], [5, 0.565]])
     places = [dice.transData.transform((s, 0.5))[0] for s in (0, 5, 100)]
     assert dice.get_xlim()[0] < 0 < 100 < dice.get_xlim()[1]
     assert np.diff(places).min() > 50, "0, 5 and 100 are apart on paper"
@@ -97,16 +107,15 @@ def test_published_values_are_dashed_with_the_look_of_their_noise_level():
     paper = published.read("brats2020")
     figure = draw(paper=paper)
     for axes, column in zip(figure.axes, ("dice", "auroc"), strict=True):
-        for level in (250, 500, 750):
-            found = line(axes, f"published L = {level}")
+        theirs, ours = lines(axes, dashed=True), lines(axes)
+        for level, marker in ((250, LOW), (500, HIGH), (750, HIGHEST)):
+            found = theirs[marker]
             rows = paper[paper["L"] == level].sort_values("s")
-            assert found.get_xdata().tolist() == rows["s"].tolist()
+            assert found.get_xdata() == pytest.approx(rows["s"])
             assert found.get_ydata().tolist() == rows[column].tolist()
-            assert found.get_linestyle() == "--"
             if level != 750:  # our grid has none
-                ours = line(axes, f"L = {level}")
-                assert (found.get_color(), found.get_marker()) == (ours.get_color(), ours.get_marker())
-                assert ours.get_linestyle() == "-"
+                assert found.get_color() == ours[marker].get_color()
+        assert list(ours) == [LOW, HIGH]
         names = [text.get_text() for text in axes.texts]
         assert names == ["gan", "intensity, view = plain", "fixed-point-gan, published"]
         assert axes.get_xlim()[1] > 1500
@@ -121,29 +130,29 @@ def test_without_masks_there_is_one_panel_and_nothing_published():
     figure = draw(masked=False, paper=published.read("brats2020"))
     (axes,) = figure.axes
     assert axes.get_ylabel() == "image AUROC"
-    assert "neither Dice nor AUROC over pixels" in axes.get_xlabel()
-    assert not [artist for artist in axes.lines if "published" in artist.get_label()]
+    assert "neither Dice nor AUROC over pixels" in figure.get_supxlabel()
+    assert not lines(axes, dashed=True)
     close(figure)
 
 
 @pytest.mark.parametrize(
-    ("grid", "reported", "label", "places"),
+    ("grid", "reported", "places"),
     [
-        ([{"L": [500], "s": [5, 20]}], "L500_s5", "L = 500", [5, 20]),
-        ([{"L": [250, 500], "s": [5]}], "L500_s5", "L = 250", [5]),
-        ([{"L": [500], "s": [5]}], "L500_s5", "L = 500", [5]),
-        ([{"L": [500], "s": [0]}], "L500_s0", "L = 500", [0]),
-        ([{"L": [500], "w": [1, 2]}], "L500_w2", "L = 500", [1, 2]),
-        ([{"k": [3, 1]}], "k1", "", [1, 3]),
+        ([{"L": [500], "s": [5, 20]}], "L500_s5", [5, 20]),
+        ([{"L": [250, 500], "s": [5]}], "L500_s5", [5]),
+        ([{"L": [500], "s": [5]}], "L500_s5", [5]),
+        ([{"L": [500], "s": [0]}], "L500_s0", [0]),
+        ([{"L": [500], "w": [1, 2]}], "L500_w2", [1, 2]),
+        ([{"k": [3, 1]}], "k1", [1, 3]),
     ],
 )
 @pytest.mark.parametrize("paper", [None, "brats2020"])
-def test_any_grid_makes_a_figure(grid, reported, label, places, paper):
+def test_any_grid_makes_a_figure(grid, reported, places, paper):
     methods = {"mine": {"grid": grid, "setting": {}}, "gan": METHODS["gan"]}
     paper = paper and published.read(paper)
     figure = draw(methods, "mine", paper=paper, reported={"mine": reported, "gan": "default"})
     axes = figure.axes[0]
-    found = line(axes, label) if label else next(artist for artist in axes.lines if artist.get_marker() == "o")
+    found = next(iter(lines(axes).values()))
     assert found.get_xdata().tolist() == places
     assert axes.get_xlim()[0] < places[0] <= places[-1] < axes.get_xlim()[1]
     figure.canvas.draw()
@@ -163,11 +172,12 @@ def test_names_of_many_close_methods_do_not_touch_and_are_not_cut_off():
     reported = {name: "L500_s20" for name in methods} | {"guided-ddim": "L500_s5"}
     scores = table(methods)
     scores.loc[scores["method"] != "guided-ddim", ["dice_average_otsu", "auroc"]] = 0.52
-    drawn = sensitivity.draw(methods, "guided-ddim", scores, comparison(scores, reported), published.read("brats2020"))
+    paper = published.read("brats2020")
+    drawn = sensitivity.draw_figure_4(methods, "guided-ddim", scores, comparison(scores, reported), paper)
     drawn.canvas.draw()
     assert drawn.get_size_inches()[0] == style.PAGE[0]
     for axes in drawn.axes:
-        boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+        boxes = sorted((Text.get_window_extent(text) for text in axes.texts), key=lambda box: box.y0)  # without arrows
         assert len(boxes) == 13
         assert all(below.y1 <= above.y0 + 0.5 for below, above in pairwise(boxes))
         assert all(box.x1 <= drawn.bbox.x1 for box in boxes)
@@ -194,8 +204,9 @@ def test_the_interval_is_not_cut_off(ends):
     scores = table()
     reported = comparison(scores)
     for metric in ("dice_average_otsu", "auroc"):
-        reported[f"{metric}_low"], reported[f"{metric}_high"] = (reported[metric] + end for end in ends)
-    figure = sensitivity.draw(METHODS, "guided-ddim", scores, reported, None)
+        for name, end in zip(("low", "high"), ends, strict=True):
+            reported[f"{metric}_{name}"] = reported[metric] + end
+    figure = sensitivity.draw_figure_4(METHODS, "guided-ddim", scores, reported, None)
     for axes, metric in zip(figure.axes, ("dice_average_otsu", "auroc"), strict=True):
         low, high = axes.get_ylim()
         assert low < reported.at["guided-ddim", f"{metric}_low"] < reported.at["guided-ddim", f"{metric}_high"] < high
@@ -203,21 +214,34 @@ def test_the_interval_is_not_cut_off(ends):
 
 
 def test_names_are_moved_no_farther_than_they_must():
-    np.testing.assert_allclose(sensitivity.spread([0.5, 1.5], 0.1, 2), [0.5, 1.5])
-    np.testing.assert_allclose(sensitivity.spread([1.0, 1.0], 0.1, 2), [0.95, 1.05])
-    np.testing.assert_allclose(sensitivity.spread([1.02, 1.0, 1.5], 0.1, 2), [1.06, 0.96, 1.5])
-    np.testing.assert_allclose(sensitivity.spread([0, 0, 2, 2], 0.1, 2), [0, 0.1, 1.9, 2], atol=1e-12)
-    np.testing.assert_allclose(sensitivity.spread([1.0] * 5, 1, 2), [0, 0.5, 1, 1.5, 2], atol=1e-12)
-    assert len(sensitivity.spread([], 0.1, 2)) == 0
+    np.testing.assert_allclose(shared.spread([0.5, 1.5], 0.1, 2), [0.5, 1.5])
+    np.testing.assert_allclose(shared.spread([1.0, 1.0], 0.1, 2), [0.95, 1.05])
+    np.testing.assert_allclose(shared.spread([1.02, 1.0, 1.5], 0.1, 2), [1.06, 0.96, 1.5])
+    np.testing.assert_allclose(shared.spread([0, 0, 2, 2], 0.1, 2), [0, 0.1, 1.9, 2], atol=1e-12)
+    np.testing.assert_allclose(shared.spread([1.0] * 5, 1, 2), [0, 0.5, 1, 1.5, 2], atol=1e-12)
+    assert len(shared.spread([], 0.1, 2)) == 0
 
 
 def options(folder, output="one", **figures):
     return argparse.Namespace(
         parameters={"methods": METHODS, "figures": {"method": "guided-ddim"} | figures},
+        figure="figure-4-sensitivity",
         table=folder / "scores.csv",
         comparison=folder / "comparison.csv",
         output=folder / output,
     )
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def properties(schema):
+    """Every `properties` of a schema, at any depth."""
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "properties":
+                yield value
+            yield from properties(value)
 
 
 def test_files_are_written_the_same_twice(tmp_path):
@@ -234,18 +258,22 @@ def test_files_are_written_the_same_twice(tmp_path):
 
 
 def test_what_is_wrong_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"figures\.published is 'brats', of which .* name brats2020, or leave it out"):
-        sensitivity.main(options(tmp_path, published="brats"))
     with pytest.raises(InputError, match=r"scores\.csv is missing"):
         sensitivity.main(options(tmp_path))
     table().to_csv(tmp_path / "scores.csv", index=False)
     comparison(table()).drop(index="gan").to_csv(tmp_path / "comparison.csv")
-    with pytest.raises(InputError, match=r"comparison\.csv does not list method 'gan' once"):
+    with pytest.raises(InputError, match=r"comparison\.csv does not list method 'gan': run the rule comparison_tables"):
+        sensitivity.main(options(tmp_path))
+    table()[lambda rows: rows["setting"] != "L250_s100"].to_csv(tmp_path / "scores.csv", index=False)
+    with pytest.raises(InputError, match=r"scores\.csv does not list guided-ddim at L250_s100: run the rule"):
         sensitivity.main(options(tmp_path))
     assert not (tmp_path / "one").exists()
 
 
-def test_the_published_table_is_that_of_the_paper():
+def test_the_published_table_is_that_of_the_paper_and_the_schema_names_its_data_sets():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/params.schema.yaml").read_text())
+    names = [found["published"]["enum"] for found in properties(schema) if "published" in found]
+    assert names == [pd.read_csv(published.FILE, comment="#")["dataset"].unique().tolist()]
     paper = published.read("brats2020")
     assert len(paper) == 26
     best = paper.loc[paper["dice"].idxmax()]
@@ -255,23 +283,6 @@ def test_the_published_table_is_that_of_the_paper():
         ["fixed_point_gan", 0.693, 0.965]
     ]
     assert published.FILE.read_text().startswith("# "), "its source"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda text: text.replace("dice", "dyce"), "lacks the column 'dice'"),
-        (lambda text: text.replace("0.648", "1.648"), r"not in \[0, 1\]"),
-        (lambda text: text.replace("0.648", "many"), "cannot be read"),
-        (lambda text: text.replace("500,5,", ",5,", 1), "without its L or s"),
-        (lambda text: text.replace("500,10,", "500,5,", 1), "or one twice"),
-        (lambda text: "", "cannot be read"),
-    ],
-)
-def test_a_damaged_published_table_is_refused(tmp_path, change, message):
-    path = tmp_path / "published.csv"
-    path.write_text(change(published.FILE.read_text()))
-    with pytest.raises(InputError, match=message):
-        published.read("brats2020", path)
-    with pytest.raises(InputError, match="cannot be read"):
-        published.read("brats2020", tmp_path / "missing.csv")
+    assert paper[["dice", "auroc"]].map(lambda value: 0 < value < 1).all(axis=None)
+    assert (paper["L"].isna() == paper["s"].isna()).all()
+    assert not paper.duplicated(["dataset", "method", "L", "s"]).any()

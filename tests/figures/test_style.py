@@ -39,5 +39,12 @@ def test_tints_go_from_light_to_dark_and_stay_legible_on_white():
     assert style.tints("#0072B2", 1) == [pytest.approx(to_rgb("#0072B2"))]
 
 
-def test_lines_without_markers_differ():
-    assert len({str(style.line_style(n)) for n in range(6)}) == 6
+def test_lines_and_markers_differ():
+    assert len(set(map(str, style.LINES))) == len(style.LINES) >= 6
+    assert len(set(style.MARKERS)) == len(style.COLOURS) == 10
+
+
+def test_ten_methods_have_ten_colours_by_their_place():
+    colours = style.method_colours(f"m{n}" for n in range(10))
+    assert len(set(colours.values())) == 10
+    assert style.method_colours(["m0", "m1"]) == {"m0": colours["m0"], "m1": colours["m1"]}

@@ -78,10 +78,12 @@ rule sensitivity_figure_4:
         mem_mb=4000,
         runtime=30,
     params:
+        figure="figure-4-sensitivity",
         parameters=section("sensitivity_figure_4"),
     shell:
-        "python -m stages.figures.sensitivity --parameters {params.parameters:q} --table {input.scores} "
-        "--comparison {input.comparison} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.sensitivity --figure {params.figure} --parameters {params.parameters:q} "
+        "--table {input.scores} --comparison {input.comparison} "
+        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
 rule sweep_figure_5:
@@ -177,25 +179,34 @@ use rule examples_figure_2 as examples_supplement_3 with:
         parameters=section("examples_supplement_3"),
 
 
-rule sensitivity_settings:
+use rule sensitivity_figure_4 as sensitivity_settings with:
     input:
-        table="results/{benchmark}/tables/scores.csv",
-        code=code("stages.figures.settings"),
+        scores="results/{benchmark}/tables/scores.csv",
+        comparison="results/{benchmark}/tables/comparison.csv",
+        code=code("stages.figures.sensitivity"),
     output:
         captioned("settings", BEYOND, "scores over the settings"),
         multiext("results/{benchmark}/figures/settings", ".svg", ".pdf"),
     log:
         "results/{benchmark}/logs/sensitivity_settings.log",
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=4000,
-        runtime=30,
     params:
+        figure="settings",
         parameters=section("sensitivity_settings"),
-    shell:
-        "python -m stages.figures.settings --parameters {params.parameters:q} --scores {input.table} "
-        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
+
+
+use rule sensitivity_figure_4 as sensitivity_heatmap with:
+    input:
+        scores="results/{benchmark}/tables/scores.csv",
+        comparison="results/{benchmark}/tables/comparison.csv",
+        code=code("stages.figures.sensitivity"),
+    output:
+        captioned("heatmap", BEYOND, "scores over two numbers of a grid"),
+        multiext("results/{benchmark}/figures/heatmap", ".svg", ".pdf"),
+    log:
+        "results/{benchmark}/logs/sensitivity_heatmap.log",
+    params:
+        figure="heatmap",
+        parameters=section("sensitivity_heatmap"),
 
 
 rule comparison_figure:
@@ -215,7 +226,7 @@ rule comparison_figure:
     params:
         parameters=section("comparison_figure"),
     shell:
-        "python -m stages.figures.comparison_figure --parameters {params.parameters:q} --comparison {input.table} "
+        "python -m stages.figures.comparison_figure --parameters {params.parameters:q} --table {input.table} "
         "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 

@@ -88,17 +88,24 @@ def captioned(name, chapter, title, extension="png"):
     )
 
 
+def guided_over_levels(method):
+    """Whether a method's grid is that of the paper's: noise levels, and how strongly it is guided."""
+    grid = methods.settings(method)
+    return all("L" in setting and {"s", "w"} & set(setting) for setting in grid)
+
+
 def figure_names(benchmark):
     """The figures of a benchmark: some need several channels, or a grid with L and s or w."""
     values = benchmark_parameters(benchmark)
-    shown = methods.settings(values["methods"][values["figures"]["method"]])
     names = ["figure-7-healthy", "settings", "comparison", "lesion-size"]
     if len(values["data"]["channels"]) > 1:
         names += ["figure-3-methods", "supplement-1-diseased", "supplement-2-healthy"]
     else:
         names += ["figure-2-methods", "supplement-3-diseased"]
-    if all("L" in setting and {"s", "w"} & set(setting) for setting in shown):
+    if guided_over_levels(values["methods"][values["figures"]["method"]]):
         names += ["figure-4-sensitivity", "figure-5-scales", "figure-6-levels"]
+    if any(map(guided_over_levels, values["methods"].values())):
+        names.append("heatmap")
     if "trajectory" in methods.sampled(values):
         names.append("figure-1-scheme")
     if "trade_off" in values:
