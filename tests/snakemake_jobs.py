@@ -1,4 +1,4 @@
-"""What Snakemake would run in a folder, asked of its own API: each job with its files, parameters and command.
+"""What Snakemake would run in a folder, asked of its own API: each job with its files and its command.
 
 As a script, in a process of its own (Snakemake's API changes folder, PATH and sys.path): options as JSON in its one
 argument, jobs as JSON on stdout; what Snakemake says, and why it refuses, on stderr.
@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,11 @@ class Job:
     output: list[str]
     log: list[str]
     command: str
-    reason: str
+
+    @property
+    def benchmark(self) -> str | None:
+        """Whose it is; None of `all` and the milestones, which are of all benchmarks that are run."""
+        return self.wildcards.get("benchmark")
 
     @property
     def module(self) -> str:
@@ -40,10 +44,10 @@ class Options:
     """Of `snakemake -n`. `forced`: with every job that leads to the targets, done or not."""
 
     run: str | None = None
-    targets: list[str] = field(default_factory=list)
+    targets: tuple[str, ...] = ()
     cores: int = 2
     gpu: int = 2
-    triggers: list[str] = field(default_factory=list)
+    triggers: tuple[str, ...] = ()
     forced: bool = False
 
 
@@ -74,11 +78,11 @@ def main(options: Options) -> None:
             api.print_exception(error)
             sys.exit(1)
         graph = workflow_api._workflow.dag  # the API prints a graph, but does not give it
-        jobs = [described(job, str(graph.reason(job))) for job in graph.needrun_jobs(exclude_finished=False)]
+        jobs = [described(job) for job in graph.needrun_jobs(exclude_finished=False)]
     print(json.dumps(jobs))
 
 
-def described(job: Any, reason: str) -> dict:
+def described(job: Any) -> dict:
     """One of Snakemake's jobs as plain values."""
     named = {name: job.input.get(name) for name, _ in job.input._allitems() if name}
     return {
@@ -89,7 +93,6 @@ def described(job: Any, reason: str) -> dict:
         "output": list(map(str, job.output)),
         "log": list(map(str, job.log)),
         "command": job.shellcmd or "",
-        "reason": reason,
     }
 
 

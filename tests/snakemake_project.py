@@ -1,16 +1,18 @@
 """A copy of the project in a temporary folder, and Snakemake in it."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from snakemake_jobs import Job, Options, jobs_in
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "params.yaml", "dvc.yaml", "environment.yml", "workflow", "profiles", "stages")
@@ -25,11 +27,20 @@ FIGURES = (
     "supplement-1-diseased",
     "supplement-2-healthy",
     "settings",
+    "heatmap",
     "comparison",
     "lesion-size",
     "trade-off",
 )
 HIDDEN = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
+UNGUIDED = {
+    "benchmarks.smoke.methods.guided-ddim.grid": [{"L": [20], "s": [0]}],
+    "benchmarks.smoke.methods.guided-ddim.setting": {"L": 20, "s": 0},
+    "benchmarks.smoke.methods.guided-ddpm.grid": [{"L": [20], "s": [0]}],
+    "benchmarks.smoke.trade_off.setting": {"L": 20, "s": 0},
+    "benchmarks.smoke.figures.scheme": {"L": 20, "s": 0},
+}
+"""Keys of params.yaml without which nothing in `smoke` is guided by a classifier."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +71,13 @@ class Project:
         """Run Snakemake here."""
         return self.run(sys.executable, "-m", "snakemake", *arguments)
 
-    def jobs(self, *arguments: str) -> dict[str, int]:
-        """Rule -> number of jobs that a dry run announces; {} where there is nothing to do."""
-        dry = self.snakemake("-n", *arguments)
-        assert dry.returncode == 0, dry.stdout
-        if "Nothing to be done" in dry.stdout:
-            return {}
-        table = re.findall(r"^Job stats:\n.*?^total", dry.stdout, flags=re.MULTILINE | re.DOTALL)[-1]
-        return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+    def plan(self, *targets: str, **options: Any) -> list[Job]:
+        """The jobs that Snakemake would run for some targets (none: all); options as in `snakemake_jobs.Options`."""
+        return jobs_in(self.folder, self.environment, Options(targets=targets, **options))
 
-    def edit(self, name: str, old: str, new: str) -> None:
-        """Replace text that stands exactly once in a file."""
-        path = self.folder / name
-        text = path.read_text()
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
-        path.write_text(text.replace(old, new))
+    def jobs(self, *targets: str, **options: Any) -> dict[str, int]:
+        """Rule -> number of these jobs; {} where there is nothing to do."""
+        return counts(self.plan(*targets, **options))
 
     def set_parameters(self, values: dict[str, object]) -> None:
         """Set keys of params.yaml, named as `benchmarks.smoke.detection.batch`; comments are lost."""
@@ -93,6 +96,11 @@ class Project:
         path = self.folder / "profiles" / "test" / "config.yaml"
         path.parent.mkdir()
         path.write_text(PROFILE)
+
+
+def counts(jobs: Iterable[Job]) -> dict[str, int]:
+    """Rule -> number of jobs."""
+    return dict(Counter(job.rule for job in jobs))
 
 
 def copy(folder: Path) -> Project:
@@ -130,6 +138,12 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pro
         return project
 
     return make
+
+
+@pytest.fixture(scope="session")
+def every_job(new_project: Callable[[str], Project]) -> list[Job]:
+    """The jobs of `smoke` and of `phantom-chest`, from nothing to everything: together they have every rule."""
+    return new_project("jobs").plan(run="smoke,phantom-chest")
 
 
 @pytest.fixture(scope="session")

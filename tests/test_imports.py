@@ -1,7 +1,7 @@
 """The files that a rule declares as its code are those that its stage runs."""
 
 import ast
-import re
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,20 +10,9 @@ import pytest
 
 from stages import imports
 from stages.errors import InputError
+from stages.parameters import sections
 
 ROOT = Path(__file__).resolve().parents[1]
-RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
-BY_NAME = {  # the rules that run a module by the name of a reader, network or method: where those modules lie
-    "phantom_module": [f"stages.phantoms.{name}" for name in ("brain", "chest")],
-    "reader_module": [f"stages.data.{name}" for name in ("brats", "chexpert")],
-    "detector_module": [
-        f"stages.detection.{name}"
-        for name in ("guided_ddim", "guided_ddpm", "classifier_free", "vae", "fixed_point_gan", "intensity")
-    ],
-    "stages.training.": [f"stages.training.{name}" for name in ("denoiser", "classifier", "vae", "fixed_point_gan")],
-}
-NAMED = set(re.findall(r"python -m (stages\.[a-z_.]*[a-z_])", RULES))
-STAGES = sorted(NAMED - {"stages.training"} | {stage for stages in BY_NAME.values() for stage in stages})
 
 
 def test_imports_are_followed_wherever_they_stand():
@@ -45,19 +34,11 @@ def test_no_package_runs_anything(path):
         assert words or ast.unparse(node).startswith("__version__ = "), f"{path} does more than carry words"
 
 
-def test_every_rule_declares_the_stage_that_it_runs():
-    rules = re.split(r"^rule ", RULES, flags=re.MULTILINE)[1:]
-    assert len(rules) == 21
-    for rule in rules:
-        module = re.search(r"python -m (\S+)", rule)[1]
-        if module == "{params.module}":
-            module = re.search(r"^        module=(\w+),$", rule, flags=re.MULTILINE)[1]
-            assert module in BY_NAME
-            assert f"code=lambda wildcards: code({module}(wildcards))," in rule, rule
-        elif "{" in module:
-            assert f'code=lambda wildcards: code(f"{module}"),' in rule, rule
-        else:
-            assert f'code=code("{module}"),' in rule, rule
+def test_every_rule_declares_the_stage_that_it_runs(every_job):
+    run = [job for job in every_job if job.command]
+    assert {job.rule for job in run} == set(sections.RULES)
+    for job in run:
+        assert job.named["code"] == imports.files(job.module), f"{job.rule} {job.wildcards}"
 
 
 def test_constants_are_read_without_importing(tmp_path):
@@ -85,13 +66,30 @@ def test_constants_are_read_without_importing(tmp_path):
     assert not imports.defines("stages.no", "late", root=package)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_what_python_imports_is_declared(stage):
-    program = (
-        f"import sys, {stage}\n"
-        "files = [module.__file__ for name, module in sys.modules.items() if name.split('.')[0] == 'stages']\n"
-        "print('\\n'.join(file for file in files if file and not file.endswith('__init__.py')))"
+# Each module in a process of its own, forked where the libraries that they share are loaded already.
+IMPORTED = """
+import json, sys
+from importlib import import_module
+from multiprocessing import get_context
+
+import matplotlib.pyplot, nibabel, pandas, scipy, torch
+
+def imported(stage):
+    import_module(stage)
+    files = [module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "stages"]
+    return [file for file in files if file and not file.endswith("__init__.py")]
+
+with get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+    print(json.dumps(pool.map(imported, sys.argv[1:], chunksize=1)))
+"""
+
+
+def test_what_python_imports_is_declared(every_job):
+    stages = sorted({job.module for job in every_job if job.command})
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *stages], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    imported = {str(Path(line).relative_to(ROOT)) for line in run.stdout.split()}
-    assert imported <= set(imports.files(stage))
+    for stage, files in zip(stages, json.loads(run.stdout), strict=True):
+        found = {str(Path(file).relative_to(ROOT)) for file in files}
+        assert f"{stage.replace('.', '/')}.py" in found
+        assert found <= set(imports.files(stage)), stage

@@ -1,4 +1,4 @@
-"""The slice store: what every data set becomes, and what training, detection and evaluation read.
+"""The slice store: what every data set becomes, and what every later chapter reads.
 
 One folder a split:
 
@@ -239,7 +239,8 @@ class StoreWriter:
         Args:
             images: (n, C, H, W), floating, in [0, 1]; cast to float16 here and nowhere before.
             masks: (n, H, W), 0 or 1, or None for a store without masks.
-            rows: n manifest rows with the keys `COLUMNS` (`affine` as text); every slice_id is there once.
+            rows: n manifest rows with the keys `COLUMNS` (`affine` as text); every slice_id is there once, and
+                lesion_pixels is the area of the slice's mask, which scores are computed with.
 
         Raises:
             ValueError: shapes, values or the rows do not fit; a bug in the caller.
@@ -254,9 +255,12 @@ class StoreWriter:
                 raise ValueError(f"{name}: {len(rows)} rows of {self._shapes[name][0]} expected, got {array.shape}")
             if array.size and not (array.min() >= 0 and array.max() <= 1):  # NaN fails as well
                 raise ValueError(f"{name}: values must lie in [0, 1]")
-        for row in rows:
+        areas = [row["lesion_pixels"] for row in rows] if masks is None else np.count_nonzero(masks, axis=(1, 2))
+        for row, area in zip(rows, areas, strict=True):
             if row["label"] not in (HEALTHY, DISEASED):
                 raise ValueError(f"{row['slice_id']}: the label must be {HEALTHY} or {DISEASED}, not {row['label']}")
+            if row["lesion_pixels"] != area:
+                raise ValueError(f"{row['slice_id']}: lesion_pixels is {row['lesion_pixels']}, its mask has {area}")
             if row["slice_id"] in self._names:
                 raise ValueError(f"two slices are named {row['slice_id']}")
             self._names.add(row["slice_id"])

@@ -99,10 +99,7 @@ def read_scores(folder: Path, methods: dict, stores: dict[str, SliceStore]) -> p
 
 def read_scored(folder: Path, split: str, store: SliceStore) -> Scored:
     """What one method and setting scored on a split; InputError where a file is missing, damaged or of other slices."""
-    path = folder / f"{split}.csv"
-    slices = records.read_slice_scores(path)
-    if slices["slice_id"].tolist() != store.manifest["slice_id"].tolist():
-        raise InputError(f"{path} scores other slices than {store.folder} holds: delete it and score again")
+    slices = records.read_scores_of(folder / f"{split}.csv", store)
     return slices, None if store.masks is None else pooled.read(folder / pooled.file_name(split))
 
 

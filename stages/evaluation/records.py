@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.data.store import replacing
+from stages.data.store import SliceStore, replacing
 from stages.errors import InputError
 
 TEXT = ["slice_id", "subject_id"]
@@ -76,3 +76,11 @@ def read_csv(path: Path, text: list[str], numbers: list[str]) -> pd.DataFrame:
 def read_slice_scores(path: Path) -> pd.DataFrame:
     """Read one method's scores of one setting and split: a row a slice, `COLUMNS` as columns; InputError as above."""
     return read_csv(path, TEXT, NUMBERS)[COLUMNS].astype(dict.fromkeys(["label", "lesion_pixels", "scored"], int))
+
+
+def read_scores_of(path: Path, store: SliceStore) -> pd.DataFrame:
+    """The slice scores of a store's slices; InputError as above, or where they are of other slices."""
+    slices = read_slice_scores(path)
+    if slices["slice_id"].tolist() != store.manifest["slice_id"].tolist():
+        raise InputError(f"{path} scores other slices than {store.folder} holds: delete it and run the rule scores")
+    return slices

@@ -30,7 +30,6 @@ def main(options: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m stages.parameters",
         description=__doc__,

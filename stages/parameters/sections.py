@@ -7,8 +7,8 @@ from stages import methods
 from stages.errors import InputError
 from stages.parameters.by_schema import value_at
 
-# The keys of the merged parameters that each rule's stage uses. `extract`, `train` and `detect` run a module by the
-# name of a reader, network or method, whose own sections are added.
+# The keys of the merged parameters that each rule's stage uses. What depends on a name (reader, network, class, method)
+# is added by `section`; `tables_page` shows all parameters.
 _IMAGE = ("seed", "data.size", "data.channels")
 _DETECTION = (*_IMAGE, "detection.batch", "detection.precision")
 _SHOWN = ("seed", "data.channels", "methods", "figures.method")
@@ -20,7 +20,7 @@ RULES = {
     "detect": _DETECTION,
     "trade_off_maps": (*_DETECTION, "detection.convention", "trade_off.slices", "trade_off.solvers"),
     "trajectory": _DETECTION,
-    "scores": ("data.size", "evaluation.lesion_pixels_at_256"),
+    "scores": ("evaluation.lesion_pixels_at_256",),
     "comparison_tables": ("seed", "evaluation.bootstrap", "evaluation.size_groups", "methods"),
     "trade_off_table": ("evaluation.lesion_pixels_at_256",),
     "scheme": ("data.channels",),
@@ -32,6 +32,7 @@ RULES = {
     "examples_supplement_3": (*_SHOWN, "figures.diseased_slices", "figures.supplement_slices"),
     "sensitivity_figure_4": ("methods", "figures.method", "figures.published"),
     "sensitivity_settings": ("methods",),
+    "sensitivity_heatmap": ("methods",),
     "sweep_figure_5": _SHOWN,
     "sweep_figure_6": _SHOWN,
     "comparison_figure": ("methods",),

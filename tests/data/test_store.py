@@ -10,19 +10,20 @@ from stages.errors import InputError
 
 def batch(n, start=0):
     generator = np.random.default_rng(start)
+    images, masks = generator.random((n, 2, 8, 8)), generator.integers(0, 2, (n, 8, 8))
     rows = [
         {
             "slice_id": f"case_z{start + i:03d}",
             "subject_id": "NA",  # a name, not a missing value
             "position": start + i,
             "label": i % 2,
-            "lesion_pixels": 3 * (i % 2),
+            "lesion_pixels": int(masks[i].sum()),
             "source": 'HGG/a "case", with comma',
             "affine": "[[1.0, 0.0], [0.0, 1.0]]",
         }
         for i in range(n)
     ]
-    return generator.random((n, 2, 8, 8)), generator.integers(0, 2, (n, 8, 8)), rows
+    return images, masks, rows
 
 
 @pytest.fixture
@@ -100,10 +101,13 @@ def test_writer_refuses_shapes_that_differ(tmp_path):
             writer.append(*bad)
 
 
-def test_writer_refuses_other_labels_and_names_that_repeat(tmp_path):
+def test_writer_refuses_other_labels_areas_and_names_that_repeat(tmp_path):
     images, masks, rows = batch(2)
     with pytest.raises(ValueError, match="case_z001: the label must be 0 or 1, not 2"):
         write(tmp_path / "new", (images, masks, [rows[0], {**rows[1], "label": 2}]))
+    area = rows[1]["lesion_pixels"]
+    with pytest.raises(ValueError, match=f"case_z001: lesion_pixels is {area + 1}, its mask has {area}"):
+        write(tmp_path / "new", (images, masks, [rows[0], {**rows[1], "lesion_pixels": area + 1}]))
     with pytest.raises(ValueError, match="two slices are named case_z000"):
         write(tmp_path / "new", (images, masks, rows), (images[:1], masks[:1], rows[:1]))
     assert not (tmp_path / "new").exists()

@@ -295,10 +295,7 @@ def test_a_stage_gets_its_part_and_nothing_else():
     assert "folder" not in data
     assert "chexpert" not in data
     assert data["brats"] == {"percentiles": [1, 99], "slices": [8, 12], "pad": 32}
-    assert sections.section(smoke, "scores") == {
-        "data": {"size": 16},
-        "evaluation": {"lesion_pixels_at_256": 20},
-    }
+    assert sections.section(smoke, "scores") == {"evaluation": {"lesion_pixels_at_256": 20}}
     with pytest.raises(InputError, match="there is no rule 'trian'"):
         sections.section(smoke, "trian")
 

@@ -1,9 +1,8 @@
 """What Snakemake would do, and what it refuses before it does anything."""
 
-import re
-
 import pytest
 import yaml
+from snakemake_project import UNGUIDED, counts
 
 from stages import methods
 from stages.parameters import reading
@@ -20,8 +19,8 @@ def refusal(project, *arguments: str) -> str:
     return dry.stdout
 
 
-def test_jobs_of_smoke(project):
-    assert project.jobs(*SMOKE) == {
+def test_jobs_of_smoke(every_job):
+    assert counts(job for job in every_job if job.benchmark == "smoke") == {
         "phantom": 1,
         "extract": 1,
         "train": 4,
@@ -41,19 +40,19 @@ def test_jobs_of_smoke(project):
         "examples_supplement_1": 1,
         "examples_supplement_2": 1,
         "sensitivity_settings": 1,
+        "sensitivity_heatmap": 1,
         "comparison_figure": 1,
         "lesion_size": 1,
         "trade_off_figure": 1,
         "tables_page": 1,
         "explorer": 1,
         "export": 1,
-        "all": 1,
     }
 
 
-def test_a_benchmark_has_the_figures_that_its_data_and_methods_have(project):
+def test_a_benchmark_has_the_figures_that_its_data_and_methods_have(project, every_job):
     """One channel: Fig. 2 in place of Fig. 3. A method without L and s: no Fig. 1, 4, 5 and 6."""
-    chest = project.jobs("--config", "run=phantom-chest")
+    chest = {job.rule for job in every_job if job.benchmark == "phantom-chest"}
     assert {
         "scheme",
         "examples_figure_2",
@@ -62,12 +61,12 @@ def test_a_benchmark_has_the_figures_that_its_data_and_methods_have(project):
         "sweep_figure_6",
         "examples_figure_7",
         "examples_supplement_3",
-    } <= set(chest)
-    assert not {"examples_figure_3", "examples_supplement_1", "examples_supplement_2"} & set(chest)
-    project.edit("params.yaml", "    figures: {scheme: {L: 20, s: 5},", "    figures: {method: vae,")
-    smoke = project.jobs(*SMOKE)
+    } <= chest
+    assert not {"examples_figure_3", "examples_supplement_1", "examples_supplement_2"} & chest
+    project.set_parameters({"benchmarks.smoke.figures.method": "vae"})
+    smoke = project.jobs(run="smoke")
     assert not {"scheme", "trajectory", "sensitivity_figure_4", "sweep_figure_5", "sweep_figure_6"} & set(smoke)
-    assert "examples_figure_3" in smoke
+    assert {"examples_figure_3", "sensitivity_heatmap"} <= set(smoke), "other methods have L and s"
 
 
 def test_jobs_of_every_benchmark_in_one_go(project):
@@ -76,7 +75,7 @@ def test_jobs_of_every_benchmark_in_one_go(project):
     for values in benchmarks.values():
         if "phantom" not in values:
             (project.folder / values["data"]["folder"]).mkdir(parents=True, exist_ok=True)
-    jobs = project.jobs("--config", f"run={','.join(benchmarks)}")
+    jobs = project.jobs(run=",".join(benchmarks))
     listed = [method for values in benchmarks.values() for method in values["methods"].values()]
     assert jobs["train"] == 4 * len(benchmarks)
     assert jobs["extract"] == jobs["comparison_tables"] == len(benchmarks)
@@ -86,49 +85,46 @@ def test_jobs_of_every_benchmark_in_one_go(project):
     assert jobs["latents"] == sum(map(len, classes))
 
 
-def test_milestones(project):
-    assert "train" not in project.jobs(*SMOKE, "--", "data")
-    checkpoints = project.jobs(*SMOKE, "--", "checkpoints")
-    assert set(checkpoints) == {"phantom", "extract", "train", "checkpoints"}
-    assert "scores" not in project.jobs(*SMOKE, "--", "maps")
-    assert {"trade_off_maps", "trajectory"} <= set(project.jobs(*SMOKE, "--", "maps"))
-    assert not {"examples_figure_3", "comparison_figure"} & set(project.jobs(*SMOKE, "--", "tables"))
-    assert "explorer" in project.jobs(*SMOKE, "--", "figures")
-    assert "examples_figure_3" not in project.jobs(*SMOKE, "--", "exports")
+@pytest.mark.parametrize(
+    ("milestone", "with_these", "without_these"),
+    [
+        ("data", {"phantom", "extract"}, {"train", "detect"}),
+        ("checkpoints", {"extract", "train"}, {"latents", "detect", "trajectory"}),
+        ("maps", {"train", "latents", "detect", "trade_off_maps", "trajectory"}, {"scores", "trade_off_table"}),
+        ("tables", {"scores", "comparison_tables", "trade_off_table"}, {"examples_figure_3", "comparison_figure"}),
+        ("figures", {"comparison_tables", "examples_figure_3", "tables_page", "explorer"}, {"export"}),
+        ("exports", {"comparison_tables", "export"}, {"examples_figure_3", "trade_off_table"}),
+    ],
+)
+def test_milestones(project, milestone, with_these, without_these):
+    jobs = project.jobs(milestone, run="smoke")
+    assert jobs[milestone] == 1
+    assert with_these <= jobs.keys()
+    assert not without_these & jobs.keys()
 
 
 def test_no_classifier_where_nothing_is_guided(project):
-    project.edit(
-        "params.yaml", "      setting: {L: 20, s: 5}\n      slices", "      setting: {L: 20, s: 0}\n      slices"
-    )
-    project.edit("params.yaml", "scheme: {L: 20, s: 5}", "scheme: {L: 20, s: 0}")
-    project.edit("params.yaml", "- {L: [20], s: [0, 5]}", "- {L: [20], s: [0]}")
-    project.edit("params.yaml", "        setting: {L: 20, s: 5}", "        setting: {L: 20, s: 0}")
-    assert project.jobs(*SMOKE)["train"] == 4, "the ablation is guided still"
-    project.edit("params.yaml", "          - {L: [20], s: [0, 2]}", "          - {L: [20], s: [0]}")
-    assert project.jobs(*SMOKE)["train"] == 3
-    assert project.jobs(*SMOKE, "--", "checkpoints")["train"] == 3
+    ablation = {"benchmarks.smoke.methods.guided-ddpm.grid": [{"L": [20], "s": [0, 2]}]}
+    project.set_parameters(UNGUIDED | ablation)
+    assert project.jobs(run="smoke")["train"] == 4, "the ablation is guided still"
+    project.set_parameters(UNGUIDED)
+    assert project.jobs(run="smoke")["train"] == 3
+    assert project.jobs("checkpoints", run="smoke")["train"] == 3
 
 
 def test_maps_of_someone_else_are_scored(project):
-    project.edit(
-        "params.yaml",
-        "          score: gradient\n",
-        "          score: gradient\n      theirs: {grid: [{}], setting: {}}\n",
-    )
+    project.set_parameters({"benchmarks.smoke.methods.theirs": {"grid": [{}], "setting": {}}})
     assert "results/smoke/maps/theirs/default/test/maps.npy" in refusal(project, *SMOKE)
     for split in ("validation", "test"):
         path = project.folder / f"results/smoke/maps/theirs/default/{split}/maps.npy"
         path.parent.mkdir(parents=True)
         path.touch()
-    jobs = project.jobs(*SMOKE)
+    jobs = project.jobs(run="smoke")
     assert (jobs["detect"], jobs["scores"]) == (10, 11)
 
 
 def test_a_misspelt_key_is_named(project):
-    project.edit(
-        "params.yaml", "      training:\n        iterations: 20\n", "      training:\n        iteratoins: 20\n"
-    )
+    project.set_parameters({"benchmarks.smoke.denoiser.training.iteratoins": 20})
     sentence = (
         "params.yaml: benchmarks.smoke.denoiser.training.iteratoins is not a known key; did you mean 'iterations'?"
     )
@@ -139,10 +135,9 @@ def test_a_misspelt_key_is_named(project):
 
 
 def test_a_key_that_stands_twice_is_named(project):
-    project.edit(
-        "params.yaml", "    evaluation: {bootstrap: 20}\n", "    evaluation: {bootstrap: 20}\n    evaluation: {}\n"
-    )
-    assert "params.yaml: benchmarks.smoke.evaluation stands twice, on lines" in refusal(project, *SMOKE)
+    with (project.folder / "params.yaml").open("a") as params:
+        params.write("run: [smoke]\n")
+    assert "params.yaml: run stands twice, on lines" in refusal(project, *SMOKE)
 
 
 def test_an_unknown_benchmark_is_named(project):
@@ -163,30 +158,32 @@ def test_a_case_that_comes_reruns_extraction(project):
     arguments = ("--config", "run=brats2020", "--rerun-triggers", "mtime", "--", "data")
     touched = project.snakemake("--cores", "1", "--touch", *arguments)
     assert touched.returncode == 0, touched.stdout
-    assert project.jobs(*arguments) == {}
+    assert project.jobs("data", run="brats2020", triggers=("mtime",)) == {}
     (project.folder / "data/brats2020/HGG/BraTS_3").mkdir()
-    assert project.jobs(*arguments) == {"extract": 1, "data": 1}
+    assert project.jobs("data", run="brats2020", triggers=("mtime",)) == {"extract": 1, "data": 1}
 
 
 def test_no_rule_makes_a_raw_data_set(project):
     (project.folder / "data/brats2020/BraTS_1").mkdir(parents=True)
     for path in (project.folder / "stages").rglob("*.py"):  # newer than the data set
         path.touch()
-    assert "phantom" not in project.jobs("--config", "run=brats2020")
-    direct = project.snakemake("-n", "--forceall", "data/brats2020")
-    assert "rule phantom" not in direct.stdout
+    assert "phantom" not in project.jobs(run="brats2020")
+    assert "No rule to produce data/brats2020" in refusal(project, "--forceall", "data/brats2020")
 
 
-@pytest.mark.parametrize("rule", ["comparison_tables", "examples_figure_3", "export"])
-def test_a_removed_grid_value_is_not_read(project, rule):
-    def inputs() -> str:
-        dry = project.snakemake("-n", *SMOKE).stdout
-        return re.search(rf"^rule {rule}:\n    input: (.*)$", dry, flags=re.MULTILINE)[1]
+def test_a_removed_grid_value_is_not_read(project, every_job):
+    def inputs(jobs) -> dict[str, str]:
+        """Those of the rules that read the whole grid."""
+        rules = ("comparison_tables", "examples_figure_3", "explorer", "export")
+        return {job.rule: " ".join(job.input) for job in jobs if job.benchmark == "smoke" and job.rule in rules}
 
-    assert "classifier-free/L10_w2" in inputs()
-    project.edit("params.yaml", "- {L: [10, 20], w: [2]}", "- {L: [20], w: [2]}")
-    assert "classifier-free/L10_w2" not in inputs()
-    assert "classifier-free/L20_w2" in inputs()
+    before = inputs(every_job)
+    project.set_parameters({"benchmarks.smoke.methods.classifier-free.grid": [{"L": [20], "w": [2]}]})
+    after = inputs(project.plan(run="smoke"))
+    assert len(before) == len(after) == 4
+    assert all("classifier-free/L10_w2" in paths for paths in before.values())
+    assert not any("classifier-free/L10_w2" in paths for paths in after.values())
+    assert all("classifier-free/L20_w2" in paths for paths in after.values())
 
 
 def test_lint(project):

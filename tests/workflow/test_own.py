@@ -47,7 +47,7 @@ def test_add_your_method(finished, root):
         path = results / f"maps/elsewhere/default/{split}/maps.npy"
         path.parent.mkdir(parents=True)
         np.save(path, np.random.default_rng(0).random(shape).astype(np.float16))
-    jobs = finished.jobs("--config", "run=smoke")
+    jobs = finished.jobs(run="smoke")
     assert {rule: jobs.get(rule, 0) for rule in ("train", "detect", "scores")} == {"train": 1, "detect": 3, "scores": 4}
     run = finished.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
     assert run.returncode == 0, run.stdout
@@ -55,7 +55,7 @@ def test_add_your_method(finished, root):
     assert table.loc["local-contrast", "setting"] in ("k1", "k2")
     assert table.loc[["local-contrast", "bottleneck", "elsewhere"], "auroc"].between(0, 1).all()
     assert "bottleneck" in (results / "tables/comparison.tex").read_text()
-    assert finished.jobs("--config", "run=smoke") == {}
+    assert finished.jobs(run="smoke") == {}
 
 
 def test_add_your_data_set(project, root):

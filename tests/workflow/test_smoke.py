@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from snakemake_project import FIGURES
+from snakemake_project import FIGURES, UNGUIDED
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ SLICES = (
     "examples_supplement_1",
     "examples_supplement_2",
 )
-CHARTS = ("sensitivity_figure_4", "sensitivity_settings", "comparison_figure", "lesion_size")
+CHARTS = ("sensitivity_figure_4", "sensitivity_settings", "sensitivity_heatmap", "comparison_figure", "lesion_size")
 # What follows the slice scores.
 TABLES = dict.fromkeys(("comparison_tables", *SLICES, *CHARTS, "tables_page", "explorer", "export"), 1)
 TRADE_OFF = {"trade_off_maps": 1, "trade_off_table": 1, "trade_off_figure": 1}
@@ -60,9 +60,9 @@ def test_everything_is_there(smoked):
 
 
 def test_nothing_is_left_to_do_on_any_number_of_cores(smoked):
-    assert smoked.jobs(*SMOKE) == {}
-    assert smoked.jobs(*SMOKE, "--cores", "1") == {}
-    assert smoked.jobs(*SMOKE, "--cores", "8", "--resources", "gpu=4") == {}
+    assert smoked.jobs(run="smoke") == {}
+    assert smoked.jobs(run="smoke", cores=1, gpu=1) == {}
+    assert smoked.jobs(run="smoke", cores=8, gpu=4) == {}
 
 
 def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
@@ -77,43 +77,47 @@ def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "jobs"),
+    ("key", "value", "jobs"),
     [
         (
-            "diseased_slices: 2, supplement",
-            "diseased_slices: 1, supplement",
+            "benchmarks.smoke.figures.diseased_slices",
+            1,
             dict.fromkeys(("examples_figure_3", "examples_supplement_1", "tables_page"), 1),
         ),
-        ("adams-bashforth: [5, 10]}", "adams-bashforth: [5]}", TRADE_OFF | {"tables_page": 1}),
-        ("bootstrap: 20", "bootstrap: 21", TABLES),
-        ("{L: [20], s: [0, 5]}", "{L: [20], s: [0, 5, 7]}", {"detect": 1, "scores": 1} | TABLES),
-        ("      score: gradient", "      score: combined", {"detect": 1, "scores": 1} | TABLES),
-        ("widths: [8, 16]", "widths: [8, 24]", {"train": 1, "detect": 1, "scores": 1} | TABLES),
+        ("benchmarks.smoke.trade_off.solvers.adams-bashforth", [5], TRADE_OFF | {"tables_page": 1}),
+        ("benchmarks.smoke.evaluation.bootstrap", 21, TABLES),
         (
-            "head_channels: 8, groups: 4}",
-            "head_channels: 4, groups: 4}",
+            "benchmarks.smoke.methods.guided-ddim.grid",
+            [{"L": [20], "s": [0, 5, 7]}],
+            {"detect": 1, "scores": 1} | TABLES,
+        ),
+        ("benchmarks.smoke.methods.vae.options.score", "combined", {"detect": 1, "scores": 1} | TABLES),
+        ("benchmarks.smoke.vae.network.widths", [8, 24], {"train": 1, "detect": 1, "scores": 1} | TABLES),
+        (
+            "benchmarks.smoke.classifier.network.head_channels",
+            4,
             # what is not guided does not know the classifier
             {"train": 1, "detect": 2, "scores": 2} | TABLES | TRADE_OFF | SCHEME,
         ),
         (
-            "detection: {stride: 5,",
-            "detection: {stride: 10,",
+            "benchmarks.smoke.detection.stride",
+            10,
             {"latents": 2, "detect": 6, "scores": 6} | TABLES | SCHEME,
         ),
-        ("run: [", "run: [smoke, ", {}),
+        ("run", ["smoke", "phantom-brain"], {}),
     ],
 )
-def test_one_number_reruns_what_depends_on_it_and_nothing_else(finished, old, new, jobs):
-    finished.edit("params.yaml", old, new)
+def test_one_number_reruns_what_depends_on_it_and_nothing_else(finished, key, value, jobs):
+    finished.set_parameters({key: value})
     expected = {**jobs, "all": 1} if jobs else {}
-    assert finished.jobs(*SMOKE) == expected
+    assert finished.jobs(run="smoke") == expected
 
 
 def test_an_edited_module_reruns_what_imports_it(finished):
-    module = finished.folder / "stages" / "figures" / "style.py"
-    module.write_text(module.read_text() + "# edited\n")
+    with (finished.folder / "stages/figures/style.py").open("a") as module:
+        module.write("# edited\n")
     rules = {*SLICES, *CHARTS, "scheme", "trade_off_figure", "explorer", "export"}
-    assert finished.jobs(*SMOKE) == dict.fromkeys([*rules, "all"], 1)
+    assert finished.jobs(run="smoke") == dict.fromkeys([*rules, "all"], 1)
 
 
 @pytest.mark.parametrize(
@@ -125,13 +129,13 @@ def test_an_edited_module_reruns_what_imports_it(finished):
     ],
 )
 def test_an_edited_part_of_a_page_reruns_it(finished, file, rule):
-    path = finished.folder / "stages" / file
-    path.write_text(path.read_text() + "\n")
-    assert finished.jobs(*SMOKE) == {rule: 1, "all": 1}
+    with (finished.folder / "stages" / file).open("a") as part:
+        part.write("\n")
+    assert finished.jobs(run="smoke") == {rule: 1, "all": 1}
 
 
 def test_a_removed_grid_value_leaves_the_tables(finished):
-    finished.edit("params.yaml", "{L: [10, 20], w: [2]}", "{L: [20], w: [2]}")
+    finished.set_parameters({"benchmarks.smoke.methods.classifier-free.grid": [{"L": [20], "w": [2]}]})
     run = finished.snakemake("--workflow-profile", "profiles/test", *SMOKE, "--until", "comparison_tables")
     assert run.returncode == 0, run.stdout
     scores = pd.read_csv(finished.folder / RESULTS / "tables" / "scores.csv")
@@ -141,21 +145,18 @@ def test_a_removed_grid_value_leaves_the_tables(finished):
 
 
 def test_a_grid_without_guidance_runs_without_a_classifier(finished):
-    finished.edit("params.yaml", "- {L: [20], s: [0, 5]}", "- {L: [20], s: [0]}")
-    finished.edit("params.yaml", "        setting: {L: 20, s: 5}", "        setting: {L: 20, s: 0}")
-    finished.edit("params.yaml", "          - {L: [20], s: [0, 2]}", "          - {L: [20], s: [0]}")
-    finished.edit(
-        "params.yaml", "      setting: {L: 20, s: 5}\n      slices", "      setting: {L: 20, s: 0}\n      slices"
-    )
-    finished.edit("params.yaml", "scheme: {L: 20, s: 5}", "scheme: {L: 20, s: 0}")
+    finished.set_parameters(UNGUIDED)
     for path in (finished.folder / RESULTS).glob("**/classifier*"):
         if "free" not in path.name:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert set(finished.jobs(*SMOKE)) <= {*TABLES, *TRADE_OFF, *SCHEME, "latents", "all"}
+    jobs = finished.jobs(run="smoke")
+    assert "comparison_tables" in jobs
+    assert jobs.keys() <= {*TABLES, *TRADE_OFF, *SCHEME, "latents", "all"}
 
 
 def test_a_killed_training_goes_on_by_itself(finished):
-    finished.edit("params.yaml", "        iterations: 20\n", "        iterations: 400\n        save_minutes: 0.001\n")
+    training = "benchmarks.smoke.denoiser.training"
+    finished.set_parameters({f"{training}.iterations": 400, f"{training}.save_minutes": 0.001})
     results = finished.folder / RESULTS
     snakemake = subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/test", *SMOKE, "--", "checkpoints"],

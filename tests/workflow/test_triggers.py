@@ -6,29 +6,28 @@ from stages.parameters import inert
 
 pytestmark = pytest.mark.slow
 
-SMOKE = ("--config", "run=smoke")
 NETWORKS = ("denoiser", "classifier", "vae", "fixed_point_gan")
 
 
 def test_keys_that_change_no_result_bring_no_job(finished):
     training = {f"benchmarks.smoke.{name}.training.{key}": 7 for name in NETWORKS for key in inert.TRAINING}
     finished.set_parameters(training | {"benchmarks.smoke.data.published_slices": {"test": 3}})
-    assert finished.jobs(*SMOKE) == {}
+    assert finished.jobs(run="smoke") == {}
 
 
 def test_the_batch_of_detection_changes_only_what_it_is_timed_in(finished):
     finished.set_parameters({"benchmarks.smoke.detection.batch": 5})
     measured = {"trade_off_maps": 1, "trade_off_table": 1, "trade_off_figure": 1, "tables_page": 1, "all": 1}
-    assert finished.jobs(*SMOKE) == measured
+    assert finished.jobs(run="smoke") == measured
 
 
 def test_another_solver_reruns_only_the_methods_that_use_it(finished):
     finished.set_parameters({"benchmarks.smoke.detection.solver": "heun"})
-    jobs = finished.jobs(*SMOKE, "--", "maps")
+    jobs = finished.jobs("maps", run="smoke")
     # guided-ddim and classifier-free at two settings each, from two encodings; the slice of Fig. 1
     assert jobs == {"latents": 2, "detect": 4, "trajectory": 1, "maps": 1}
 
 
 def test_other_weights_do_not_concern_methods_without_a_network(finished):
     finished.set_parameters({"benchmarks.smoke.detection.weights": "ema"})
-    assert finished.jobs(*SMOKE, "--", "maps")["detect"] == 8, "all but the two views of intensity"
+    assert finished.jobs("maps", run="smoke")["detect"] == 8, "all but the two views of intensity"

@@ -67,7 +67,7 @@ rule detect:
         "3>&2 2>&1 | tee -i {log}"
 
 
-# Dice against network evaluations, for several solvers and strides, on a few slices.
+# Maps of a few slices by several solvers and strides, and what each of them took.
 rule trade_off_maps:
     input:
         data="results/{benchmark}/data",
