@@ -1,3 +1,3 @@
-"""Stages of the benchmark, one package a chapter; data flows from `data` to `figures`."""
+"""The benchmark: a package for each chapter of the workflow, in the order data flows, and what they build on."""
 
 __version__ = "0.1.0"
