@@ -124,6 +124,8 @@ set-threads:
   train: 1
   latents: 1
   detect: 1
+  trade_off_maps: 1
+  trajectory: 1
 rerun-incomplete: true
 """
 

@@ -113,10 +113,7 @@ def open_method(name: str, setting: str, maps: Path, scores: Path, store: SliceS
     Raises:
         InputError: a file is missing, of another shape, or scores other slices than the store holds.
     """
-    path = scores / name / setting / f"{SPLIT}.csv"
-    slices = records.read_slice_scores(path)
-    if slices["slice_id"].tolist() != store.manifest["slice_id"].tolist():
-        raise InputError(f"{path} scores other slices than the {SPLIT} split holds: run the rule scores")
+    slices = records.read_scores_of(scores / name / setting / f"{SPLIT}.csv", store)
     folder = maps / name / setting / SPLIT
     images = folder / "images.npy"
     return Method(

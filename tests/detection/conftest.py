@@ -48,7 +48,7 @@ def data(tiny_store):
 
 @pytest.fixture
 def encoded(parameters, data, networks):
-    """Runs encode_ddim and returns the folder of latents."""
+    """Encodes to noise and returns the folder of latents."""
 
     def run(out="latents", encode_class="none", levels=LEVELS) -> Path:
         options = ["--encode-class", encode_class, "--data", str(data), "--splits", "train", "--threads", "1"]
