@@ -2,8 +2,9 @@
 
 Each case is a folder <output>/<case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz: four skull-stripped sequences (int16, the
 background 0) and the label map (uint8: 1 necrotic core, 2 oedema, 4 enhancing rim). The anatomy comes from the MNI152
-tissue maps that ship inside nilearn, deformed for each case; contrasts were set beside BraTS 2018. A case depends on
-the seed, its number and the phantom's parameters, never on how many cases there are: more cases extend the set.
+tissue maps that ship inside nilearn, deformed for each case; lesions were made as hard to tell from the brain as those
+of BraTS 2018. A case depends on the seed, its number and the phantom's parameters, never on how many cases there are:
+more cases extend the set.
 """
 
 import argparse
@@ -16,48 +17,12 @@ import nibabel
 import numpy as np
 
 from stages import command
-from stages.phantoms.brain_anatomy import CSF, Grid, Head, atlas, smooth_field
+from stages.phantoms.brain_anatomy import Grid, Head, atlas
 from stages.phantoms.brain_lesion import Lesion, labels
+from stages.phantoms.brain_signal import SEQUENCES, acquire, extras, signal
 from stages.phantoms.shared import arguments as phantom_arguments
 from stages.phantoms.shared import has_lesion, replacing_folder, section
 from stages.processes import in_order
-
-SEQUENCES = ("t1", "t1ce", "t2", "flair")
-
-# Signal (one row a sequence) of each tissue and of each part of a lesion, and how much it varies from case to case, on
-# the scale of BraTS' intensity recipe: 0 and 1 near the 1st and 99th percentile of a volume. Set so that the tissues'
-# percentiles and the labels' means and deviations come close to those of 20 BraTS 2018 cases.
-_TISSUE = np.array(  # CSF, grey matter, white matter, vessels, remnants of dura and fat at the skull base
-    [
-        [0.14, 0.61, 0.79, 0.90, 1.00],
-        [0.10, 0.42, 0.51, 1.10, 1.10],
-        [0.92, 0.33, 0.20, 0.00, 0.00],
-        [0.08, 0.50, 0.43, 0.35, 1.00],
-    ]
-)
-_TISSUE_SPREAD = np.array(
-    [
-        [0.06, 0.04, 0.03, 0.10, 0.10],
-        [0.04, 0.03, 0.03, 0.15, 0.15],
-        [0.06, 0.03, 0.03, 0.03, 0.03],
-        [0.05, 0.04, 0.04, 0.05, 0.12],
-    ]
-)
-# How bright the brain as a whole, lesion included, stands between CSF and dura.
-_LEVEL_SPREAD = np.array([[0.02], [0.07], [0.05], [0.07]])
-_TISSUE_TEXTURE = 0.02
-_LESION = np.array(  # core, rim, oedema
-    [
-        [0.50, 0.64, 0.61],
-        [0.28, 0.78, 0.37],
-        [0.70, 0.47, 0.57],
-        [0.73, 0.75, 0.88],
-    ]
-)
-_LESION_SPREAD = np.array([[0.07, 0.06, 0.05], [0.05, 0.10, 0.04], [0.11, 0.08, 0.10], [0.15, 0.12, 0.09]])
-_LESION_TEXTURE = np.array([[0.05, 0.05, 0.05], [0.05, 0.06, 0.04], [0.09, 0.06, 0.07], [0.06, 0.06, 0.07]])
-_STEP = 600.0
-"""Stored units between signals 0 and 1; a case's gain multiplies it."""
 
 
 @dataclass(frozen=True)
@@ -111,88 +76,22 @@ def make_case(seed: int, index: int, phantom: Phantom) -> Case:
     source = atlas(tuple(grid.voxel))
     head = Head.draw(for_head, grid, phantom.deformation)
     mni = head.to_mni(grid.positions)
-    lesion = None
+    lesion, squeeze = None, np.zeros(grid.shape, np.float32)
     if has_lesion(seed, index, phantom.lesion_fraction):
         lesion = Lesion.draw(for_lesion, head, phantom.enhancing)
         depth = source.sample(source.coarse[:1], 2, mni)[0]
         push = lesion.displacement(grid.positions, depth)
+        squeeze = lesion.squeeze(grid.positions, mni)
         mni = mni + np.einsum("ij,jxyz->ixyz", head.affine.astype(np.float32), push)
+    mni = head.widened(mni, squeeze)
     tissue = head.tissue(mni, for_head)
-    brain = tissue.sum(0) > 0.35
+    brain = tissue.sum(0) > 0.12  # as where voxels of a real brain are averaged: its edge is dim
     tissue *= brain
-    parts = lesion.grow(grid, tissue, mni, for_lesion) if lesion else np.zeros_like(tissue)
-    depth = source.sample(source.coarse[:1], 2, mni)[0]
-    extras = _extras(grid, tissue[CSF], mni, depth, for_contrast)
-    signal = _signal(grid, tissue, extras, parts, for_contrast, phantom.contrast)
-    images = _acquire(grid, signal, brain, for_contrast, for_noise, phantom)
+    parts, wetness = lesion.grow(grid, tissue, mni, for_lesion) if lesion else (np.zeros_like(tissue), np.ones(()))
+    other = extras(head, tissue, mni, for_contrast)
+    clean = signal(grid, tissue, other, parts * wetness, mni, for_contrast, phantom.contrast)
+    images = acquire(grid, clean, brain, for_contrast, for_noise, phantom.bias_field, phantom.noise)
     return Case(images, labels(parts, brain), grid.affine)
-
-
-def _extras(grid: Grid, csf: np.ndarray, mni: np.ndarray, depth: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Share of each voxel, (2, *shape), that is vessel, and dura or fat left by skull stripping.
-
-    Vessels (sagittal sinus, surface veins, choroid plexus) take up contrast agent without a lesion. The remnants at the
-    skull base are what the 99th percentile of a volume sees, and the 1st in T2.
-    """
-    x, y, z = mni
-    width = float(grid.voxel[0])
-    sinus = np.clip(4 / width, 0, 1) * np.exp(-((x / max(2.5, 0.6 * width)) ** 2))
-    sinus = sinus * (depth < 7) * (z > 0) * np.clip(0.7 - y / 60, 0.2, 1)
-    veins = np.clip(smooth_field(random, grid, 7) - 1.3, 0, 1) * (depth < 12) * csf
-    plexus = np.clip(smooth_field(random, grid, 8) - 1.0, 0, 1) * (depth > 26) * csf
-    base = (
-        np.clip(2 * smooth_field(random, grid, 10), 0, 1) * np.clip((9 - depth) / 6, 0, 1) * np.clip(-1 - z / 12, 0, 1)
-    )
-    strength = random.uniform([0.2, 0.2, 0.2, 0.85], [0.9, 0.8, 0.6, 1.0])
-    vessels = np.clip(strength[0] * sinus + strength[1] * veins + strength[2] * plexus, 0, 1)
-    base = strength[3] * base
-    return np.stack([vessels * (1 - base), base])
-
-
-def _signal(
-    grid: Grid,
-    tissue: np.ndarray,
-    extras: np.ndarray,
-    parts: np.ndarray,
-    random: np.random.Generator,
-    contrast: float,
-) -> np.ndarray:
-    """Signal of the four sequences, (4, *shape): tissues, extras and the lesion's parts mix by volume."""
-    level = contrast * _LEVEL_SPREAD * random.standard_normal((4, 1))
-    value = _TISSUE + contrast * _TISSUE_SPREAD * random.standard_normal(_TISSUE.shape) + level * (0, 1, 1, 0, 0)
-    brain = tissue.sum(0)
-    mixture = np.concatenate([tissue * (1 - extras.sum(0)), extras * brain])
-    signal = np.einsum("st,txyz->sxyz", value.astype(np.float32), mixture)
-    signal *= 1 + _TISSUE_TEXTURE * smooth_field(random, grid, 12)
-    # What is wetter shows in every sequence at once: a part of the spread is common to all four.
-    common, own = random.standard_normal((1, 3)), random.standard_normal(_LESION.shape)
-    wetter = np.array([[-1], [-1], [1], [1]])
-    value = _LESION + level + contrast * _LESION_SPREAD * (0.5 * wetter * common + 0.87 * own)
-    texture = [0.8 * smooth_field(random, grid, 14) + 0.6 * smooth_field(random, grid, 8) for _ in range(3)]
-    signal *= np.clip(1 - parts.sum(0) / np.maximum(brain, 1e-3), 0, 1)
-    for part, share in enumerate(parts):
-        for sequence in range(4):
-            signal[sequence] += share * (value[sequence, part] + _LESION_TEXTURE[sequence, part] * texture[part])
-    return signal
-
-
-def _acquire(
-    grid: Grid,
-    signal: np.ndarray,
-    brain: np.ndarray,
-    random: np.random.Generator,
-    for_noise: np.random.Generator,
-    phantom: Phantom,
-) -> np.ndarray:
-    """Stored images, (4, *shape) int16: gain, bias field, Rician noise; the background stays 0."""
-    images = np.zeros(signal.shape, np.int16)
-    for sequence, clean in enumerate(signal):
-        bias = np.exp(phantom.bias_field * smooth_field(random, grid, 90))
-        first, second = phantom.noise * for_noise.standard_normal((2, *grid.shape)).astype(np.float32)
-        magnitude = np.hypot(np.maximum(clean, 0) * bias + first, second)
-        gain = _STEP * random.uniform(0.6, 1.8)
-        images[sequence] = np.where(brain, np.clip(np.round(magnitude * gain), 1, 32767), 0)
-    return images
 
 
 def write_case(case: Case, folder: Path) -> None:

@@ -76,8 +76,8 @@ class Atlas:
 
     Attributes:
         tissue: CSF, grey and white matter, (3, X, Y, Z) at 1 mm, averaged over the phantom's voxel size.
-        coarse: depth below the brain's surface (mm) and the three components of the pull towards the ventricles
-            (largest length 1), (4, X', Y', Z') at 2 mm.
+        coarse: depth below the brain's surface (mm), the three components of the pull towards the ventricles (largest
+            length 1) and the distance from the ventricles (mm), (5, X', Y', Z') at 2 mm.
         centres: where a lesion may sit: points of cerebral white matter, (n, 3), MNI mm.
     """
 
@@ -109,7 +109,8 @@ def atlas(voxel: tuple[float, float, float]) -> Atlas:
     ventricles, depth = _ventricles(tissue[CSF, ::2, ::2, ::2], brain[::2, ::2, ::2])
     pull = np.stack(np.gradient(ndimage.gaussian_filter(ventricles.astype(np.float32), 3)))
     pull /= np.linalg.norm(pull, axis=0).max()
-    coarse = np.concatenate([depth[None], pull]).astype(np.float32)
+    distance = 2 * ndimage.distance_transform_edt(~ventricles)
+    coarse = np.concatenate([depth[None], pull, distance[None]]).astype(np.float32)
     origin = template.affine[:3, 3]
     index = np.argwhere((tissue[WHITE, ::2, ::2, ::2] > 0.6) & (depth > 8))
     x, y, z = (2 * index + origin).T
@@ -138,6 +139,7 @@ class Head:
     Attributes:
         affine: (3, 3), rotation, scale and shear.
         deformation: smooth displacement in mm, (3, *shape).
+        age: 0 young, 1 old: wide ventricles and sulci, gliosis.
         ventricles: how far the ventricles' walls move outwards, in mm.
         atrophy: log odds by which CSF gains at the cortex: wide sulci in the old.
     """
@@ -145,6 +147,7 @@ class Head:
     grid: Grid
     affine: np.ndarray
     deformation: np.ndarray
+    age: float
     ventricles: float
     atrophy: float
 
@@ -163,6 +166,7 @@ class Head:
             grid=grid,
             affine=about_x @ about_y @ about_z * scale,
             deformation=deformation * (2.0 * wide + 1.0 * fine),
+            age=age,
             ventricles=deformation * (4.5 * age + random.normal(0, 0.7) - 1.0),
             atrophy=deformation * (2.0 * age - 0.9),
         )
@@ -176,13 +180,17 @@ class Head:
         mni = np.einsum("ij,jxyz->ixyz", self.affine.astype(np.float32), positions) + self.deformation
         return mni + _MNI_CENTRE[:, None, None, None].astype(np.float32)
 
+    def widened(self, mni: np.ndarray, squeeze: np.ndarray) -> np.ndarray:
+        """MNI positions, (3, *shape) in mm, with the head's own ventricles, narrower by `squeeze` mm, (*shape)."""
+        source = atlas(tuple(self.grid.voxel))
+        return mni + (self.ventricles - squeeze) * source.sample(source.coarse[1:4], 2, mni)
+
     def tissue(self, mni: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Volume fractions of CSF, grey and white matter at MNI positions, (3, *shape); they sum to the brain's share.
 
         Each case has folds of its own: smooth noise moves the borders between the tissues.
         """
         source = atlas(tuple(self.grid.voxel))
-        mni = mni + self.ventricles * source.sample(source.coarse[1:], 2, mni)
         maps = np.clip(source.sample(source.tissue, 1, mni), 0, 1)
         depth = source.sample(source.coarse[:1], 2, mni)[0]
         brain = maps.sum(0)

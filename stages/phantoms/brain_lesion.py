@@ -41,12 +41,12 @@ class Lesion:
         # as more white matter lies above than below.
         weight = np.exp(-0.5 * ((centres[:, 2] - 13) / 20) ** 2)
         mni = centres[random.choice(len(centres), p=weight / weight.sum())] + random.uniform(-1, 1, 3)
-        radius = float(np.clip(16.5 * np.exp(random.normal(0, 0.33)), 7, 28))
+        radius = float(np.clip(19.0 * np.exp(random.normal(0, 0.33)), 7, 30))
         axes = np.exp(random.normal(0, 0.16, 3))
         rotation, _ = np.linalg.qr(random.standard_normal((3, 3)))
         rim = random.uniform(0.8, 1.5) * radius**0.5 if random.random() < enhancing else 0.0
-        oedema = float(np.clip(10.5 * np.exp(random.normal(0, 0.5)), 3, 30))
-        push = random.uniform(0.15, 0.4) * radius
+        oedema = float(np.clip(7.5 * np.exp(random.normal(0, 0.5)), 3, 26))
+        push = random.uniform(0.25, 0.75) * radius
         stretch = rotation * (axes / np.cbrt(axes.prod())) @ rotation.T
         return cls(head.position_of(mni), float(np.sign(mni[0])), radius, stretch, rim, oedema, push)
 
@@ -58,21 +58,33 @@ class Lesion:
         """
         offset = positions - self.centre[:, None, None, None].astype(np.float32)
         distance = np.sqrt((offset**2).sum(0)) + 1e-3
-        reach = 1.2 * self.radius + 8
+        reach = 1.2 * self.radius + 12
         push = self.push * distance / reach * np.exp(1 - distance / reach) * np.clip(depth / 18, 0, 1)
-        return -offset / distance * push
+        return -offset / distance * np.minimum(push, 0.8 * distance)
 
-    def grow(self, grid: Grid, tissue: np.ndarray, mni: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Volume fractions of core, rim and oedema, (3, *shape), in a case's tissue (3, *shape) at MNI positions.
+    def squeeze(self, positions: np.ndarray, mni: np.ndarray) -> np.ndarray:
+        """Mass effect: how far it moves the walls of the ventricle on its side inwards, in mm, (*shape)."""
+        offset = positions - self.centre[:, None, None, None].astype(np.float32)
+        near = np.exp(-(offset**2).sum(0) / (2 * 45**2))
+        return 0.8 * self.push * near / (1 + np.exp(-self.side * mni[0] / 2))
+
+    def grow(
+        self, grid: Grid, tissue: np.ndarray, mni: np.ndarray, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The lesion in a case's tissue, (3, *shape), at MNI positions.
 
         The core is an ellipsoid with a border of smooth noise. Oedema spreads from it by geodesic distance: fast along
         white matter, slowly in grey matter, hardly through CSF, which gives it its fingers and keeps it off the other
-        hemisphere.
+        hemisphere. It fades towards its border.
+
+        Returns:
+            Volume fractions of core, rim and oedema, (3, *shape), and how much of each looks like it, (3, *shape) in
+            [0, 1]: the rest looks like the tissue that was there.
         """
         offset = grid.positions - self.centre[:, None, None, None].astype(np.float32)
         distance = np.sqrt((np.einsum("ij,jxyz->ixyz", self.stretch.astype(np.float32), offset) ** 2).sum(0))
         wide, medium, fine = (smooth_field(random, grid, spacing) for spacing in (30, 16, 9))
-        inside = self.radius * (1 + 0.26 * wide + 0.22 * medium + 0.11 * fine) - distance
+        inside = self.radius * (1 + 0.26 * wide + 0.24 * medium + 0.14 * fine) - distance
         across = np.maximum(2 - self.side * mni[0], 0)  # beyond the falx
         inside = inside - 3 * across - 14 * np.clip(tissue[CSF] - 0.5, 0, 1)
         brain = tissue.sum(0)
@@ -84,11 +96,13 @@ class Lesion:
         tumour = fraction(inside) * brain
         thickness = self.rim * (1 + 0.5 * smooth_field(random, grid, 14))
         rim = tumour * (1 - fraction(inside - thickness)) if self.rim else np.zeros_like(tumour)
-        roughness = np.exp(0.45 * smooth_field(random, grid, 20) + 0.35 * smooth_field(random, grid, 9))
+        roughness = np.exp(0.55 * smooth_field(random, grid, 20) + 0.5 * smooth_field(random, grid, 9))
         speed = (tissue[WHITE] + 0.38 * tissue[GREY] + 0.03 * tissue[CSF] + 0.02) * np.exp(-0.4 * across)
         spread = self.oedema - _geodesic(inside > 0, roughness / speed, grid.voxel, self.oedema + 2 * soft)
-        oedema = np.clip(0.5 + spread / (1.7 * soft), 0, 1) * (1 - fraction(inside)) * (brain - 0.85 * tissue[CSF])
-        return np.stack([tumour - rim, rim, np.maximum(oedema, 0)])
+        oedema = np.clip(0.5 + spread / (2 * soft), 0, 1) * (1 - fraction(inside)) * (brain - 0.85 * tissue[CSF])
+        wetness = np.ones_like(tissue)
+        wetness[2] = np.clip(0.6 + spread / 18, 0.45, 1)
+        return np.stack([tumour - rim, rim, np.maximum(oedema, 0)]), wetness
 
 
 def _geodesic(start: np.ndarray, cost: np.ndarray, voxel: np.ndarray, limit: float) -> np.ndarray:
