@@ -14,13 +14,16 @@ TERMINAL = 3
 """The file descriptor on which a rule whose output goes to a log hands its stage the terminal, for progress bars."""
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """A parser whose help is the stage's docstring, with the `--parameters` that every stage takes."""
+def parser(description: str, required: bool = True) -> argparse.ArgumentParser:
+    """A parser whose help is the stage's docstring, with the `--parameters` that every stage takes.
+
+    They are not `required` of a stage that can also be told a benchmark's name.
+    """
     result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument(
         "--parameters",
         type=_json_object,
-        required=True,
+        required=required,
         metavar="JSON",
         help="the part of params.yaml that this stage uses, as `python -m stages.parameters BENCHMARK RULE` prints it",
     )

@@ -43,6 +43,7 @@ class Recipe:
         first, last: range of axial slices, both included.
         pad: side of the zero-padded slice, in pixels.
         size: side of the slice after resampling by area, in pixels; divides `pad`.
+        step: of slices first, first + step, ...; 1: every one.
     """
 
     channels: tuple[str, ...]
@@ -51,18 +52,19 @@ class Recipe:
     last: int
     pad: int
     size: int
+    step: int = 1
 
     @classmethod
     def from_parameters(cls, data: dict) -> Self:
         """The recipe of a benchmark's section `data`."""
         own = data["brats"]
         (low, high), (first, last) = own["percentiles"], own["slices"]
-        return cls(tuple(data["channels"]), (low, high), first, last, own["pad"], data["size"])
+        return cls(tuple(data["channels"]), (low, high), first, last, own["pad"], data["size"], own["step"])
 
 
 @dataclass(frozen=True)
 class Case:
-    """A case folder. `source` is its path below the raw folder; `name` its own name, which is the subject's."""
+    """A case folder. `source` is its path below the raw folder; `name` its own name."""
 
     folder: Path
     source: str
@@ -77,7 +79,7 @@ class Case:
         Raises:
             BadCaseError: there is none, or more than one.
         """
-        stems = [f"{self.name}_{sequence}"]
+        stems = [f"{self.name}_{sequence}", f"{self.name}-{sequence}"]  # the latter since BraTS 2023
         if (self.name, sequence) in ALIASES:
             stems.append(ALIASES[self.name, sequence])
         paths = [self.folder / (stem + suffix) for stem in stems for suffix in SUFFIXES]
@@ -245,8 +247,8 @@ def read_case(case: Case, recipe: Recipe) -> CaseSlices:
         BadCaseError: anything is wrong with any of its files.
     """
     files = {name: case.file(name) for name in (*recipe.channels, MASK)}
-    first, last = recipe.first, recipe.last
-    channels, brain = [], np.zeros(last - first + 1, bool)
+    first, last, step = recipe.first, recipe.last, recipe.step
+    channels, brain = [], np.zeros(len(range(first, last + 1, step)), bool)
     for index, (name, path) in enumerate(files.items()):
         volume, volume_affine = read_volume(path, case.name)
         if index == 0:
@@ -258,20 +260,21 @@ def read_case(case: Case, recipe: Recipe) -> CaseSlices:
         if name == MASK:
             if not np.isin(volume[volume != 0], (1, 2, 3, 4)).all():
                 raise BadCaseError(case.name, str(path), "the mask holds labels other than the integers 0 to 4")
-            area = pad_and_resample(axial_slices(volume > 0, first, last), recipe.pad, recipe.size)
+            area = pad_and_resample(axial_slices(volume > 0, first, last)[::step], recipe.pad, recipe.size)
             masks = area >= 0.5
         else:
             try:
-                slices = scaled_slices(volume, recipe.percentiles, first, last)
+                slices = scaled_slices(volume, recipe.percentiles, first, last)[::step]
             except ValueError as error:
                 raise BadCaseError(case.name, str(path), str(error)) from error
             # The cast is each channel's last step, so that no more than one volume is held in float64.
             channels.append(pad_and_resample(slices, recipe.pad, recipe.size).astype(IMAGE_DTYPE))
-            brain |= (axial_slices(volume, first, last) > 0).any(axis=(1, 2))
+            brain |= (axial_slices(volume, first, last)[::step] > 0).any(axis=(1, 2))
     if not brain.any():
         raise BadCaseError(case.name, str(case.folder), f"no brain in slices {first} to {last} (data.brats.slices)")
     images = np.stack(channels, axis=1)[brain]
-    return CaseSlices(images, masks[brain].astype(MASK_DTYPE), (np.flatnonzero(brain) + first).tolist(), affine)
+    positions = (np.flatnonzero(brain) * step + first).tolist()
+    return CaseSlices(images, masks[brain].astype(MASK_DTYPE), positions, affine)
 
 
 def _check_shape(shape: tuple[int, ...], recipe: Recipe, case: Case, path: Path) -> None:

@@ -1,16 +1,16 @@
-"""CheXpert's tree of radiographs (v1.0-small, the full size, or a phantom in its layout) -> one slice store a split.
+"""CheXpert's tree of radiographs (v1.0-small, the full size, or a phantom in its layout) -> one slice store.
 
 Frontal views with 1 in the column `Pleural Effusion` are diseased, the others with 1 in `No Finding` healthy; uncertain
 (-1) and blank labels are left out, and rows with 1 in both. train.csv and valid.csv are pooled. Each image is resampled
 by area to size x size pixels (its aspect ratio is not kept) and min-max scaled to [0, 1].
 
-Patients are split at random so that each split holds exactly the number of healthy and of diseased images that
-data.split asks for; no patient is in two splits. Images are streamed: memory does not depend on their number. Outputs,
-all or nothing, below --output:
+A subject is a patient. Images are streamed: memory does not depend on their number. Outputs, all or nothing, in
+--output:
 
-  <split>/{images.npy,manifest.csv}  for each split with a count above 0; masks.npy where data.chexpert.masks names them
-  subjects.csv                       every patient with a good image, the split and the numbers of images used
-  bad_cases.csv                      what data.on_bad_case: skip left out, and why
+  images.npy, manifest.csv   all good images; masks.npy where data.chexpert.masks names masks
+  subjects.csv               every patient with a good image, the numbers of images, and the split of the tables
+                             (train.csv: train, valid.csv: test; both, where a patient is in both)
+  bad_cases.csv              what data.on_bad_case: skip left out, and why
 """
 
 import argparse
@@ -25,11 +25,8 @@ import pandas as pd
 from stages import command
 from stages.data import extraction
 from stages.data.chexpert_table import Radiograph, find_tree, read_table
-from stages.data.extraction import BadCaseError
-from stages.data.image_split import split_images
 from stages.data.radiographs import read_grey, read_mask, resample, to_unit_range
-from stages.data.split import SPLITS, UNUSED
-from stages.data.store import DISEASED, HEALTHY, IMAGE_DTYPE, MASK_DTYPE
+from stages.data.store import HEALTHY, IMAGE_DTYPE, MASK_DTYPE
 from stages.processes import in_order
 
 RAW_INPUTS = ("train.csv", "valid.csv", "*/train.csv", "*/valid.csv")
@@ -39,6 +36,11 @@ RAW_DATA = (
     "the tree CheXpert-v1.0-small or CheXpert-v1.0 (train.csv, valid.csv, and the images that they list); CheXpert "
     "comes, after registration, from https://stanfordmlgroup.github.io/competitions/chexpert/"
 )
+
+RAW_SPLITS = ("train", "test")
+"""What `data.split: raw` gives: the patients of train.csv, and those of valid.csv."""
+
+_RAW_SPLIT_OF = {"train.csv": "train", "valid.csv": "test"}
 
 # An image file says nothing of millimetres: the affine of every radiograph is the identity.
 _AFFINE = json.dumps(np.eye(4).tolist())
@@ -70,25 +72,25 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Extract, and print one line a split."""
+    """Extract, and print what was extracted and left out."""
     for line in extract(options.parameters, options.raw, options.output, options.processes):
         print(line)
 
 
 def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> list[str]:
-    """Write the stores, subjects.csv and bad_cases.csv below `output`; all of them or none.
+    """Write the store, subjects.csv and bad_cases.csv to `output`; all of them or none.
 
     Args:
-        parameters: {"seed", "data": {...}} of params.yaml.
+        parameters: {"data": {...}} of params.yaml.
         raw: the tree, or the folder that holds it.
         output: folder to write to.
         processes: how many images are read at once; the outputs do not depend on it.
 
     Returns:
-        A summary: one line a split, and one for whatever was left out.
+        A summary: one line of what was extracted, and one for whatever was left out.
 
     Raises:
-        InputError: the raw folder or a table is wrong, or they hold fewer images than data.split asks for.
+        InputError: the raw folder or a table is wrong, or no image is good.
         BadCaseError: a row or its image is bad and data.on_bad_case is `stop`.
     """
     data = parameters["data"]
@@ -97,23 +99,21 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> li
     table = read_table(find_tree(raw, RAW_DATA), own["healthy"], own["diseased"], own["view"])
     find, read = partial(find_files, recipe=recipe), partial(read_radiograph, recipe=recipe)
     radiographs, bad = extraction.usable_cases(table.radiographs, find, read, data["on_bad_case"], processes, table.bad)
-    with extraction.naming_bad(bad, "rows"):
-        split_of = split_images(
-            [(item.slice_id, item.subject, item.label) for item in radiographs], data["split"], parameters["seed"]
-        )
-    used = [item for item in radiographs if item.slice_id in split_of]
-    splits = [split for split in SPLITS if split in split_of.values()]
-    with extraction.outputs(output, raw, splits, 1, recipe.size, recipe.masks is not None) as outputs:
-        results = in_order(read, used, processes)
+    with extraction.outputs(output, raw, 1, recipe.size, recipe.masks is not None) as outputs:
+        results = in_order(read, radiographs, processes)
         for item, result in zip(
-            used, command.progress("Extracting radiographs", len(used), unit="image", over=results), strict=True
+            radiographs,
+            command.progress("Extracting radiographs", len(radiographs), unit="image", over=results),
+            strict=True,
         ):
             masks = None if result.mask is None else result.mask[None]
-            rows = [manifest_row(item, result)]
-            outputs.writers[split_of[item.slice_id]].append(result.image[None, None], masks, rows)
-        subjects = subjects_table(radiographs, split_of)
+            outputs.store.append(result.image[None, None], masks, [manifest_row(item, result)])
+        subjects = subjects_table(radiographs)
         outputs.finish(subjects, bad)
-    return summary(subjects, bad, table.contradictory)
+    lines = extraction.summary(subjects, bad)
+    if table.contradictory:
+        lines.append(f"left out: {table.contradictory:,} rows that are both healthy and diseased")
+    return lines
 
 
 def find_files(item: Radiograph, recipe: Recipe) -> None:
@@ -169,39 +169,15 @@ def manifest_row(item: Radiograph, result: Slice) -> dict:
     }
 
 
-def subjects_table(radiographs: list[Radiograph], split_of: dict[str, str]) -> pd.DataFrame:
-    """One row a patient: split, images used (slices), diseased ones among them, and those that no split needed."""
+def subjects_table(radiographs: list[Radiograph]) -> pd.DataFrame:
+    """One row a patient: images (slices), diseased ones among them, and the tables' split; "train test" for both."""
     rows = pd.DataFrame(
-        [(item.subject, item.label, split_of.get(item.slice_id, UNUSED)) for item in radiographs],
-        columns=["subject_id", "label", "split"],
+        [(item.subject, 1, item.label, _RAW_SPLIT_OF[item.table.name]) for item in radiographs],
+        columns=["subject_id", "slices", "diseased_slices", "raw_split"],
     )
-    is_used = rows["split"] != UNUSED
-    rows = rows.assign(slices=is_used, diseased_slices=is_used & (rows["label"] == DISEASED), unused=~is_used)
-    grouped = rows.groupby("subject_id")
-    # A patient has one split; with UNUSED beside it where some of the images were not needed.
-    split = rows[is_used].groupby("subject_id")["split"].first()
-    result = grouped[["slices", "diseased_slices", "unused"]].sum()
-    result.insert(0, "split", split.reindex(result.index).fillna(UNUSED))
-    return result.rename(columns={"unused": "unused_slices"}).reset_index()
-
-
-def summary(subjects: pd.DataFrame, bad: list[BadCaseError], contradictory: int) -> list[str]:
-    """One line a split with its patients and images, then what was left out."""
-    lines = []
-    for split in SPLITS:
-        rows = subjects[subjects["split"] == split]
-        if len(rows):
-            total, diseased = rows["slices"].sum(), rows["diseased_slices"].sum()
-            lines.append(
-                f"{split}: {len(rows):,} patients, {total - diseased:,} healthy and {diseased:,} diseased images"
-            )
-    if unused := int(subjects["unused_slices"].sum()):
-        lines.append(f"left out: {unused:,} good images, beyond the counts of data.split")
-    if contradictory:
-        lines.append(f"left out: {contradictory:,} rows that are both healthy and diseased")
-    if bad:
-        lines.append(f"bad cases: {len(bad):,}, listed in bad_cases.csv")
-    return lines
+    raw_split = rows.groupby("subject_id")["raw_split"].agg(lambda found: " ".join(sorted(set(found), reverse=True)))
+    counts = rows.groupby("subject_id")[["slices", "diseased_slices"]].sum()
+    return counts.assign(raw_split=raw_split).reset_index()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from stages import command
-from stages.data.split import SPLITS
-from stages.data.store import StoreWriter, replacing
+from stages.data.store import StoreWriter
 from stages.errors import InputError
 from stages.processes import in_order
+from stages.writing import replacing
 
 
 class BadCaseError(InputError):
@@ -32,7 +32,7 @@ def arguments(description: str, raw: str) -> argparse.ArgumentParser:
     """A reader's command line; `raw` says what --raw is."""
     result = command.parser(description)
     result.add_argument("--raw", type=Path, required=True, metavar="DIR", help=raw)
-    result.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the stores")
+    result.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the store")
     result.add_argument("--processes", type=int, default=1, metavar="N", help="cases read at once (default: 1)")
     return result
 
@@ -45,7 +45,7 @@ def usable_cases(
     processes: int = 1,
     bad: Sequence[BadCaseError] = (),
 ) -> tuple[list[Any], list[BadCaseError]]:
-    """Divide cases into good and bad, before subjects are split: the split must not depend on a later surprise.
+    """Divide cases into good and bad before the first is written.
 
     `stop` only looks for the files of all cases, so that a missing one ends the run at its start and not hours later;
     a bad file ends it when its turn comes. `skip` has to know all bad cases now, and reads every file here once and
@@ -64,6 +64,7 @@ def usable_cases(
 
     Raises:
         BadCaseError: a case is bad and `on_bad_case` is `stop`.
+        InputError: all of them are bad.
     """
     bad = sorted(bad, key=lambda error: (error.case, error.file))
     if on_bad_case == "stop":
@@ -80,19 +81,10 @@ def usable_cases(
             good.append(case)
         else:
             bad.append(problem)
-    return good, sorted(bad, key=lambda error: (error.case, error.file))
-
-
-@contextmanager
-def naming_bad(bad: Sequence[BadCaseError], what: str) -> Iterator[None]:
-    """Around the drawing of splits: where they lack subjects, say how many `what` were left out, and name the first."""
-    try:
-        yield
-    except InputError as error:
-        if not bad:
-            raise
-        first = f"{bad[0].file}: {bad[0].reason}"
-        raise InputError(f"{error}; {len(bad)} bad {what} were left out, the first: {first}") from error
+    bad.sort(key=lambda error: (error.case, error.file))
+    if not good:
+        raise InputError(f"all {len(bad):,} cases are bad, the first: {bad[0].file}: {bad[0].reason}; repair them")
+    return good, bad
 
 
 @dataclass(frozen=True)
@@ -111,9 +103,9 @@ class _Problem:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where an extraction writes: a store for each split with images, and the two tables at the end."""
+    """Where an extraction writes: the store, and two tables at the end."""
 
-    writers: dict[str, StoreWriter]
+    store: StoreWriter
     _subjects: Path
     _bad: Path
     _raw: Path
@@ -127,23 +119,24 @@ class Outputs:
             rows.writerows(
                 (error.case, Path(error.file).relative_to(self._raw).as_posix(), error.reason) for error in bad
             )
-        for writer in self.writers.values():
-            writer.flush()
+        self.store.flush()
 
 
 @contextmanager
-def outputs(
-    output: Path, raw: Path, splits: Sequence[str], channels: int, size: int, masks: bool = True
-) -> Iterator[Outputs]:
-    """Open the outputs below `output`: they get their names together when the block ends well, or none does.
+def outputs(output: Path, raw: Path, channels: int, size: int, masks: bool = True) -> Iterator[Outputs]:
+    """Open the outputs in `output`: they get their names together when the block ends well, or none does."""
+    with (
+        StoreWriter(output, channels, size, masks) as store,
+        replacing(output / "subjects.csv") as subjects,
+        replacing(output / "bad_cases.csv") as bad,
+    ):
+        yield Outputs(store, subjects, bad, raw)
 
-    A split of an earlier run, with other counts, goes: its subjects may be elsewhere now.
-    """
-    with ExitStack() as stack:
-        subjects_path = stack.enter_context(replacing(output / "subjects.csv"))
-        bad_path = stack.enter_context(replacing(output / "bad_cases.csv"))
-        writers = {split: stack.enter_context(StoreWriter(output / split, channels, size, masks)) for split in splits}
-        yield Outputs(writers, subjects_path, bad_path, raw)
-    for split in set(SPLITS) - set(splits):
-        for name in ("images.npy", "masks.npy", "manifest.csv"):
-            (output / split / name).unlink(missing_ok=True)
+
+def summary(subjects: pd.DataFrame, bad: Sequence[BadCaseError]) -> list[str]:
+    """One line of what was extracted, and one of what was left out as bad."""
+    slices, diseased = subjects["slices"].sum(), subjects["diseased_slices"].sum()
+    lines = [f"extracted: {len(subjects):,} subjects, {slices:,} slices, {diseased:,} of them diseased"]
+    if bad:
+        lines.append(f"bad cases: {len(bad):,}, listed in bad_cases.csv")
+    return lines

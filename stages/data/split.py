@@ -1,91 +1,185 @@
-"""Split subjects into training, validation and test: by subject, seeded, stratified over the centres in their names."""
+"""Which subject is in which split: draws a benchmark's split list from counts and seed, or takes one that is there.
 
-import re
-import zlib
-from collections.abc import Iterable, Mapping
+data.split of params.yaml says how:
+
+  counts   a number of subjects for each split, stratified (subjects.csv's `stratum`: the centre); or a number of images
+           of each class, chosen by subject. A fold draws other test subjects than the folds before it.
+  a name   of a list in workflow/splits/
+  raw      the split that the raw data set comes with (subjects.csv's `raw_split`)
+
+No subject is in two splits. Writes the list (stages.split_lists says what it holds) to --output, and prints a line a
+split. With --benchmark, it is the list of a benchmark of params.yaml whose data lie in results/: written below
+workflow/splits/, it is published, and other benchmarks can name it.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from stages import command, split_lists
+from stages.data.image_split import split_images
+from stages.data.store import open_store
+from stages.data.subject_split import split_subjects
 from stages.errors import InputError
+from stages.split_lists import RAW, SPLITS, UNUSED, SplitList
 
-SPLITS = ("train", "validation", "test")
-UNUSED = "unused"
-NO_CENTRE = "none"
-
-# BraTS 2017-2019 name the centre (Brats18_TCIA01_201_1; TCIA01, TCIA02, .. are collections of one archive); BraTS 2020
-# and 2021 only number their cases.
-_CENTRE = re.compile(r"brats1[789]_(2013|[a-z]+)\d*_", re.IGNORECASE)
+_NO_STRATUM = "none"
 
 
-def stratum(name: str) -> str:
-    """The centre in a case's name, or `none` for names without one.
-
-    >>> stratum("Brats18_TCIA01_201_1"), stratum("Brats17_2013_10_1"), stratum("BraTS20_Training_001")
-    ('TCIA', '2013', 'none')
-    """
-    match = _CENTRE.match(name)
-    return match.group(1).upper() if match else NO_CENTRE
-
-
-def split_subjects(names: Iterable[str], counts: Mapping[str, int], seed: int) -> dict[str, str]:
-    """Assign each subject to one split.
-
-    Each split takes from every stratum its share of the split's count, rounded by largest remainder; which subjects
-    those are is drawn at random. The result depends on the set of names, the counts and the seed alone.
-
-    Args:
-        names: the subjects, each once, in any order.
-        counts: number of subjects for each of `SPLITS`.
-        seed: seed of the draw.
-
-    Returns:
-        subject -> split, or `UNUSED` for subjects beyond the counts; sorted by name.
-
-    Raises:
-        InputError: the counts ask for more subjects than there are.
-    """
-    names = sorted(names)
-    asked = sum(counts.values())
-    if asked > len(names):
-        words = ", ".join(f"{count} {split}" for split, count in counts.items())
-        raise InputError(
-            f"data.split asks for {asked} subjects ({words}) where there are {len(names)} good cases; "
-            "lower its numbers or add cases"
-        )
-    pools: dict[str, list[str]] = {}
-    for name in names:
-        pools.setdefault(stratum(name), []).append(name)
-    for key, pool in pools.items():
-        # The draw within a centre does not depend on the other centres: hence its name in the seed, not its index.
-        np.random.default_rng([seed, zlib.crc32(key.encode())]).shuffle(pool)
-    result = dict.fromkeys(names, UNUSED)
-    # The small splits choose first: rounding costs them most. Training takes its share of what they leave.
-    for split in ("test", "validation", "train"):
-        shares = allocate(counts[split], {key: len(pool) for key, pool in pools.items()})
-        for key, share in shares.items():
-            result.update((pools[key].pop(), split) for _ in range(share))
+def arguments() -> argparse.ArgumentParser:
+    result = command.parser(__doc__, required=False)
+    result.add_argument("--data", type=Path, metavar="DIR", help="the slice store; needed along with --parameters")
+    result.add_argument("--benchmark", metavar="NAME", help="instead of --parameters and --data")
+    result.add_argument("--fold", type=int, default=1, metavar="F", help="which fold, from 1 (default: 1)")
+    result.add_argument("--output", type=Path, required=True, metavar="FILE", help="the list to write, a .csv file")
     return result
 
 
-def allocate(count: int, sizes: Mapping[str, int]) -> dict[str, int]:
-    """Divide `count` over strata in proportion to their sizes by the largest-remainder (Hamilton) method.
+def main(options: argparse.Namespace) -> None:
+    """Write the list, and print one line a split."""
+    parameters, data = options.parameters, options.data
+    if options.benchmark is not None:
+        parameters, data = section_of(options.benchmark), Path("results") / options.benchmark / "data"
+    elif parameters is None or data is None:
+        raise InputError("a split needs --parameters and --data, or --benchmark: give them")
+    if options.fold < 1:
+        raise InputError(f"--fold counts from 1: it cannot be {options.fold}")
+    split_list, lines = split(parameters, data, options.fold)
+    split_lists.write(options.output, split_list)
+    for line in lines:
+        print(line)
+
+
+def section_of(benchmark: str) -> dict:
+    """What the rule hands to this stage, of a benchmark of params.yaml in the folder where this runs."""
+    # A process of its own: were stages.parameters imported here, each edit of it would draw the splits again, and all
+    # that was trained on them would be trained again.
+    words = [sys.executable, "-m", "stages.parameters", benchmark, "split"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(done.stderr.strip().removeprefix("error: "))
+    return json.loads(done.stdout)
+
+
+def split(parameters: dict, data: Path, fold: int = 1) -> tuple[SplitList, list[str]]:
+    """The split list of one fold.
 
     Args:
-        count: how many to take, at most the sum of the sizes.
-        sizes: stratum -> how many it holds.
+        parameters: {"seed", "data": {"reader", "split", "published_slices"}} of params.yaml.
+        data: folder of the slice store.
+        fold: from 1.
 
     Returns:
-        stratum -> how many to take from it, never more than it holds. Equal remainders go to the larger stratum, then
-        by name.
+        The list, which names all that the store holds, and a summary: one line a split.
 
-    >>> allocate(5, {"2013": 3, "CBICA": 12, "TCIA": 5})  # of 0.75, 3 and 1.25
-    {'2013': 1, 'CBICA': 3, 'TCIA': 1}
+    Raises:
+        InputError: the counts ask for more than there is; the named list is wrong or another data set's; the reader
+            knows no raw split, or it has one patient twice.
     """
-    total = sum(sizes.values())
-    if total == 0:
-        return dict.fromkeys(sizes, 0)
-    shares = {key: count * size // total for key, size in sizes.items()}  # integers: no tie hangs on rounding
-    order = sorted(sizes, key=lambda key: (-(count * sizes[key] % total), -sizes[key], key))
-    for key in order[: count - sum(shares.values())]:
-        shares[key] += 1
-    return shares
+    section = parameters["data"]
+    manifest, asked, path = open_store(data).manifest, section["split"], data / "subjects.csv"
+    with naming_bad_cases(data):
+        if asked == RAW:
+            result = raw_split(path, section["reader"])
+        elif isinstance(asked, str):
+            path = split_lists.published(asked)
+            result = split_lists.read(path)
+        elif isinstance(asked["test"], Mapping):
+            images = manifest[["slice_id", "subject_id", "label"]].itertuples(index=False, name=None)
+            result = SplitList("slice_id", split_images(images, asked, parameters["seed"], fold))
+        else:
+            strata = strata_of(path, manifest["subject_id"].unique())
+            result = SplitList("subject_id", split_subjects(strata, asked, parameters["seed"], fold))
+        splits = result.splits_of(manifest, path)
+    return result, summary(manifest, splits, result, section.get("published_slices") or {})
+
+
+def raw_split(path: Path, reader: str) -> SplitList:
+    """The split of the raw data set, as its reader has written it into subjects.csv.
+
+    Raises:
+        InputError: the reader writes none, or a subject is in two of them.
+    """
+    known = split_lists.raw_splits(reader)
+    table = _subjects(path)
+    if "raw_split" not in table:
+        raise InputError(
+            f"{path} has no column raw_split: stages/data/{reader}.py, which has RAW_SPLITS, must write it"
+        )
+    split_of = dict(zip(table["subject_id"], table["raw_split"], strict=True))
+    for subject, found in split_of.items():
+        if found not in known:
+            where = " and ".join(found.split()) or "none"
+            raise InputError(
+                f"{subject} is in {where} of the raw data set's splits ({', '.join(known)}), and must be in one: "
+                "correct its tables, or set data.split to counts or a list"
+            )
+    return SplitList("subject_id", split_of)
+
+
+def strata_of(path: Path, subjects: Sequence[str]) -> dict[str, str]:
+    """Subject -> stratum, as subjects.csv has them; one stratum where it has none."""
+    table = _subjects(path)
+    known = dict(zip(table["subject_id"], table["stratum"], strict=True)) if "stratum" in table else {}
+    return {subject: known.get(subject, _NO_STRATUM) for subject in subjects}
+
+
+def _subjects(path: Path) -> pd.DataFrame:
+    """subjects.csv as text; without a column where the reader writes no such table."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        return pd.DataFrame()
+
+
+@contextmanager
+def naming_bad_cases(data: Path) -> Iterator[None]:
+    """Where splits and data do not fit, say how many cases extraction left out, and name the first."""
+    try:
+        yield
+    except InputError as error:
+        path = data / "bad_cases.csv"
+        bad = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame()
+        if bad.empty:
+            raise
+        first = f"{bad['file'][0]}: {bad['reason'][0]}"
+        raise InputError(f"{error}; {len(bad)} bad cases were left out ({path}), the first: {first}") from error
+
+
+def summary(
+    manifest: pd.DataFrame, splits: Sequence[str], split_list: SplitList, published: Mapping[str, int]
+) -> list[str]:
+    """One line a split with its subjects and slices, beside the paper's count where there is one.
+
+    Args:
+        manifest: of the store.
+        splits: the split of each of its rows.
+        split_list: they come from.
+        published: split -> number of slices in the paper.
+    """
+    lines = []
+    for name in SPLITS:
+        rows = manifest[np.array(splits) == name]
+        if len(rows):
+            total, diseased = len(rows), rows["label"].sum()
+            line = f"{name}: {rows['subject_id'].nunique():,} subjects, {total:,} slices, {diseased:,} of them diseased"
+            if name in published:
+                same = published[name] == total
+                line += f"; slices {'as' if same else 'differ from'} the paper's {published[name]:,}"
+            lines.append(line)
+    words = list(split_list.split_of.values())
+    if unused := words.count(UNUSED):
+        unit = split_list.unit.removesuffix("_id") + "s"
+        lines.append(f"{UNUSED}: {unused:,} of {len(words):,} {unit}")
+    return lines
+
+
+if __name__ == "__main__":
+    command.run(main, arguments())

@@ -1,6 +1,6 @@
-"""The slice store: what every data set becomes, and what every later chapter reads.
+"""The slice store: what every data set becomes, and what every later chapter reads, whole or a split of it.
 
-One folder a split:
+One folder a data set:
 
 - `images.npy`: (N, C, H, W) float16 in [0, 1];
 - `masks.npy`: (N, H, W) uint8 in {0, 1}, absent where the data set has no masks;
@@ -12,6 +12,7 @@ under a temporary name (`<name>.partial`) beside its target and gets its own nam
 
 import csv
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,7 +26,10 @@ import pandas as pd
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike
 
+from stages import split_lists
+from stages.data.rows import Rows
 from stages.errors import InputError
+from stages.writing import replacing
 
 IMAGE_DTYPE = np.dtype(np.float16)
 MASK_DTYPE = np.dtype(np.uint8)
@@ -44,6 +48,9 @@ COLUMNS = {
     "affine": str,
 }
 """The manifest's columns, in their order, and their types."""
+
+_HASHED_AT_ONCE = 1 << 22
+"""Bytes."""
 
 
 # --- single arrays ---------------------------------------------------------------------------------------------------
@@ -113,26 +120,12 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Iterat
         array.flush()
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path` to write to: renamed to `path` on success, removed on any exception."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
 # --- reading a store -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class SliceStore:
-    """One split's slices, memory-mapped.
+    """The slices of a data set or of one of its splits, read from the disk when they are indexed.
 
     Attributes:
         folder: where they lie.
@@ -142,12 +135,28 @@ class SliceStore:
     """
 
     folder: Path
-    images: np.ndarray
-    masks: np.ndarray | None
+    images: np.ndarray | Rows
+    masks: np.ndarray | Rows | None
     manifest: pd.DataFrame
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of these images, masks and rows of the manifest.
+
+        Stands in checkpoints for the data that trained them: what other splits hold does not change it.
+        """
+        digest = hashlib.sha256()
+        for name, array in (("images", self.images), ("masks", self.masks)):
+            if array is None:
+                continue
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())  # so that no byte can change its place
+            step = max(1, _HASHED_AT_ONCE // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
+            for start in range(0, len(array), step):
+                digest.update(np.ascontiguousarray(array[start : start + step]).data)
+        digest.update(self.manifest.to_csv(index=False, lineterminator="\n").encode())
+        return digest.hexdigest()
 
 
 def open_store(folder: Path) -> SliceStore:
@@ -171,22 +180,27 @@ def open_store(folder: Path) -> SliceStore:
     return SliceStore(folder, images, masks, manifest)
 
 
-def content_hash(folder: Path) -> str:
-    """SHA-256 (hex) of a store's images.npy, masks.npy (where there is one) and manifest.csv.
+def open_split(folder: Path, split_list: Path, split: str) -> SliceStore:
+    """Open one split of the slice store in `folder`.
 
-    Stands in checkpoints for the data that trained them. File names and sizes are hashed too, so that bytes cannot
-    move from one file to the next unseen.
+    Args:
+        folder: the store's.
+        split_list: the list's file, which stages.split_lists describes.
+        split: one of its words.
+
+    Returns:
+        Its slices in the store's order; images and masks are `Rows`.
+
+    Raises:
+        InputError: as `open_store`; the list does not fit the store; or the split has no slice.
     """
-    digest = hashlib.sha256()
-    for name in ("images.npy", "masks.npy", "manifest.csv"):
-        path = Path(folder) / name
-        if not path.exists() and name == "masks.npy":
-            continue
-        with _opening(path), path.open("rb") as file:
-            digest.update(f"{name} {path.stat().st_size}\n".encode())
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    store = open_store(folder)
+    splits = split_lists.read(split_list).splits_of(store.manifest, split_list)
+    rows = np.flatnonzero(np.array(splits) == split)
+    if not len(rows):
+        raise InputError(f"{split_list} puts no slice of {folder} into {split}: ask for some in data.split")
+    masks = None if store.masks is None else Rows(store.masks, rows)
+    return SliceStore(store.folder, Rows(store.images, rows), masks, store.manifest.iloc[rows].reset_index(drop=True))
 
 
 # --- writing a store -------------------------------------------------------------------------------------------------

@@ -17,14 +17,12 @@ def raw(tmp_path):
 def parameters():
     """Parameters of the BraTS reader for the cases of `raw`."""
     return {
-        "seed": 0,
         "data": {
             "reader": "brats",
             "folder": "data/synthetic",
             "channels": list(SEQUENCES),
             "size": 16,
-            "split": {"train": 6, "validation": 2, "test": 3},
             "on_bad_case": "stop",
-            "brats": {"percentiles": [1, 99], "slices": [2, 7], "pad": 32},
+            "brats": {"percentiles": [1, 99], "slices": [2, 7], "step": 1, "pad": 32},
         },
     }

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic_brats import NAMES, contents, volumes_of, write_case
 
-from stages.data import brats
+from stages.data import brats, extraction
 from stages.data.store import open_store
 from stages.errors import InputError
 
@@ -97,7 +97,6 @@ def damaged(tmp_path, request):
 @pytest.mark.parametrize("damaged", DAMAGE, indirect=True)
 def test_bad_cases_stop_or_are_skipped(tmp_path, parameters, damaged):
     _, ending, reason = DAMAGE[damaged]
-    parameters["data"]["split"] = {"train": 3, "validation": 0, "test": 1}
     with pytest.raises(InputError, match=reason) as caught:
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     path = tmp_path / "raw/BraTS2021_00002"
@@ -107,16 +106,13 @@ def test_bad_cases_stop_or_are_skipped(tmp_path, parameters, damaged):
     assert not contents(tmp_path / "out")
 
     parameters["data"]["on_bad_case"] = "skip"
-    with pytest.raises(InputError, match=r"asks for 4 subjects .* 3 good cases.*1 bad cases were left out, the first"):
-        brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
-    parameters["data"]["split"]["train"] = 2
     subjects, bad = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     table = pd.read_csv(tmp_path / "out/bad_cases.csv")
     assert table["case"].tolist() == ["BraTS2021_00002"]
     assert table["file"].item() == (f"BraTS2021_00002/BraTS2021_00002{ending}" if ending else "BraTS2021_00002")
     assert subjects["subject_id"].tolist() == [f"BraTS2021_0000{number}" for number in (1, 3, 4)]
-    assert brats.summary(subjects, bad, {})[-1] == "bad cases: 1, listed in bad_cases.csv"
-    assert len(open_store(tmp_path / "out/train")) == 10
+    assert extraction.summary(subjects, bad)[-1] == "bad cases: 1, listed in bad_cases.csv"
+    assert len(open_store(tmp_path / "out")) == 15
 
 
 def test_skip_without_bad_cases_is_stop(tmp_path, raw, parameters):
@@ -132,9 +128,18 @@ def test_one_patient_twice(tmp_path, raw, parameters, copy):
     write_case(path.parent, path.name)
     with pytest.raises(InputError, match="more than once"):
         brats.extract(parameters, raw, tmp_path / "out")
-    parameters["data"] |= {"on_bad_case": "skip", "split": {"train": 10, "validation": 0, "test": 1}}
-    brats.extract(parameters, raw, tmp_path / "out")
+    parameters["data"]["on_bad_case"] = "skip"
+    subjects, _ = brats.extract(parameters, raw, tmp_path / "out")
     assert len(pd.read_csv(tmp_path / "out/bad_cases.csv")) == 2
+    assert len(subjects) == 11
+
+
+def test_all_cases_are_bad(tmp_path, parameters):
+    remove_all(write_case(tmp_path / "raw", "BraTS2021_00001"))
+    parameters["data"]["on_bad_case"] = "skip"
+    with pytest.raises(InputError, match=r"all 1 cases are bad, the first: .*_t1\.nii\.gz: the file is missing"):
+        brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    assert not contents(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -143,11 +148,11 @@ def test_one_patient_twice(tmp_path, raw, parameters, copy):
         ("pad", 16, r"slices of 24 x 20 do not fit data\.brats\.pad \(16\)"),
         ("slices", [2, 10], r"data\.brats\.slices reaches 10, but the volume's last slice is 9"),
         ("slices", [0, 2], r"no brain in slices 0 to 2"),
-        ("split", {"train": 11, "validation": 1, "test": 1}, r"data\.split asks for 13 .* 12 good cases"),
+        ("patient", "^Brats18_(TCIA.*)", r"finds no patient in the name of the case Brats18_2013_0_1"),
     ],
 )
 def test_parameters_that_do_not_fit(tmp_path, raw, parameters, key, value, message):
-    (parameters["data"] if key == "split" else parameters["data"]["brats"])[key] = value
+    parameters["data"]["brats"][key] = value
     with pytest.raises(InputError, match=message):
         brats.extract(parameters, raw, tmp_path / "out")
     assert not contents(tmp_path / "out")

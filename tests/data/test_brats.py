@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ import pandas as pd
 import pytest
 from synthetic_brats import NAMES, SHAPE, contents, naive_case, write_case
 
-from stages.data import brats
+from stages.data import brats, extraction
 from stages.data.brats_case import Case, CaseSlices
+from stages.data.split import split
 from stages.data.store import open_store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -24,49 +24,77 @@ REAL = REPOSITORY / "../shared/data/brats2018"
 def test_extraction(tmp_path, raw, parameters):
     subjects, bad = brats.extract(parameters, raw, tmp_path / "out")
     assert bad == []
-    stores = {split: open_store(tmp_path / "out" / split) for split in ("train", "validation", "test")}
-    owners = [set(store.manifest["subject_id"]) for store in stores.values()]
-    assert [len(owner) for owner in owners] == [6, 2, 3]
-    assert len(set.union(*owners)) == 11  # no subject in two splits
-    for store in stores.values():
-        for name, rows in store.manifest.groupby("subject_id"):
-            images, masks, positions = naive_case(name, 2, 7, 32, 16)
-            assert rows["position"].tolist() == positions
-            np.testing.assert_allclose(store.images[rows.index], images, rtol=0, atol=3e-4)
-            np.testing.assert_array_equal(store.masks[rows.index], masks)
-            assert rows["lesion_pixels"].tolist() == masks.sum(axis=(1, 2)).tolist()
-            assert rows["label"].tolist() == masks.any(axis=(1, 2)).astype(int).tolist()
-            assert rows["slice_id"].tolist() == [f"{name}_z{z:03d}" for z in positions]
-            assert set(rows["source"]) <= {f"HGG/{name}", f"LGG/{name}"}
-            assert json.loads(rows["affine"].iloc[0]) == np.diag([-1.0, -1.0, 1.0, 1.0]).tolist()
+    store = open_store(tmp_path / "out")
+    assert store.manifest["subject_id"].unique().tolist() == sorted(NAMES)
+    for name, rows in store.manifest.groupby("subject_id"):
+        images, masks, positions = naive_case(name, 2, 7, 32, 16)
+        assert rows["position"].tolist() == positions
+        np.testing.assert_allclose(store.images[rows.index], images, rtol=0, atol=3e-4)
+        np.testing.assert_array_equal(store.masks[rows.index], masks)
+        assert rows["lesion_pixels"].tolist() == masks.sum(axis=(1, 2)).tolist()
+        assert rows["label"].tolist() == masks.any(axis=(1, 2)).astype(int).tolist()
+        assert rows["slice_id"].tolist() == [f"{name}_z{z:03d}" for z in positions]
+        assert set(rows["source"]) <= {f"HGG/{name}", f"LGG/{name}"}
+        assert json.loads(rows["affine"].iloc[0]) == np.diag([-1.0, -1.0, 1.0, 1.0]).tolist()
     table = pd.read_csv(tmp_path / "out/subjects.csv", keep_default_na=False)
+    pd.testing.assert_frame_equal(table, subjects, check_dtype=False)
     assert table["subject_id"].tolist() == sorted(NAMES)
-    assert Counter(table["split"]) == {"train": 6, "validation": 2, "test": 3, "unused": 1}
-    assert set(table["stratum"]) == {"2013", "CBICA", "TCIA"}
-    used = table[table["split"] != "unused"]
-    assert used["slices"].astype(int).tolist() == [5] * 11
-    assert table[table["split"] == "unused"]["slices"].item() == ""
+    assert table["stratum"].value_counts().to_dict() == {"2013": 3, "CBICA": 6, "TCIA": 3}
+    assert table["slices"].tolist() == [5] * 12
+    assert table["diseased_slices"].tolist() == store.manifest.groupby("subject_id")["label"].sum().tolist()
     assert (tmp_path / "out/bad_cases.csv").read_text() == "case,file,reason\n"
-    lines = brats.summary(subjects, bad, {"train": 16205})
-    diseased = stores["train"].manifest["label"].sum()
-    assert (
-        lines[0] == f"train: 6 subjects, 30 slices, {diseased} of them diseased; slices differ from the paper's 16,205"
-    )
-    assert lines[2].startswith("test: 3 subjects, 15 slices")
-    assert "paper" not in lines[2]
-    assert brats.summary(subjects, bad, {"train": 30})[0].endswith("; slices as the paper's 30")
-    assert lines[3] == "left out: 1 of 12 good cases, beyond the counts of data.split"
+    diseased = store.manifest["label"].sum()
+    assert extraction.summary(subjects, bad) == [f"extracted: 12 subjects, 60 slices, {diseased} of them diseased"]
+    names = ["bad_cases.csv", "images.npy", "manifest.csv", "masks.npy", "subjects.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+
+
+def test_time_points_are_cases_of_one_subject(tmp_path, parameters):
+    names = ["BraTS-GLI-00000-000", "BraTS-GLI-00000-001", "BraTS-GLI-00007-000"]
+    for name in names:
+        folder = write_case(tmp_path / "raw", name)
+        for path in folder.iterdir():  # as BraTS 2023 names its files
+            path.rename(folder / path.name.replace(f"{name}_", f"{name}-"))
+    subjects, bad = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    assert bad == []
+    manifest = open_store(tmp_path / "out").manifest
+    assert manifest["subject_id"].tolist() == ["BraTS-GLI-00000"] * 10 + ["BraTS-GLI-00007"] * 5
+    assert manifest["source"].unique().tolist() == names
+    assert manifest["slice_id"].iloc[[0, 5]].tolist() == [f"{name}_z003" for name in names[:2]]
+    assert subjects["slices"].tolist() == [10, 5]
+    assert subjects["diseased_slices"].sum() == manifest["label"].sum()
+
+
+def test_the_patient_in_names_of_ones_own(tmp_path, parameters):
+    for name in ("phantom_a1_week1", "phantom_a1_week9", "phantom_a2_week1"):
+        write_case(tmp_path / "raw", name)
+    parameters["data"]["brats"]["patient"] = "phantom_(a[0-9])_"
+    subjects, _ = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    assert subjects["subject_id"].tolist() == ["a1", "a2"]
+    assert subjects["slices"].tolist() == [10, 5]
+
+
+def test_every_nth_slice(tmp_path, raw, parameters):
+    brats.extract(parameters, raw, tmp_path / "all")
+    parameters["data"]["brats"]["step"] = 2
+    brats.extract(parameters, raw, tmp_path / "second")
+    every, second = open_store(tmp_path / "all"), open_store(tmp_path / "second")
+    assert set(second.manifest["position"]) == {4, 6}  # of 2, 4 and 6, where 2 shows no brain
+    rows = np.flatnonzero(every.manifest["position"].isin([4, 6]))
+    np.testing.assert_array_equal(second.images, every.images[rows])
+    np.testing.assert_array_equal(second.masks, every.masks[rows])
 
 
 def test_one_lesion_pixel_is_a_diseased_slice():
     masks = np.zeros((2, 4, 4), np.uint8)
     masks[1, 2, 3] = 1
     result = CaseSlices(np.zeros((2, 1, 4, 4), np.float16), masks, [7, 80], -np.eye(4))
-    rows = brats.manifest_rows(Case(Path("raw/HGG/a"), "HGG/a"), result)
+    rows = brats.manifest_rows(Case(Path("raw/HGG/a"), "HGG/a"), "patient", result)
     assert [(row["slice_id"], row["label"], row["lesion_pixels"]) for row in rows] == [
         ("a_z007", 0, 0),
         ("a_z080", 1, 1),
     ]
+    assert {row["subject_id"] for row in rows} == {"patient"}
     assert "-0.0" not in rows[0]["affine"]
 
 
@@ -74,7 +102,7 @@ def test_channels_come_in_the_order_asked_for(tmp_path, raw, parameters):
     brats.extract(parameters, raw, tmp_path / "four")
     parameters["data"]["channels"] = ["flair", "t1"]
     brats.extract(parameters, raw, tmp_path / "two")
-    four, two = (open_store(tmp_path / name / "test").images for name in ("four", "two"))
+    four, two = (open_store(tmp_path / name).images for name in ("four", "two"))
     np.testing.assert_array_equal(two, four[:, [3, 0]])
 
 
@@ -84,20 +112,11 @@ def test_outputs_do_not_depend_on_the_number_of_processes(tmp_path, raw, paramet
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
-def test_a_split_of_an_earlier_run_goes(tmp_path, raw, parameters):
-    brats.extract(parameters, raw, tmp_path / "out")
-    parameters["data"]["split"]["validation"] = 0
-    brats.extract(parameters, raw, tmp_path / "out")
-    assert not (tmp_path / "out/validation/manifest.csv").exists()
-    assert (tmp_path / "out/test/manifest.csv").exists()
-
-
 def test_a_healthy_subject_is_fine(tmp_path, parameters):
     write_case(tmp_path / "raw", "Phantom_001", seg=np.zeros(SHAPE, np.int16))
-    parameters["data"]["split"] = {"train": 0, "validation": 0, "test": 1}
     subjects, _ = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     assert subjects.to_dict("records") == [
-        {"subject_id": "Phantom_001", "stratum": "none", "split": "test", "slices": 5, "diseased_slices": 0}
+        {"subject_id": "Phantom_001", "stratum": "none", "slices": 5, "diseased_slices": 0}
     ]
 
 
@@ -108,7 +127,7 @@ def test_command_line(tmp_path, raw, parameters):
     command = [sys.executable, "-m", "stages.data.brats", "--parameters", json.dumps(parameters), "--raw", raw]
     done = subprocess.run([*command, "--output", tmp_path / "out"], capture_output=True, text=True, cwd=REPOSITORY)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["train", "validation", "test", "left out"]
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["extracted"]
     next(raw.glob(f"*/{NAMES[0]}/*_t1.nii*")).unlink()
     done = subprocess.run([*command, "--output", tmp_path / "bad"], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1
@@ -124,7 +143,7 @@ from stages.data import brats, store
 
 def append(self, *batch, append=store.StoreWriter.append):
     append(self, *batch)
-    if (self.folder.name, self.slices) == ("train", 10):
+    if self.slices == 10:
         print("in the middle", flush=True)
         time.sleep(60)
 
@@ -166,16 +185,16 @@ def running(pid):
 
 @pytest.mark.skipif(not REAL.exists(), reason="the BraTS 2018 cases are not beside the repo")
 def test_twenty_real_cases(tmp_path, parameters):
-    parameters["data"] |= {"size": 64, "brats": {"percentiles": [1, 99], "slices": [80, 82], "pad": 256}}
-    parameters["data"]["split"] = {"train": 12, "validation": 3, "test": 5}
-    subjects, _ = brats.extract(parameters, REAL, tmp_path, processes=2)
-    table = pd.crosstab(subjects["split"], subjects["stratum"])
+    parameters["data"] |= {"size": 64, "brats": {"percentiles": [1, 99], "slices": [80, 82], "step": 1, "pad": 256}}
+    subjects, _ = brats.extract(parameters, REAL, tmp_path / "data", processes=2)
+    counts = {"train": 12, "validation": 3, "test": 5}
+    drawn, _ = split({"seed": 0, "data": {"reader": "brats", "split": counts}}, tmp_path / "data")
+    table = pd.crosstab(subjects["subject_id"].map(drawn.split_of), subjects["stratum"])
     assert table.loc["test"].to_dict() == {"2013": 1, "CBICA": 3, "TCIA": 1}
     assert table.loc["validation"].to_dict() == {"2013": 0, "CBICA": 2, "TCIA": 1}
     assert table.loc["train"].to_dict() == {"2013": 2, "CBICA": 7, "TCIA": 3}
-    for split, count in (("train", 36), ("validation", 9), ("test", 15)):
-        store = open_store(tmp_path / split)
-        assert store.images.shape == (count, 4, 64, 64)
-        # Every sequence of every slice shows a brain that fills a good part of it, and nothing at its rim.
-        assert ((store.images > 0.05).mean(axis=(2, 3)) > 0.15).all()
-        assert not store.images[:, :, :2].any()
+    store = open_store(tmp_path / "data")
+    assert store.images.shape == (60, 4, 64, 64)
+    # Every sequence of every slice shows a brain that fills a good part of it, and nothing at its rim.
+    assert ((store.images > 0.05).mean(axis=(2, 3)) > 0.15).all()
+    assert not store.images[:, :, :2].any()

@@ -1,4 +1,4 @@
-"""Extraction of CheXpert's tree into slice stores, as a function and as a command."""
+"""Extraction of CheXpert's tree into a slice store, as a function and as a command."""
 
 import json
 import random
@@ -10,26 +10,35 @@ import numpy as np
 import pandas as pd
 import pytest
 from synthetic_brats import contents
-from synthetic_chexpert import TREE, image_of, mask_of, naive_slice, write_tables, write_tree
+from synthetic_chexpert import (
+    TREE,
+    image_of,
+    mask_of,
+    naive_slice,
+    path_of,
+    row,
+    write_image,
+    write_tables,
+    write_tree,
+)
 
+from stages import split_lists
 from stages.data import chexpert
-from stages.data.store import open_store
+from stages.data.split import split
+from stages.data.store import open_split, open_store
 from stages.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 REAL = REPOSITORY / "../shared/data/nih-chestxray14"
-COUNTS = {"train": {"healthy": 6, "diseased": 3}, "test": {"healthy": 3, "diseased": 2}}
 
 
 @pytest.fixture
 def parameters():
     return {
-        "seed": 0,
         "data": {
             "reader": "chexpert",
             "channels": ["xray"],
             "size": 15,
-            "split": {**COUNTS, "validation": {"healthy": 0, "diseased": 0}},
             "on_bad_case": "stop",
             "chexpert": {"healthy": "No Finding", "diseased": "Pleural Effusion", "view": "Frontal"},
         },
@@ -44,55 +53,58 @@ def numbers_in(slice_id):
 def test_extraction(tmp_path, parameters):
     write_tree(tmp_path / "raw")
     lines = chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")
-    stores = {split: open_store(tmp_path / "out" / split) for split in COUNTS}
-    assert not (tmp_path / "out/validation").exists()
-    owners = [set(store.manifest["subject_id"]) for store in stores.values()]
-    assert not owners[0] & owners[1]
-    for split, store in stores.items():
-        assert store.masks is None
-        assert store.images.shape[1:] == (1, 15, 15)
-        labels = store.manifest["label"]
-        assert {"healthy": sum(labels == 0), "diseased": sum(labels == 1)} == COUNTS[split]
-        for image, row in zip(store.images, store.manifest.to_dict("records"), strict=True):
-            patient, study = numbers_in(row["slice_id"])
-            area = naive_slice(image_of(patient, study), 15)
-            expected = (area - area.min()) / (area.max() - area.min())
-            np.testing.assert_allclose(image[0], expected, rtol=0, atol=3e-4)
-            assert (image.min(), image.max()) == (0, 1)
-            assert row["label"] == int(patient > 6 and study == 1)
-            assert row["slice_id"] == f"patient{patient:05d}_study{study}_view1"
-            folder = "valid" if patient % 6 == 0 else "train"
-            assert row["source"] == f"{folder}/patient{patient:05d}/study{study}/view1_frontal.png"
-            assert (row["position"], row["lesion_pixels"]) == (1, 0)
-            assert json.loads(row["affine"]) == np.eye(4).tolist()
-    table = pd.read_csv(tmp_path / "out/subjects.csv", keep_default_na=False).set_index("subject_id")
-    assert sorted(table.index) == [f"patient{number:05d}" for number in range(1, 13)]
-    for split, store in stores.items():
-        rows = table[table["split"] == split]
-        assert rows["slices"].to_dict() == store.manifest.groupby("subject_id").size().to_dict()
-        assert rows["diseased_slices"].sum() == store.manifest["label"].sum()
-    assert table["unused_slices"].sum() == 19 - 14
+    store = open_store(tmp_path / "out")
+    assert store.masks is None
+    assert store.images.shape == (19, 1, 15, 15)
+    assert store.manifest["slice_id"].tolist() == sorted(store.manifest["slice_id"])
+    for image, found in zip(store.images, store.manifest.to_dict("records"), strict=True):
+        patient, study = numbers_in(found["slice_id"])
+        area = naive_slice(image_of(patient, study), 15)
+        expected = (area - area.min()) / (area.max() - area.min())
+        np.testing.assert_allclose(image[0], expected, rtol=0, atol=3e-4)
+        assert (image.min(), image.max()) == (0, 1)
+        assert found["label"] == int(patient > 6 and study == 1)
+        assert found["slice_id"] == f"patient{patient:05d}_study{study}_view1"
+        assert found["subject_id"] == f"patient{patient:05d}"
+        folder = "valid" if patient % 6 == 0 else "train"
+        assert found["source"] == f"{folder}/patient{patient:05d}/study{study}/view1_frontal.png"
+        assert (found["position"], found["lesion_pixels"]) == (1, 0)
+        assert json.loads(found["affine"]) == np.eye(4).tolist()
+    table = pd.read_csv(tmp_path / "out/subjects.csv").set_index("subject_id")
+    assert table.index.tolist() == [f"patient{number:05d}" for number in range(1, 13)]
+    assert table["slices"].to_dict() == store.manifest.groupby("subject_id").size().to_dict()
+    assert table["diseased_slices"].to_dict() == store.manifest.groupby("subject_id")["label"].sum().to_dict()
+    assert table.index[table["raw_split"] == "test"].tolist() == ["patient00006", "patient00012"]
+    assert set(table["raw_split"]) == {"train", "test"}
     assert (tmp_path / "out/bad_cases.csv").read_text() == "case,file,reason\n"
-    assert lines[0].startswith("train: ")
-    assert lines[0].endswith("patients, 6 healthy and 3 diseased images")
-    assert lines[2:] == [
-        "left out: 5 good images, beyond the counts of data.split",
+    assert lines == [
+        "extracted: 12 subjects, 19 slices, 6 of them diseased",
         "left out: 1 rows that are both healthy and diseased",
     ]
+
+
+def test_a_patient_in_both_tables_has_both_raw_splits(tmp_path, parameters):
+    rows = write_tree(tmp_path / "raw")
+    path = path_of(3, 9, table="valid")
+    write_image(tmp_path / "raw", path, image_of(3, 9))
+    write_tables(tmp_path / "raw", [*rows, row(path, "1.0")])
+    chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out/subjects.csv").set_index("subject_id")
+    assert table["raw_split"]["patient00003"] == "train test"
 
 
 def test_masks_beside_the_images(tmp_path, parameters):
     write_tree(tmp_path / "raw", masks=True)
     parameters["data"]["chexpert"]["masks"] = "_mask.png"
     chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")
-    for split in COUNTS:
-        store = open_store(tmp_path / "out" / split)
-        for mask, row in zip(store.masks, store.manifest.to_dict("records"), strict=True):
-            patient, study = numbers_in(row["slice_id"])
-            expected = naive_slice(mask_of(patient, study) / 255, 15) >= 0.5 - 1e-9
-            np.testing.assert_array_equal(mask, expected if row["label"] else np.zeros_like(mask))
-            assert row["lesion_pixels"] == mask.sum()
-            assert bool(mask.any()) == bool(row["label"])
+    store = open_store(tmp_path / "out")
+    assert len(store) == 19
+    for mask, found in zip(store.masks, store.manifest.to_dict("records"), strict=True):
+        patient, study = numbers_in(found["slice_id"])
+        expected = naive_slice(mask_of(patient, study) / 255, 15) >= 0.5 - 1e-9
+        np.testing.assert_array_equal(mask, expected if found["label"] else np.zeros_like(mask))
+        assert found["lesion_pixels"] == mask.sum()
+        assert bool(mask.any()) == bool(found["label"])
 
 
 def test_neither_the_order_of_rows_nor_the_number_of_processes_matters(tmp_path, parameters):
@@ -107,14 +119,13 @@ def test_neither_the_order_of_rows_nor_the_number_of_processes_matters(tmp_path,
 
 
 def test_a_renamed_tree_and_an_earlier_run(tmp_path, parameters):
-    write_tree(tmp_path / "raw")
+    write_tree(tmp_path / "raw", masks=True)
     (tmp_path / "raw" / TREE).rename(tmp_path / "raw/xrays")
-    parameters["data"]["split"]["validation"] = {"healthy": 1, "diseased": 1}
+    parameters["data"]["chexpert"]["masks"] = "_mask.png"
     chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")
-    parameters["data"]["split"]["validation"] = {"healthy": 0, "diseased": 0}
+    parameters["data"]["chexpert"].pop("masks")
     chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")
-    assert not (tmp_path / "out/validation/manifest.csv").exists()
-    assert len(open_store(tmp_path / "out/test")) == 5
+    assert open_store(tmp_path / "out").masks is None
 
 
 def test_command_line(tmp_path, parameters):
@@ -123,7 +134,7 @@ def test_command_line(tmp_path, parameters):
     command += ["--raw", tmp_path / "raw", "--output"]
     done = subprocess.run([*command, tmp_path / "out"], capture_output=True, text=True, cwd=REPOSITORY)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["train", "test", "left out", "left out"]
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["extracted", "left out"]
     next((tmp_path / "raw").rglob("patient00003/study1/*.png")).unlink()
     done = subprocess.run([*command, tmp_path / "bad"], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1
@@ -135,24 +146,27 @@ def test_command_line(tmp_path, parameters):
 
 @pytest.mark.skipif(not REAL.exists(), reason="the NIH radiographs are not beside the repo")
 def test_real_radiographs(tmp_path, parameters):
-    parameters["data"] |= {"size": 256}
-    parameters["data"]["split"] = {
+    parameters["data"]["size"] = 256
+    chexpert.extract(parameters, REAL, tmp_path)
+    counts = {
         "train": {"healthy": 30, "diseased": 25},
         "validation": {"healthy": 10, "diseased": 5},
         "test": {"healthy": 20, "diseased": 10},
     }
-    chexpert.extract(parameters, REAL, tmp_path)
+    drawn = {"seed": 0, "data": {"reader": "chexpert", "split": counts}}
+    split_lists.write(tmp_path / "fold1.csv", split(drawn, tmp_path)[0])
     seen = set()
-    for split, counts in parameters["data"]["split"].items():
-        store = open_store(tmp_path / split)
-        assert store.images.shape == (sum(counts.values()), 1, 256, 256)
-        assert store.manifest["label"].sum() == counts["diseased"]
-        assert (store.images.min(axis=(1, 2, 3)) == 0).all()
-        assert (store.images.max(axis=(1, 2, 3)) == 1).all()
+    for name, wanted in counts.items():
+        store = open_split(tmp_path, tmp_path / "fold1.csv", name)
+        images = np.asarray(store.images)
+        assert images.shape == (sum(wanted.values()), 1, 256, 256)
+        assert store.manifest["label"].sum() == wanted["diseased"]
+        assert (images.min(axis=(1, 2, 3)) == 0).all()
+        assert (images.max(axis=(1, 2, 3)) == 1).all()
         # Bones and abdomen are bright, air beside the body is dark: nothing is inverted.
-        assert np.median(store.images[:, :, 200:, 100:156]) > np.median(store.images[:, :, 80:130, 50:90]) + 0.1
+        assert np.median(images[:, :, 200:, 100:156]) > np.median(images[:, :, 80:130, 50:90]) + 0.1
         assert not seen & set(store.manifest["subject_id"])
         seen |= set(store.manifest["subject_id"])
-    parameters["data"]["split"]["train"]["diseased"] = 31
+    counts["train"]["diseased"] = 31
     with pytest.raises(InputError, match=r"train\.diseased asks for 31 images where 30 .* 45 good diseased"):
-        chexpert.extract(parameters, REAL, tmp_path / "out")
+        split(drawn, tmp_path)

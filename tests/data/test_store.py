@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.data.store import COLUMNS, StoreWriter, content_hash, create_array, open_array, open_store, replacing
+from stages import split_lists
+from stages.data import store
+from stages.data.store import COLUMNS, StoreWriter, create_array, open_array, open_split, open_store
 from stages.errors import InputError
+from stages.split_lists import SplitList
 
 
 def batch(n, start=0):
@@ -28,24 +31,24 @@ def batch(n, start=0):
 
 @pytest.fixture
 def folder(tmp_path):
-    with StoreWriter(tmp_path / "train", 2, 8) as writer:
+    with StoreWriter(tmp_path / "data", 2, 8) as writer:
         for start in range(0, 120, 12):  # past 9 and 99: the header's N grows by digits
             writer.append(*batch(12, start))
-    return tmp_path / "train"
+    return tmp_path / "data"
 
 
 def test_what_is_written_is_read(folder):
-    store = open_store(folder)
+    found = open_store(folder)
     batches = [batch(12, start) for start in range(0, 120, 12)]
-    assert len(store) == 120
-    assert isinstance(store.images, np.memmap)
-    assert not store.images.flags.writeable
-    assert store.images.dtype == np.float16
-    assert store.masks.dtype == np.uint8
-    np.testing.assert_array_equal(store.images, np.concatenate([images for images, _, _ in batches]).astype("float16"))
-    np.testing.assert_array_equal(store.masks, np.concatenate([masks for _, masks, _ in batches]))
-    assert list(store.manifest.columns) == list(COLUMNS)
-    assert store.manifest.to_dict("records") == [row for _, _, rows in batches for row in rows]
+    assert len(found) == 120
+    assert isinstance(found.images, np.memmap)
+    assert not found.images.flags.writeable
+    assert found.images.dtype == np.float16
+    assert found.masks.dtype == np.uint8
+    np.testing.assert_array_equal(found.images, np.concatenate([images for images, _, _ in batches]).astype("float16"))
+    np.testing.assert_array_equal(found.masks, np.concatenate([masks for _, masks, _ in batches]))
+    assert list(found.manifest.columns) == list(COLUMNS)
+    assert found.manifest.to_dict("records") == [row for _, _, rows in batches for row in rows]
 
 
 def test_arrays_are_plain_npy_files(folder):
@@ -74,10 +77,10 @@ def test_an_exception_leaves_nothing(tmp_path):
 
 
 def test_an_exception_leaves_an_earlier_store(folder):
-    before = content_hash(folder)
+    before = open_store(folder).content_hash()
     with pytest.raises(RuntimeError):
         fail_in_the_middle(folder)
-    assert content_hash(folder) == before
+    assert open_store(folder).content_hash() == before
     assert not list(folder.glob("*.partial"))
 
 
@@ -177,15 +180,113 @@ def test_damaged_stores_are_refused_in_one_sentence(folder, case):
     assert "\n" not in str(caught.value)
 
 
-def test_content_hash_sees_every_file(folder):
-    hashes = {content_hash(folder)}
-    for name in ("images.npy", "masks.npy", "manifest.csv"):
-        content = bytearray((folder / name).read_bytes())
-        content[-2] ^= 1
-        (folder / name).write_bytes(content)
-        hashes.add(content_hash(folder))
+# --- splits ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def split_list(folder, tmp_path):
+    """Subjects A, B and C of 40 slices each, in no order; A and C to train on, B to test."""
+    path = folder / "manifest.csv"
+    manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
+    manifest["subject_id"] = np.random.default_rng(0).permutation(list("ABC") * 40)
+    manifest.to_csv(path, index=False)
+    split_lists.write(tmp_path / "fold1.csv", SplitList("subject_id", {"A": "train", "B": "test", "C": "train"}))
+    return tmp_path / "fold1.csv"
+
+
+def test_a_split_is_these_rows_of_the_store(folder, split_list):
+    whole = open_store(folder)
+    for split, subjects in (("train", ["A", "C"]), ("test", ["B"])):
+        part, rows = open_split(folder, split_list, split), whole.manifest["subject_id"].isin(subjects)
+        assert len(part) == rows.sum()
+        np.testing.assert_array_equal(part.images, whole.images[rows])
+        np.testing.assert_array_equal(part.masks, whole.masks[rows])
+        assert (part.images.dtype, part.masks.dtype) == (np.float16, np.uint8)
+        pd.testing.assert_frame_equal(part.manifest, whole.manifest[rows].reset_index(drop=True))
+
+
+def test_a_split_by_slices(folder, tmp_path):
+    names = open_store(folder).manifest["slice_id"]
+    splits = ["train", "unused", "validation"] * 40
+    manifest = pd.read_csv(folder / "manifest.csv", dtype=str).assign(subject_id=["A", "A", "B"] * 40)
+    manifest.to_csv(folder / "manifest.csv", index=False)
+    split_lists.write(tmp_path / "list.csv", SplitList("slice_id", dict(zip(names, splits, strict=True))))
+    part = open_split(folder, tmp_path / "list.csv", "validation")
+    assert part.manifest["slice_id"].tolist() == names[2::3].tolist()
+
+
+def test_a_split_without_masks(folder, split_list):
     (folder / "masks.npy").unlink()
-    assert len(hashes | {content_hash(folder)}) == 5
+    assert open_split(folder, split_list, "test").masks is None
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"A": "train", "B": "test"}, "lacks the subject C: add it, as unused if"),
+        (dict.fromkeys("ABC", "train") | {"D": "unused"}, "names the subject D, which the data set lacks"),
+        (dict.fromkeys("ABC", "train"), "puts no slice of .*data into test: ask for some in data.split"),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(folder, split_list, lists, message):
+    split_lists.write(split_list, SplitList("subject_id", lists))
+    with pytest.raises(InputError, match=message) as caught:
+        open_split(folder, split_list, "test")
+    assert str(caught.value).startswith(str(split_list))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_patient_in_two_splits_is_refused(folder, split_list):
+    names = open_store(folder).manifest["slice_id"]
+    split_lists.write(split_list, SplitList("slice_id", dict.fromkeys(names, "train") | {names[7]: "test"}))
+    with pytest.raises(
+        InputError, match=r"fold1\.csv puts slices of \w into (train and test|test and train): choose one"
+    ):
+        open_split(folder, split_list, "train")
+
+
+# --- hashes ----------------------------------------------------------------------------------------------------------
+
+
+def change_byte(folder, name, row):
+    """Change the last bit but one of what one slice has in an array."""
+    array = np.lib.format.open_memmap(folder / name, mode="r+")
+    array[row].view(np.uint8).reshape(-1)[-1] ^= 2
+    array.flush()
+
+
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "manifest.csv"])
+def test_content_hash_sees_its_rows_and_no_others(folder, split_list, name):
+    whole = open_store(folder)
+    row = int(np.flatnonzero(whole.manifest["subject_id"] == "B")[-1])
+    before = {split: open_split(folder, split_list, split).content_hash() for split in ("train", "test")}
+    before["whole"] = whole.content_hash()
+    if name == "manifest.csv":
+        manifest = pd.read_csv(folder / name, dtype=str, keep_default_na=False)
+        manifest.loc[row, "source"] += "!"
+        manifest.to_csv(folder / name, index=False)
+    else:
+        change_byte(folder, name, row)
+    assert open_store(folder).content_hash() != before["whole"]
+    assert open_split(folder, split_list, "test").content_hash() != before["test"]
+    assert open_split(folder, split_list, "train").content_hash() == before["train"]
+
+
+def test_content_hash_sees_whether_there_are_masks(folder):
+    before = open_store(folder).content_hash()
+    (folder / "masks.npy").unlink()
+    assert open_store(folder).content_hash() != before
+
+
+def test_content_hash_does_not_depend_on_the_way_to_the_rows(folder, split_list, monkeypatch):
+    split_lists.write(split_list, SplitList("subject_id", dict.fromkeys("ABC", "train")))
+    before = open_store(folder).content_hash()
+    assert open_split(folder, split_list, "train").content_hash() == before
+    monkeypatch.setattr(store, "_HASHED_AT_ONCE", 1000)
+    assert open_store(folder).content_hash() == before
+
+
+# --- single arrays ---------------------------------------------------------------------------------------------------
 
 
 def test_create_array(tmp_path):
@@ -216,19 +317,3 @@ def test_open_array_keeps_fortran_order_and_empty_arrays(tmp_path):
     np.testing.assert_array_equal(open_array(tmp_path / "f.npy"), array)
     np.save(tmp_path / "e.npy", array[:0])
     assert open_array(tmp_path / "e.npy").shape == (0, 3)
-
-
-def test_replacing_is_all_or_nothing(tmp_path):
-    path = tmp_path / "folder" / "table.csv"
-    with replacing(path) as partial:
-        partial.write_text("old")
-
-    def fail():
-        with replacing(path) as partial:
-            partial.write_text("new")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert path.read_text() == "old"
-    assert [file.name for file in path.parent.iterdir()] == ["table.csv"]
