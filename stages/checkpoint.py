@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
-from stages.data.store import replacing
 from stages.errors import InputError
+from stages.writing import replacing
 
 EMA = "ema."
 
@@ -26,7 +26,7 @@ def save(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
     # One key only: with more, safetensors writes them in an order that changes from run to run.
     metadata = {"header": json.dumps(header | {"tensors_sha256": _digest(tensors)}, sort_keys=True)}
     with replacing(Path(path)) as partial:
-        save_file(tensors, partial, metadata)
+        partial.write_bytes(serialised(tensors, metadata))  # save_file's files are readable to their owner alone
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict]:

@@ -1,6 +1,7 @@
 """Which device a stage runs on: a CUDA card of its own where there is one, otherwise the CPU with its threads."""
 
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
         reason = "no CUDA device"
         if precision != "32-true" and not _cpu_knows_bfloat16():
             precision, reason = "32-true", f"{precision} asked, but this CPU computes bfloat16 by emulation"
-        print(f"device: CPU, {threads} threads, {precision} ({reason})", flush=True)
+        print(f"device: {describe(torch.device('cpu'))}, {precision} ({reason})", flush=True)
         yield Fabric(accelerator="cpu", devices=1, precision=precision)
         return
     with _card() as index:
@@ -52,6 +53,19 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
         memory = properties.total_memory / 2**30
         print(f"device: cuda:{index}, {properties.name}, {memory:.0f} GiB, {precision}", flush=True)
         yield Fabric(accelerator="cuda", devices=[index], precision=precision)
+
+
+def describe(device: torch.device) -> str:
+    """What a device is called: a card by its name, the CPU by its threads."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+
+def peak_memory() -> float:
+    """The most memory so far, in MB (10^6 bytes): allocated on the CUDA card in use; without one, the process's own."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 @contextmanager

@@ -101,6 +101,23 @@ def test_a_card_computes_as_asked_whatever_the_cpu_knows(capsys, monkeypatch, tw
     assert capsys.readouterr().out == "device: cuda:0, a card, 1 GiB, bf16-mixed\n"
 
 
+@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_peak_memory_is_the_processs_own_in_megabytes(monkeypatch, platform, unit):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=3_000_000 // unit))
+    monkeypatch.setattr(device.sys, "platform", platform)
+    assert device.peak_memory() == pytest.approx(3, rel=1e-3)
+
+
+def test_peak_memory_and_name_are_the_cards_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 5_000_000)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda card: f"card {card.index}")
+    assert device.peak_memory() == 5
+    assert device.describe(torch.device("cuda:1")) == "card 1"
+    assert device.describe(torch.device("cpu")) == f"CPU, {torch.get_num_threads()} threads"
+
+
 def test_a_state_folder_has_one_user(tmp_path):
     with device.only_one(tmp_path / "state"):
         with pytest.raises(InputError, match="another process is at work in"), device.only_one(tmp_path / "state"):

@@ -1,18 +1,23 @@
-"""A tiny slice store and the parameters of a tiny training run."""
+"""A tiny slice store, its split list, and the parameters of a tiny training run."""
 
 import numpy as np
 import pytest
 
-from stages.data.store import StoreWriter
+from stages import split_lists
+from stages.data.store import StoreWriter, open_split
+from stages.split_lists import SplitList
 
 
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory):
-    """Twelve 16 x 16 slices of two channels, a bright square in every second."""
-    folder = tmp_path_factory.mktemp("store") / "train"
+    """Fourteen 16 x 16 slices of two channels, a bright square in every second; twelve to train, then two to test.
+
+    Beside it lies its split list, split.csv.
+    """
+    folder = tmp_path_factory.mktemp("store") / "data"
     rng = np.random.default_rng(0)
     with StoreWriter(folder, channels=2, size=16) as writer:
-        for i in range(12):
+        for i in range(14):
             image, mask = rng.uniform(0.2, 0.4, (2, 16, 16)), np.zeros((16, 16))
             if i % 2:
                 mask[4:9, 5:10] = 1
@@ -27,7 +32,21 @@ def tiny_store(tmp_path_factory):
                 "affine": "[]",
             }
             writer.append(image[None], mask[None], [row])
+    splits = {f"case{i:02d}": "train" if i < 12 else "test" for i in range(14)}
+    split_lists.write(folder.with_name("split.csv"), SplitList("subject_id", splits))
     return folder
+
+
+@pytest.fixture
+def tiny_split_list(tiny_store):
+    """The split list of the tiny store."""
+    return tiny_store.with_name("split.csv")
+
+
+@pytest.fixture
+def tiny_slices(tiny_store, tiny_split_list):
+    """The twelve slices to train."""
+    return open_split(tiny_store, tiny_split_list, "train")
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ is not clipped to its quantile, and the class enters as the denoiser's label emb
 encode_class, none for the published method.
 """
 
-from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
+from stages.detection.detector import Batch, Detection, Detector, run
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.networks.unet import UNet
 
 NETWORKS = ("denoiser",)
 GRID = {"L": (), "w": ()}
 OPTIONS = {"encode_class": ("healthy", "diseased", "none")}
-PARAMETERS = ("detection.convention", "detection.stride", "detection.solver")
+PARAMETERS = ("detection.convention", "detection.stride", "detection.solver", "detection.difference")
 TOLD_CLASSES = ("healthy", "none")
 
 
@@ -30,7 +30,7 @@ class ClassifierFree(Detector):
         """Decode x_L towards the healthy class."""
         epsilon = self.model.classifier_free_epsilon(self.setting["w"])
         images = self.model.decode(epsilon, batch.latents, self.setting["L"])
-        return Detection(anomaly_map(batch.images, images), images)
+        return self.compare(batch.images, images)
 
 
 if __name__ == "__main__":

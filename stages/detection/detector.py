@@ -21,8 +21,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from stages import command, methods
-from stages.data.store import SliceStore, content_hash, open_array, open_store
+from stages.data.store import SliceStore, open_array, open_split
 from stages.detection import job, trained
+from stages.detection.cost import Cost
+from stages.detection.difference import anomaly_map
 from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
 from stages.device import leased, only_one
@@ -90,6 +92,11 @@ class Detector(ABC):
     def detect(self, batch: Batch) -> Detection:
         """Anomaly maps of a batch; called without gradients, which a method switches on where it takes some."""
 
+    def compare(self, images: Tensor, reconstruction: Tensor) -> Detection:
+        """The reconstruction and its map by Eq. 8; a caller has `detection.difference` in its module's PARAMETERS."""
+        difference = self.parameters["detection"]["difference"]
+        return Detection(anomaly_map(images, reconstruction, difference), reconstruction)
+
     def needs(self, name: str) -> bool:
         """Whether the setting needs a network: what the module's literals say, and nothing else."""
         return name in methods.networks({"detector": _name(type(self))}, self.setting)
@@ -103,15 +110,6 @@ class Detector(ABC):
         return network
 
 
-def anomaly_map(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """a(x) = sum over channels |x - x_0|: (N, C, H, W) twice -> (N, H, W) float64 (Wolleb et al. 2022, Eq. 8).
-
-    >>> anomaly_map(torch.tensor([[[[1.0]], [[0.25]]]]), torch.tensor([[[[0.5]], [[0.5]]]])).tolist()
-    [[[0.75]]]
-    """
-    return (x.double() - reconstruction.double()).abs().sum(dim=1)
-
-
 def run(detector: type[Detector]) -> None:
     """The program of a method's module; `detect` says what it does."""
     command.run(lambda options: detect(detector, options), arguments(detector))
@@ -119,7 +117,7 @@ def run(detector: type[Detector]) -> None:
 
 def arguments(detector: type[Detector]) -> argparse.ArgumentParser:
     description = sys.modules[detector.__module__].__doc__ or ""
-    parser = job.arguments(description, "folder for <split>/maps.npy and images.npy")
+    parser = job.arguments(description, "folder for <split>/maps.npy and images.npy, and cost.json")
     parser.add_argument("--splits", nargs="+", required=True, help="the splits to go through")
     parser.add_argument(
         "--networks",
@@ -136,7 +134,8 @@ def arguments(detector: type[Detector]) -> argparse.ArgumentParser:
 def detect(detector: type[Detector], options: argparse.Namespace) -> None:
     """Write maps.npy (N, H, W) float16 and images.npy (N, C, H, W) float16 of every split, in the manifest's order.
 
-    A killed job goes on from its last batch.
+    Beside the splits, cost.json says what an image took, its encoding included. A killed job goes on from its last
+    batch.
 
     Raises:
         InputError: an input is missing or damaged, or a map is not finite.
@@ -145,10 +144,13 @@ def detect(detector: type[Detector], options: argparse.Namespace) -> None:
     with only_one(options.state), leased(options.threads, computing.precision) as fabric:
         method = detector(options.parameters, fabric, dict(options.networks))
         identity = job.identity(options.parameters, f"stages.detection.{_name(detector)}", method.weights)
+        encoding = Cost.of_encoding(options.latents, method.setting["L"]) if options.latents is not None else None
         finished = [
             (_detect_split(method, split, options, computing.batch, identity), options.output / split)
             for split in options.splits
         ]
+        cost = Cost.of([arrays for arrays, _ in finished], fabric.device)
+        (cost.after(encoding) if encoding else cost).write(options.output)
         for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
             arrays.finish(output)
 
@@ -158,9 +160,9 @@ def _detect_split(
 ) -> ResumableArrays:
     """Maps and reconstructions of one split, `size` slices at a time."""
     # What goes in: the slices, and for some methods what they are decoded from.
-    store = open_store(options.data / split)
+    store = open_split(options.data, options.split_list, split)
     n, channels, height, width = store.images.shape
-    latents, identity = None, identity | {"data_sha256": content_hash(store.folder)}
+    latents, identity = None, identity | {"data_sha256": store.content_hash()}
     if options.latents is not None:
         path = options.latents / split / f"L{method.setting['L']}.npy"
         latents = open_array(path, store.images.shape, np.float32)

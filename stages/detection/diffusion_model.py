@@ -171,7 +171,7 @@ class DiffusionModel:
     def noise(self, slice_ids: list[str], like: Tensor) -> Callable[[], Tensor]:
         """A source of standard normal noise of the shape and type of `like` (N, C, H, W), fresh at each call.
 
-        Every slice draws from a generator of its own, seeded by the benchmark's seed and its name: what it gets depends
+        Every slice draws from a generator of its own, seeded by the repeat's seed and its name: what it gets depends
         neither on its batch nor on where a killed job went on.
         """
         generators = [torch.Generator(self.device).manual_seed(self._slice_seed(name)) for name in slice_ids]

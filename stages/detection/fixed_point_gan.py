@@ -1,17 +1,19 @@
 """Translate every slice to healthy with Fixed-Point GAN (Siddiquee et al., ICCV 2019); the map is what it changes.
 
-a(x) = sum over channels |x - tanh(x + G(x, healthy))|, in the image's range [0, 1]. No options, no grid.
+a(x) = sum over channels |x - tanh(x + G(x, healthy))|, in the image's range [0, 1] (`detection.difference`
+may scale both first). No options, no grid.
 """
 
 import torch
 
 from stages.data.store import HEALTHY
-from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
+from stages.detection.detector import Batch, Detection, Detector, run
 from stages.networks.fixed_point_gan import INTENSITY, Generator
 
 NETWORKS = ("fixed_point_gan",)
 GRID = {}
 OPTIONS = {}
+PARAMETERS = ("detection.difference",)
 
 
 class FixedPointGan(Detector):
@@ -27,7 +29,7 @@ class FixedPointGan(Detector):
         healthy = torch.full((len(x),), HEALTHY, device=x.device)
         translated = self.generator(x.contiguous(memory_format=torch.channels_last), healthy)
         images = (translated - low) / (high - low)
-        return Detection(anomaly_map(batch.images, images), images)
+        return self.compare(batch.images, images)
 
 
 if __name__ == "__main__":

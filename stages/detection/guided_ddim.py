@@ -5,7 +5,7 @@ the rule `latents` encoded to L. Options: encode_class and decode_class, what th
 none.
 """
 
-from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
+from stages.detection.detector import Batch, Detection, Detector, run
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.networks.unet import EncoderClassifier, UNet
 
@@ -13,7 +13,7 @@ NETWORKS = ("denoiser", "classifier")
 UNUSED_AT_ZERO = {"classifier": "s"}
 GRID = {"L": (), "s": ()}
 OPTIONS = {"encode_class": ("healthy", "diseased", "none"), "decode_class": ("healthy", "diseased", "none")}
-PARAMETERS = ("detection.convention", "detection.stride", "detection.solver")
+PARAMETERS = ("detection.convention", "detection.stride", "detection.solver", "detection.difference")
 
 
 class GuidedDdim(Detector):
@@ -29,7 +29,7 @@ class GuidedDdim(Detector):
         """Decode x_L under `decode_class`, guided towards the healthy class."""
         epsilon = self.model.epsilon(self.options["decode_class"])
         images = self.model.decode(epsilon, batch.latents, self.setting["L"], self.setting["s"])
-        return Detection(anomaly_map(batch.images, images), images)
+        return self.compare(batch.images, images)
 
 
 if __name__ == "__main__":

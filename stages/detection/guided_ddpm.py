@@ -6,7 +6,7 @@ decode_class, which the network is told: healthy, diseased or none. Nothing is c
 released code clips the predicted clean image to [-1, 1] and knows no L but 500.
 """
 
-from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
+from stages.detection.detector import Batch, Detection, Detector, run
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.diffusion import ancestral
 from stages.networks.unet import EncoderClassifier, UNet
@@ -15,7 +15,7 @@ NETWORKS = ("denoiser", "classifier")
 UNUSED_AT_ZERO = {"classifier": "s"}
 GRID = {"L": (), "s": ()}
 OPTIONS = {"decode_class": ("healthy", "diseased", "none")}
-PARAMETERS = ("detection.convention", "detection.stride")
+PARAMETERS = ("detection.convention", "detection.stride", "detection.difference")
 
 RELEASED_LEVEL = 500
 """The one noise level to which the released code noises an image, whatever L it is given."""
@@ -48,7 +48,7 @@ class GuidedDdpm(Detector):
             clip=model.sampler.released,
         )
         images = model.from_range(sampled)
-        return Detection(anomaly_map(batch.images, images), images)
+        return self.compare(batch.images, images)
 
 
 if __name__ == "__main__":

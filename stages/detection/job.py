@@ -33,7 +33,8 @@ class Computing:
 def arguments(description: str, output: str) -> ArgumentParser:
     """A command line with what all jobs are told; `output` says what is written into the folder of that name."""
     parser = command.parser(description)
-    parser.add_argument("--data", type=Path, required=True, help="folder with a slice store for each split")
+    parser.add_argument("--data", type=Path, required=True, help="slice store of the data set")
+    parser.add_argument("--split-list", type=Path, required=True, help="CSV that says who is in which split")
     parser.add_argument("--output", type=Path, required=True, help=output)
     parser.add_argument("--state", type=Path, required=True, help="folder for what a killed job resumes from")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")

@@ -1,7 +1,8 @@
 """Encode slices to noise, the latents, by reversed DDIM (Wolleb et al. 2022, Eq. 6), once for a whole grid of L.
 
 Writes for each split and each L of `levels` the noisy images x_L: OUTPUT/<split>/L<L>.npy, (N, C, H, W) float32, rows
-in the order of the split's manifest. A killed job goes on from its last batch.
+in the order of the split's manifest, and OUTPUT/cost.json, what encoding an image to the largest L took (`level`). A
+killed job goes on from its last batch.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 
 from stages import command
-from stages.data.store import content_hash, open_store
+from stages.data.store import open_split
 from stages.detection import job, trained
+from stages.detection.cost import Cost
 from stages.detection.diffusion_model import CLASSES, DiffusionModel, Sampler
 from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
@@ -41,12 +43,12 @@ def main(options: Namespace) -> None:
         identity = job.identity(parameters, "stages.detection.latents", weights) | {"class": options.encode_class}
         finished = []
         for split in options.splits:
-            store = open_store(options.data / split)
+            store = open_split(options.data, options.split_list, split)
             ids = store.manifest["slice_id"].tolist()
             arrays = ResumableArrays(
                 options.state / split,
                 {f"L{level}": (store.images.shape, np.float32) for level in levels},
-                identity | {"data_sha256": content_hash(store.folder)},
+                identity | {"data_sha256": store.content_hash()},
             )
             with command.progress(f"encode {split}", len(store), arrays.done, "slice") as bar:
                 for rows in arrays.missing(computing.batch):
@@ -56,6 +58,8 @@ def main(options: Namespace) -> None:
                     arrays.write(**{f"L{level}": x.float().cpu().numpy() for level, x in encoded.items()})
                     bar.update(len(images))
             finished.append((arrays, options.output / split))
+        cost = Cost.of([arrays for arrays, _ in finished], fabric.device)
+        cost.write(options.output, level=max(levels))
         for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
             arrays.finish(output)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -11,8 +12,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike
 
-from stages.data.store import open_array, replacing
+from stages.data.store import open_array
+from stages.device import peak_memory
 from stages.errors import InputError
+from stages.writing import replacing
 
 Arrays: TypeAlias = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
 """Name -> shape, N first, and type."""
@@ -29,6 +32,8 @@ class ResumableArrays:
     Attributes:
         rows: N.
         done: how many of them are written already.
+        seconds: that these took, by whichever process.
+        memory_mb: the most memory that one of these processes used, in megabytes; 0 before the first row.
     """
 
     def __init__(self, state: Path, arrays: Arrays, identity: dict):
@@ -36,7 +41,8 @@ class ResumableArrays:
         self.rows = next(iter(arrays.values()))[0][0]
         self.identity = json.loads(json.dumps(identity))
         self._note = self.state / "progress.json"
-        self.done = self._rows_done(arrays)
+        self._started = time.perf_counter()
+        self.done, self.seconds, self.memory_mb = self._noted(arrays)
         if self.done == 0:
             shutil.rmtree(self.state, ignore_errors=True)
             self.state.mkdir(parents=True)
@@ -47,20 +53,25 @@ class ResumableArrays:
             for name, (shape, dtype) in arrays.items()
         }
 
-    def _rows_done(self, arrays: Arrays) -> int:
+    def _noted(self, arrays: Arrays) -> tuple[int, float, float]:
+        """Rows, seconds and memory of a killed job; zeros where there is nothing to resume from."""
         try:
             note = json.loads(self._note.read_text())
             if note["identity"] != self.identity:
-                return 0
+                return 0, 0.0, 0.0
             for name, (shape, dtype) in arrays.items():
                 open_array(self.state / f"{name}.npy", shape, dtype)
-            return note["done"]
+            return note["done"], note["seconds"], note["memory_mb"]
         except (OSError, ValueError, KeyError, TypeError, InputError):
-            return 0  # nothing to resume from
+            return 0, 0.0, 0.0
 
     def missing(self, size: int) -> Iterator[slice]:
-        """The rows that are not written yet, `size` at a time; those of one slice are to be written before the next."""
+        """The rows that are not written yet, `size` at a time; those of one slice are to be written before the next.
+
+        The time from handing out to writing counts.
+        """
         while self.done < self.rows:
+            self._started = time.perf_counter()
             yield slice(self.done, min(self.done + size, self.rows))
 
     def write(self, **rows: np.ndarray) -> None:
@@ -70,8 +81,11 @@ class ResumableArrays:
             self._files[name][self.done : self.done + count] = values
             self._files[name].flush()
         self.done += count
+        self.seconds += time.perf_counter() - self._started
+        self.memory_mb = max(self.memory_mb, peak_memory())
+        note = {"identity": self.identity, "done": self.done, "seconds": self.seconds, "memory_mb": self.memory_mb}
         with replacing(self._note) as partial:
-            partial.write_text(json.dumps({"identity": self.identity, "done": self.done}))
+            partial.write_text(json.dumps(note))
 
     def finish(self, output: Path) -> None:
         """Move the whole files to the folder `output` and remove the state."""

@@ -8,7 +8,8 @@ Writes into the folder --output, a row being a solver, a stride, and s or 0:
 
 - maps.npy: (K, n, H, W) float16, the anomaly maps of K rows and n slices;
 - runs.csv: K rows: solver, stride, s, denoiser_evaluations and classifier_evaluations (per image, encoding and
-  decoding, counted at the networks as they run), seconds (per image);
+  decoding, counted at the networks as they run), seconds (per image), reconstruction_error (at s = 0: the mean over
+  pixels and channels of the healthy slices of |x - x_0|, in units of intensity, of which images span [0, 1]);
 - slices.csv: the n rows of the split's manifest.
 
 A killed job goes on from its last run.
@@ -28,9 +29,9 @@ import torch
 from torch import Tensor, nn
 
 from stages import command
-from stages.data.store import DISEASED, HEALTHY, SliceStore, content_hash, open_store, replacing
+from stages.data.store import DISEASED, HEALTHY, SliceStore, open_split
 from stages.detection import job, sampling
-from stages.detection.detector import anomaly_map
+from stages.detection.difference import anomaly_map
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.job import Computing
@@ -40,8 +41,9 @@ from stages.device import leased, only_one
 from stages.diffusion.guidance import gradient
 from stages.diffusion.noise_schedule import timestep
 from stages.errors import InputError
+from stages.writing import replacing
 
-COSTS = ["denoiser_evaluations", "classifier_evaluations", "seconds"]
+COSTS = ["denoiser_evaluations", "classifier_evaluations", "seconds", "reconstruction_error"]
 
 
 class Meter:
@@ -84,23 +86,27 @@ class Work:
     Attributes:
         images: (n, C, H, W) float32 in [0, 1], on the model's device.
         slice_ids: n names.
+        healthy: (n,) booleans, on the model's device.
         trip: the noise level and the classes of its way to noise and back.
         scales: the values of s at which it comes back, in place of the trip's.
         batch: slices in one forward pass.
+        difference: how a map compares image and reconstruction, a name of DIFFERENCES.
     """
 
     images: Tensor
     slice_ids: list[str]
+    healthy: Tensor
     trip: RoundTrip
     scales: list[float]
     batch: int
+    difference: str
 
 
 def run(model: DiffusionModel, meter: Meter, work: Work) -> dict[str, np.ndarray]:
     """Maps and costs of one solver and stride, those of `model`; `meter` counts at its networks.
 
     Returns:
-        maps (len(scales), n, H, W) float16 and costs (len(scales), 3), as `COSTS` names them.
+        maps (len(scales), n, H, W) float16 and costs (len(scales), 4), as `COSTS` names them.
 
     Raises:
         InputError: a map is not finite.
@@ -121,9 +127,16 @@ def run(model: DiffusionModel, meter: Meter, work: Work) -> dict[str, np.ndarray
     maps, costs = [], []
     for scale in work.scales:
         reconstructions, decoding = meter.measure(partial(decode, latents, scale))
-        maps.append(_checked(anomaly_map(images, reconstructions), model.sampler, trip.level, scale))
-        costs.append(encoding + decoding)
+        found = anomaly_map(images, reconstructions, work.difference)
+        maps.append(_checked(found, model.sampler, trip.level, scale))
+        error = _error(images[work.healthy], reconstructions[work.healthy]) if scale == 0 else np.nan
+        costs.append(np.array([*(encoding + decoding), error]))
     return {"maps": np.stack(maps), "costs": np.stack(costs)}
+
+
+def _error(x: Tensor, reconstruction: Tensor) -> float:
+    """The mean |x - x_0| as it is, whatever a map compares: `detection.difference` may scale both images first."""
+    return float((x.double() - reconstruction.double()).abs().mean())
 
 
 def _checked(maps: Tensor, sampler: Sampler, level: int, scale: float) -> np.ndarray:
@@ -146,13 +159,15 @@ def main(options: Namespace) -> None:
     computing, trip = Computing.of(parameters), RoundTrip.of(parameters)
     scales = list(dict.fromkeys([trip.scale, 0]))
     runs = [(solver, stride) for solver, strides in trade_off["solvers"].items() for stride in strides]
-    store = open_store(options.data / options.split)
+    store = open_split(options.data, options.split_list, options.split)
     chosen = _choose(store, trade_off["slices"])
     manifest = store.manifest.iloc[chosen]
     with only_one(options.state), leased(options.threads, computing.precision) as fabric:
         method = GuidedDdim(_sampled_by(parameters, *runs[0]), fabric, dict(options.networks))
         images = torch.from_numpy(store.images[chosen].astype(np.float32)).to(fabric.device)
-        work = Work(images, manifest["slice_id"].tolist(), trip, scales, computing.batch)
+        difference = parameters["detection"]["difference"]
+        healthy = torch.tensor((manifest["label"] == HEALTHY).to_numpy(), device=fabric.device)
+        work = Work(images, manifest["slice_id"].tolist(), healthy, trip, scales, computing.batch, difference)
         count, (height, width) = len(runs) * len(scales), images.shape[-2:]
         arrays = ResumableArrays(
             options.state,
@@ -161,7 +176,7 @@ def main(options: Namespace) -> None:
                 "costs": ((count, len(COSTS)), np.float64),
             },
             job.identity(parameters, "stages.detection.trade_off_maps", method.weights)
-            | {"data_sha256": content_hash(store.folder)},
+            | {"data_sha256": store.content_hash()},
         )
         with torch.no_grad(), fabric.autocast():
             _measure(method.model, work, runs, arrays)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from stages import command
-from stages.data.store import DISEASED, create_array, open_store, replacing
+from stages.data.store import DISEASED, create_array, open_split
 from stages.detection import sampling
 from stages.detection.diffusion_model import DiffusionModel
 from stages.detection.guided_ddim import GuidedDdim
@@ -31,6 +31,7 @@ from stages.diffusion.ddim import ladder
 from stages.diffusion.guidance import gradient
 from stages.diffusion.noise_schedule import timestep
 from stages.errors import InputError
+from stages.writing import replacing
 
 SHOWN = 5
 
@@ -77,7 +78,7 @@ def arguments() -> ArgumentParser:
 def main(options: Namespace) -> None:
     """Choose the slice, follow it, write what it went through."""
     parameters, trip = options.parameters, RoundTrip.of(options.parameters)
-    store = open_store(options.data / options.split)
+    store = open_split(options.data, options.split_list, options.split)
     (row,) = sampling.choose_slices(store, DISEASED, 1)
     slice_id = store.manifest["slice_id"].iloc[row]
     with only_one(options.state), leased(options.threads, Computing.of(parameters).precision) as fabric:

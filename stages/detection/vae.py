@@ -2,7 +2,8 @@
 
 The reconstruction comes from the latent mean. The option `score` says what the map is:
 
-  reconstruction  a(x) = sum over channels |x - x'|, as Wolleb et al. (2022, Figures 2 and 3) map every method
+  reconstruction  a(x) = sum over channels |x - x'|, as Wolleb et al. (2022, Figures 2 and 3) map every method, and
+                  like them as `detection.difference` says; `combined` takes the plain difference
   gradient        s(x) = sum over channels |d KL / d x|, smoothed: where the encoder is surprised, the paper's addition
   combined        a(x) s(x): what surprises the encoder and is reconstructed badly
 
@@ -18,12 +19,14 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from stages.detection.detector import Batch, Detection, Detector, anomaly_map, run
+from stages.detection.detector import Batch, Detection, Detector, run
+from stages.detection.difference import anomaly_map
 from stages.networks.vae import Vae, divergence
 
 NETWORKS = ("vae",)
 GRID = {}
 OPTIONS = {"score": ("reconstruction", "gradient", "combined")}
+PARAMETERS = ("detection.difference",)
 
 DEVIATION, RADIUS = 3, 3
 """Of the Gaussian that smooths derivatives, in pixels: the authors' 7 x 7 kernel, at whatever size."""
@@ -40,7 +43,7 @@ class VaeDetector(Detector):
         images = batch.images.contiguous(memory_format=torch.channels_last)
         if self.score == "reconstruction":
             decoded = self.network(images)[0].float()
-            return Detection(anomaly_map(images, decoded), decoded)
+            return self.compare(images, decoded)
         with torch.enable_grad():
             images = images.detach().requires_grad_()
             decoded, mean, log_deviation = self.network(images)

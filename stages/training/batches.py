@@ -20,11 +20,11 @@ class Batches:
     """Batches of a slice store, on the device and in the networks' range of intensities.
 
     Attributes:
-        store: the slices.
+        store: the slices of the split.
         rows: of those that are learnt from.
         intensity: the interval as which the networks see an image's [0, 1].
         training: sizes and augmentation.
-        seed: the benchmark's.
+        seed: the repeat's.
         device: where the images are put.
     """
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel
 
 import stages
 from stages import checkpoint, command, imports
-from stages.data.store import SliceStore, content_hash
+from stages.data.store import SliceStore
 from stages.errors import InputError
 from stages.training.batches import Batches
 from stages.training.objective import Objective
@@ -52,7 +52,7 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
     header = {
         "stage": run.name,
         "parameters": run.parameters,
-        "data_sha256": content_hash(store.folder),
+        "data_sha256": store.content_hash(),
         "version": stages.__version__,
         "code_sha256": imports.fingerprint(run.module),
     }
@@ -123,7 +123,12 @@ class Players:
                 module.parameters(), betas=training.betas, weight_decay=training.weight_decay, fused=True
             )
             self.networks[name], self.optimizers[name] = fabric.setup(module, optimizer)
-        self.average = AveragedModel(objective.network, multi_avg_fn=get_ema_multi_avg_fn(training.ema))
+
+        def move(averaged: PARAM_LIST, current: PARAM_LIST, _: object) -> None:
+            # The count that is handed over lies on the card, where reading it would make the processor wait.
+            moving_average(averaged, current, int(self.average.n_averaged), training.ema)
+
+        self.average = AveragedModel(objective.network, multi_avg_fn=move)
 
     def step(
         self, iteration: int, batches: list[tuple[Tensor, Tensor]], rate: float, generator: torch.Generator
@@ -160,16 +165,42 @@ class Players:
 
 
 def learning_rate(iteration: int, iterations: int, peak: float, warmup: int, schedule: str) -> float:
-    """Step size at an iteration out of `iterations`: linear warm-up, then constant or a half cosine to zero.
+    """Step size at an iteration out of `iterations`: linear warm-up, and then what `schedule` says.
+
+    - constant: as in the paper.
+    - decay: constant for the first half, then linearly to zero, as StarGAN's authors write (Choi et al., CVPR 2018: 10
+      epochs and 10) and the options of Fixed-Point GAN's code ask for (num_iters 200000, num_iters_decay 100000). That
+      code (solver.py) takes off an iteration's share only once in 1000 iterations: it ends at .999 of the rate.
+    - cosine: half a cosine to zero.
 
     >>> [learning_rate(i, 100, peak=2.0, warmup=3, schedule="constant") for i in (0, 1, 2, 3, 99)]
     [0.5, 1.0, 1.5, 2.0, 2.0]
     >>> [round(learning_rate(i, 100, peak=2.0, warmup=3, schedule="cosine"), 3) for i in (3, 25, 50, 75, 99)]
     [1.996, 1.707, 1.0, 0.293, 0.0]
+    >>> [round(learning_rate(i, 100, peak=2.0, warmup=3, schedule="decay"), 3) for i in (0, 3, 50, 75, 99)]
+    [0.5, 2.0, 2.0, 1.0, 0.04]
     """
     rise = min(1.0, (iteration + 1) / (warmup + 1))
-    decay = 0.5 * (1 + math.cos(math.pi * iteration / iterations)) if schedule == "cosine" else 1.0
-    return peak * rise * decay
+    passed = iteration / iterations
+    falls = {"constant": 1.0, "decay": min(1.0, 2 * (1 - passed)), "cosine": 0.5 * (1 + math.cos(math.pi * passed))}
+    return peak * rise * falls[schedule]
+
+
+@torch.no_grad()
+def moving_average(averaged: PARAM_LIST, current: PARAM_LIST, updates: int, decay: float) -> None:
+    """Add `current` to the average of `updates` earlier weights, in place: sum_i d^(n-i) c_i / sum_i d^(n-i).
+
+    The exponential average with Adam's correction of its bias (Kingma and Ba 2015, section 3), so that the initial
+    weights have no share in it; without, .9999 would leave them .37 of it after 10,000 steps.
+
+    >>> averaged = [torch.tensor([1.0])]
+    >>> for updates, weight in ((1, 2.0), (2, 4.0)):  # d = 1 / 2: (1 / 2 + 2) / (3 / 2), (1 / 4 + 1 + 4) / (7 / 4)
+    ...     moving_average(averaged, [torch.tensor([weight])], updates, decay=0.5)
+    ...     print(f"{averaged[0].item():.4f}")
+    1.6667
+    3.0000
+    """
+    torch._foreach_lerp_(averaged, current, (1 - decay) / (1 - decay ** (updates + 1)))
 
 
 def _draw_sheet(path: Path, objective: Objective, batches: Batches) -> None:

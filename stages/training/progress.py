@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from stages.data.store import replacing
+from stages.writing import replacing
 
 RATES = ("learning_rate", "images_per_second")
 """The last columns of metrics.csv."""

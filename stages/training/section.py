@@ -21,9 +21,9 @@ class Training:
     learning_rate: float  # of AdamW, at its highest
     betas: tuple[float, float]  # of AdamW: decay a step of its first and second moments
     warmup: int  # steps over which the learning rate rises
-    schedule: Literal["constant", "cosine"]  # of the learning rate after them
+    schedule: Literal["constant", "decay", "cosine"]  # of the learning rate after them
     weight_decay: float  # decoupled
-    ema: float  # decay a step of the averaged weights
+    ema: float  # decay a step of the averaged weights, once their average has warmed up
     mirror: bool  # images left to right, half of the time
     jitter: float  # spread of the contrast change
     precision: Precision  # of forward and backward passes

@@ -6,7 +6,7 @@ import matplotlib
 import torch
 from torch import Tensor
 
-from stages.data.store import replacing
+from stages.writing import replacing
 
 matplotlib.use("Agg")
 

@@ -31,25 +31,28 @@ class ReconstructionObjective(Objective):
     (github.com/MIC-DKFZ/mood, example_algos/algorithms/ce_vae.py). That code decodes a sample in the masked branch;
     here it is the mean, as in the paper's equation.
 
-    `kl` counts only in batches that are reconstructed better than each image by the mean of the batch's others: in
-    practice, after the first few hundred iterations. A decoder without bias draws images that are mostly 0 as all 0
-    until it reads its latents; if the divergence, however small its weight, draws these to the prior first, they stay
-    there (posterior collapse). On the authors' images, scaled to [-1, 1], this is slow instead of final.
+    With `kl_gate`, `kl` counts only in batches that are reconstructed better than each image by the mean of the
+    batch's others: in practice, after the first few hundred iterations. A decoder without bias draws images that are
+    mostly 0 as all 0 until it reads its latents; if the divergence, however small its weight, draws these to the prior
+    first, they stay there (posterior collapse). The authors' code has no gate, and `kl` counts from the first batch: on
+    its images, scaled to [-1, 1], the collapse is slow instead of final.
 
     Args:
         network: encoder and decoder.
         latent: length of the latent vector.
         kl: weight of the divergence.
+        kl_gate: whether the divergence waits until something is reconstructed.
         context: share of the context encoding.
         squares, side: of the masks (see `mask_squares`).
     """
 
     intensity = (0, 1)
 
-    def __init__(self, network: Vae, latent: int, kl: float, context: float, squares: int, side: float):
+    def __init__(self, network: Vae, latent: int, kl: float, kl_gate: bool, context: float, squares: int, side: float):
         self.network = network
         self.latent = latent
-        self.kl, self.context, self.squares, self.side = kl, context, squares, side
+        self.kl, self.kl_gate = kl, kl_gate
+        self.context, self.squares, self.side = context, squares, side
 
     def rows(self, labels: np.ndarray) -> np.ndarray:
         """The healthy slices."""
@@ -63,10 +66,12 @@ class ReconstructionObjective(Objective):
         decoded, mean, log_deviation = networks[player](images, noise)
         reconstruction = (decoded.float() - images).abs().mean()
         kl = divergence(mean, log_deviation).mean()
-        n = len(images)
-        guess = (images - images.mean(dim=0)).abs().mean() * n / max(1, n - 1)  # by the mean of the n - 1 others
-        weight = self.kl * (reconstruction.detach() < guess)  # stays on the device
-        terms = {"loss": reconstruction + weight * kl, "reconstruction": reconstruction, "kl": kl}
+        weighted = self.kl * kl
+        if self.kl_gate:
+            n = len(images)
+            guess = (images - images.mean(dim=0)).abs().mean() * n / max(1, n - 1)  # by the mean of the n - 1 others
+            weighted = weighted * (reconstruction.detach() < guess)  # stays on the device
+        terms = {"loss": reconstruction + weighted, "reconstruction": reconstruction, "kl": kl}
         if self.context > 0:
             masked = mask_squares(images, self.squares, self.side, generator)
             context = (networks[player](masked)[0].float() - images).abs().mean()

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 @pytest.fixture
 def parameters(tiny_parameters):
     detection = {"convention": "paper", "solver": "ddim", "stride": 5, "batch": 5}
-    detection |= {"weights": "ema", "precision": "32-true"}
+    detection |= {"weights": "ema", "precision": "32-true", "difference": "plain"}
     return tiny_parameters | {"detection": detection}
 
 
@@ -42,8 +42,9 @@ def networks(parameters, tmp_path):
 
 
 @pytest.fixture
-def data(tiny_store):
-    return tiny_store.parent
+def data(tiny_store, tiny_split_list):
+    """How a stage is told of the tiny store."""
+    return ["--data", str(tiny_store), "--split-list", str(tiny_split_list)]
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def encoded(parameters, data, networks):
     """Encodes to noise and returns the folder of latents."""
 
     def run(out="latents", encode_class="none", levels=LEVELS) -> Path:
-        options = ["--encode-class", encode_class, "--data", str(data), "--splits", "train", "--threads", "1"]
+        options = ["--encode-class", encode_class, *data, "--splits", "train", "--threads", "1"]
         options += ["--denoiser", str(networks / "denoiser.safetensors")]
         options += ["--output", str(networks / out), "--state", str(networks / "s")]
         text = json.dumps(parameters | {"levels": levels})
@@ -73,7 +74,7 @@ def detected(parameters, data, networks):
         out: str = "maps",
     ) -> dict[str, np.ndarray]:
         text = json.dumps(parameters | {"options": options, "setting": setting})
-        line = ["--parameters", text, "--data", str(data), "--splits", "train", "--threads", "1"]
+        line = ["--parameters", text, *data, "--splits", "train", "--threads", "1"]
         line += ["--networks", *(f"{name}={networks / f'{name}.safetensors'}" for name in checkpoints)]
         line += ["--latents", str(networks / "latents")] if "encode_class" in options else []
         line += ["--output", str(networks / out), "--state", str(networks / "s")]

@@ -23,8 +23,9 @@ from torch import nn
 from torch.nn import functional
 
 from stages import checkpoint, detection, imports, methods
-from stages.data.store import create_array, open_store
+from stages.data.store import create_array
 from stages.detection.detector import Batch, Detection, Detector
+from stages.detection.difference import DIFFERENCES, anomaly_map
 from stages.detection.diffusion_model import CLASSES
 from stages.errors import InputError
 from stages.parameters import reading, sections
@@ -37,6 +38,7 @@ CHANGES: dict[str, tuple[dict, dict]] = {
     "detection.convention": ({"stride": 1}, {"stride": 1, "convention": "released-code"}),
     "detection.stride": ({"stride": 5}, {"stride": 10}),
     "detection.solver": ({"solver": "ddim"}, {"solver": "heun"}),
+    "detection.difference": ({"difference": "plain"}, {"difference": "min-max"}),
 }
 """Key of PARAMETERS -> two sections `detection` that differ in it alone."""
 
@@ -76,6 +78,7 @@ class Method:
         """What rule `detect` would hand to the method: the keys that its literals name."""
         entry = self.entry | {"options": self.entry["options"] if options is None else options}
         parts = {"detection": self.parameters["detection"] | (sampling or {}), "methods": {"tested": entry}}
+        parts |= {"repeats": {"folds": 1, "seeds": [self.parameters["seed"]]}}
         return sections.section(self.parameters | parts, "detect", "tested", setting)
 
     def make(self, setting: dict | None = None, without: str = "", **changes: dict) -> Detector:
@@ -260,6 +263,15 @@ def test_every_key_of_parameters_changes_the_maps(method):
         assert differ(first, second), f"{key} brings a rerun and changes nothing"
 
 
+def test_the_map_is_the_difference_that_is_asked_for(method):
+    if "detection.difference" not in methods.parameters_of(method.entry):
+        return
+    images = method.batch().images
+    for difference in DIFFERENCES:
+        found = method.detect(sampling={"difference": difference})
+        assert torch.equal(found.maps, anomaly_map(images, found.images, difference))
+
+
 def test_the_denoiser_is_told_the_classes_that_are_named(method):
     method.detect()
     names = {*methods.literal(method.entry, "TOLD_CLASSES", ())}
@@ -273,12 +285,14 @@ def test_the_denoiser_is_told_the_classes_that_are_named(method):
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 def test_the_module_is_the_program_of_its_job(method, data, tmp_path, monkeypatch):
-    module, shape = methods.module(method.entry), open_store(data / "train").images.shape
-    line = ["--parameters", json.dumps(method.section(method.setting)), "--data", str(data), "--splits", "train"]
+    module, shape = methods.module(method.entry), (12, 2, 16, 16)
+    line = ["--parameters", json.dumps(method.section(method.setting)), *data, "--splits", "train"]
     line += ["--networks", *(f"{name}={name}" for name in methods.networks(method.entry, method.setting))]
     if methods.encoding(method.entry):
         with create_array(tmp_path / f"latents/train/L{method.setting['L']}.npy", shape, np.float32) as latents:
             latents[:] = np.random.default_rng(0).normal(size=shape)
+        note = {"seconds": 100, "memory_mb": 1, "device": "CPU", "level": 2 * method.setting["L"]}
+        (tmp_path / "latents/cost.json").write_text(json.dumps(note))
         line += ["--latents", str(tmp_path / "latents")]
     line += ["--output", str(tmp_path / "out"), "--state", str(tmp_path / "state"), "--threads", "1"]
     monkeypatch.setattr(sys, "argv", [module, *line])
@@ -287,3 +301,6 @@ def test_the_module_is_the_program_of_its_job(method, data, tmp_path, monkeypatc
     expected = {"maps": (12, 16, 16)} | ({"images": shape} if method.make().reconstructs else {})
     assert {name: array.shape for name, array in written.items()} == expected
     assert all(array.dtype == np.float16 for array in written.values())
+    cost = json.loads((tmp_path / "out/cost.json").read_text())
+    assert cost["seconds"] > (50 if methods.encoding(method.entry) else 0)
+    assert cost["memory_mb"] > 10

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stages import checkpoint
-from stages.data.store import HEALTHY, open_store
+from stages.data.store import HEALTHY
 from stages.detection.fixed_point_gan import FixedPointGan
 from stages.networks import build
 from stages.networks.fixed_point_gan import Generator
@@ -35,9 +35,9 @@ def translate(parameters, networks, detected):
 
 
 @pytest.mark.parametrize("weights", ["raw", "ema"])
-def test_the_map_is_the_distance_to_the_healthy_translation(parameters, tiny_store, networks, translate, weights):
+def test_the_map_is_the_distance_to_the_healthy_translation(parameters, tiny_slices, networks, translate, weights):
     found = translate(weights)
-    images = open_store(tiny_store).images.astype(np.float32)
+    images = np.asarray(tiny_slices.images, np.float32)
     generator = build.network(Generator, "fixed_point_gan", parameters)
     checkpoint.load_into(generator, networks / "fixed_point_gan.safetensors", weights)
     with torch.no_grad():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from stages.data.store import open_store
 from stages.detection import guided_ddpm
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddpm import GuidedDdpm
@@ -64,13 +63,13 @@ def sampler(monkeypatch):
     return calls
 
 
-def test_the_image_is_noised_to_level_l_and_comes_back_in_its_own_range(parameters, data, sampled, sampler):
+def test_the_image_is_noised_to_level_l_and_comes_back_in_its_own_range(parameters, tiny_slices, sampled, sampler):
     parameters["detection"]["batch"] = 12
     result = sampled(level=20)
     call = sampler[0]
     assert (call["level"], call["stride"], call["clip"]) == (20, 5, False)
     alpha_bar = call["schedule"].alpha_bar[20]
-    images = torch.from_numpy(open_store(data / "train").images.astype(np.float32))
+    images = torch.from_numpy(np.asarray(tiny_slices.images, np.float32))
     noise = (call["x_level"] - alpha_bar.sqrt() * (2 * images - 1)) / (1 - alpha_bar).sqrt()
     assert float(noise.mean()) == pytest.approx(0, abs=0.05)
     assert float(noise.var()) == pytest.approx(1, abs=0.05)

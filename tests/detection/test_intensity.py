@@ -8,7 +8,6 @@ import torch
 from scipy.stats import rankdata
 
 from stages.data.brats_case import Recipe, find_cases, read_case
-from stages.data.store import open_store
 from stages.detection.intensity import Intensity, equalised, inverted, plain
 from stages.evaluation import metrics
 
@@ -25,10 +24,10 @@ def brain(seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("channel", ["t1", "flair"])
 @pytest.mark.parametrize(("view", "expected"), [("plain", lambda x: x), ("inverted", lambda x: 1 - x)])
-def test_maps_are_the_named_channel_and_nothing_else(data, networks, detected, channel, view, expected):
+def test_maps_are_the_named_channel_and_nothing_else(tiny_slices, detected, channel, view, expected):
     result = detected(Intensity, {"view": view}, {"channel": channel}, checkpoints=())
     assert list(result) == ["maps"]  # no reconstruction
-    images = open_store(data / "train").images[:, ["t1", "flair"].index(channel)].astype(np.float32)
+    images = tiny_slices.images[:, ["t1", "flair"].index(channel)].astype(np.float32)
     np.testing.assert_allclose(result["maps"], expected(images).astype(np.float16))
 
 

@@ -23,7 +23,7 @@ def traded(parameters, data, networks):
         detection = {key: value for key, value in parameters["detection"].items() if key not in ("solver", "stride")}
         extra = {"options": OPTIONS, "setting": {"L": 20, "s": scale}, "detection": detection}
         text = json.dumps(parameters | extra | {"trade_off": {"slices": slices, "solvers": solvers}})
-        line = ["--parameters", text, "--data", str(data), "--split", "train", "--threads", "1", "--networks"]
+        line = ["--parameters", text, *data, "--split", "train", "--threads", "1", "--networks"]
         line += [f"{name}={networks / f'{name}.safetensors'}" for name in checkpoints]
         line += ["--output", str(networks / out), "--state", str(networks / "s")]
         trade_off_maps.main(trade_off_maps.arguments().parse_args(line))
@@ -49,10 +49,24 @@ def test_evaluations_are_counted_at_the_networks(parameters, networks, traded, b
     assert sorted(slices["label"]) == [0, 0, 1, 1]
 
 
-def test_maps_are_those_of_the_method(data, traded, encoded, detected):
+def test_the_error_is_an_intensity_of_healthy_slices_at_scale_zero_whatever_maps_compare(parameters, traded):
+    maps, runs, slices = traded({"ddim": [5], "heun": [10]}, out="plain")
+    error, healthy = runs["reconstruction_error"], slices["label"] == 0
+    assert error.isna().tolist() == [True, False, True, False]
+    for k in (1, 3):
+        assert error[k] == pytest.approx(maps[k][healthy].astype(float).mean() / 2, rel=1e-3), "of two channels"
+    parameters["detection"]["difference"] = "min-max"
+    others, again, _ = traded({"ddim": [5], "heun": [10]}, out="min-max")
+    assert (others[1] != maps[1]).any(), "the case that the test is about"
+    pd.testing.assert_series_equal(again["reconstruction_error"], error)
+
+
+@pytest.mark.parametrize("difference", ["plain", "min-max"])
+def test_maps_are_those_of_the_method(parameters, difference, tiny_slices, traded, encoded, detected):
+    parameters["detection"]["difference"] = difference
     maps, runs, slices = traded({"ddim": [5], "adams-bashforth": [5]})
     encoded()
-    manifest = open_store(data / "train").manifest
+    manifest = tiny_slices.manifest
     rows = [manifest.index[manifest["slice_id"] == name][0] for name in slices["slice_id"]]
     for n, (scale, names) in enumerate(((2.0, ("denoiser", "classifier")), (0, ("denoiser",)))):
         expected = detected(GuidedDdim, {"L": 20, "s": scale}, OPTIONS, names, f"maps{n}")["maps"][rows]

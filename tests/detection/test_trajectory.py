@@ -7,7 +7,6 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from stages.data.store import open_store
 from stages.detection import trajectory
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.trajectory import shown_levels
@@ -22,7 +21,7 @@ def followed(parameters, data, networks):
 
     def run(scale=2.0, level=20, checkpoints=("denoiser", "classifier")):
         text = json.dumps(parameters | {"options": OPTIONS, "setting": {"L": level, "s": scale}})
-        line = ["--parameters", text, "--data", str(data), "--split", "train", "--threads", "1", "--networks"]
+        line = ["--parameters", text, *data, "--split", "train", "--threads", "1", "--networks"]
         line += [f"{name}={networks / f'{name}.safetensors'}" for name in checkpoints]
         line += ["--output", str(networks / "way"), "--state", str(networks / "s")]
         trajectory.main(trajectory.arguments().parse_args(line))
@@ -33,7 +32,7 @@ def followed(parameters, data, networks):
 
 
 @pytest.mark.parametrize("solver", ["ddim", "heun", "adams-bashforth"])
-def test_ends_are_those_of_the_method(parameters, data, networks, encoded, detected, followed, solver):
+def test_ends_are_those_of_the_method(parameters, tiny_slices, networks, encoded, detected, followed, solver):
     parameters["detection"]["solver"] = solver
     note, arrays = followed()
     assert note == {
@@ -47,7 +46,7 @@ def test_ends_are_those_of_the_method(parameters, data, networks, encoded, detec
         ("encoded", "decoded", "gradient"), (5, 2, 16, 16)
     )
     assert all(array.dtype == np.float32 for array in arrays.values())
-    images = open_store(data / "train").images
+    images = tiny_slices.images
     np.testing.assert_allclose(arrays["encoded"][0], images[7], atol=1e-6)
     latents = np.load(encoded() / "train/L20.npy")[7]
     np.testing.assert_allclose(arrays["encoded"][-1], (latents + 1) / 2, atol=1e-5)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from stages import checkpoint
-from stages.data.store import open_store
 from stages.detection import vae
 from stages.detection.detector import arguments, detect
 from stages.errors import InputError
@@ -18,7 +17,7 @@ from stages.networks.vae import Vae, divergence
 @pytest.fixture
 def parameters(tiny_parameters):
     section = {"network": {"widths": [4, 8], "latent": 6}}
-    detection = {"batch": 5, "weights": "raw", "precision": "32-true"}
+    detection = {"batch": 5, "weights": "raw", "precision": "32-true", "difference": "plain"}
     return {"seed": 3, "data": tiny_parameters["data"], "detection": detection, "vae": section, "setting": {}}
 
 
@@ -32,22 +31,23 @@ def network(parameters, tmp_path):
     return network.eval()
 
 
-def run(parameters, store, folder, score, checkpoints=True):
+def run(parameters, data, folder, score, checkpoints=True):
     parameters = parameters | {"options": {"score": score}}
-    options = ["--parameters", json.dumps(parameters), "--data", str(store.parent), "--splits", "train"]
+    options = ["--parameters", json.dumps(parameters), *data, "--splits", "train"]
     options += ["--networks", f"vae={folder / 'vae.safetensors'}"] if checkpoints else []
     options += ["--output", str(folder / "maps"), "--state", str(folder / "state"), "--threads", "1"]
     detect(vae.VaeDetector, arguments(vae.VaeDetector).parse_args(options))
     return [np.load(folder / "maps/train" / f"{name}.npy").astype(np.float64) for name in ("maps", "images")]
 
 
-def images(store) -> torch.Tensor:
-    return torch.from_numpy(open_store(store).images.astype(np.float32))
+@pytest.fixture
+def images(tiny_slices) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(tiny_slices.images, np.float32))
 
 
-def test_reconstruction_is_of_the_latent_mean(parameters, network, tiny_store, tmp_path):
-    maps, decoded = run(parameters, tiny_store, tmp_path, "reconstruction")
-    x = images(tiny_store)
+def test_reconstruction_is_of_the_latent_mean(parameters, network, data, images, tmp_path):
+    maps, decoded = run(parameters, data, tmp_path, "reconstruction")
+    x = images
     with torch.no_grad():
         expected = network(x)[0]
     np.testing.assert_allclose(decoded, expected, atol=1e-3)
@@ -55,9 +55,9 @@ def test_reconstruction_is_of_the_latent_mean(parameters, network, tiny_store, t
 
 
 @pytest.mark.parametrize("score", ["gradient", "combined"])
-def test_scores_follow_their_definition(score, parameters, network, tiny_store, tmp_path):
-    maps, decoded = run(parameters, tiny_store, tmp_path, score)
-    x = images(tiny_store)
+def test_scores_follow_their_definition(score, parameters, network, data, images, tmp_path):
+    maps, decoded = run(parameters, data, tmp_path, score)
+    x = images
     for row in (0, 3, 11):
         image = x[row : row + 1].clone().requires_grad_()
         output, mean, log_deviation = network(image)
@@ -82,10 +82,10 @@ def test_smoothing_is_the_authors_kernel():
     assert not smoothed[1].any()
 
 
-def test_bad_parameters_are_one_sentence(parameters, network, tiny_store, tmp_path):
+def test_bad_parameters_are_one_sentence(parameters, network, data, tmp_path):
     with pytest.raises(InputError, match="--networks names no vae"):
-        run(parameters, tiny_store, tmp_path, "gradient", checkpoints=False)
+        run(parameters, data, tmp_path, "gradient", checkpoints=False)
     parameters["vae"]["network"]["latent"] = 7
     with pytest.raises(InputError, match="correct the network's keys"):
-        run(parameters, tiny_store, tmp_path, "gradient")
+        run(parameters, data, tmp_path, "gradient")
     assert not (tmp_path / "maps").exists()

@@ -11,8 +11,10 @@ from pathlib import Path
 
 
 def command(stage: str, parameters: dict, store: Path, out: Path) -> list[str]:
+    """The arguments of a stage; the split list lies beside the store."""
     return [
-        *("--parameters", json.dumps(parameters), "--data", str(store), "--threads", "1"),
+        *("--parameters", json.dumps(parameters), "--threads", "1"),
+        *("--data", str(store), "--split-list", str(store.with_name("split.csv"))),
         *("--checkpoint", str(out / f"{stage}.safetensors"), "--log", str(out / "log"), "--state", str(out / "state")),
     ]
 

@@ -8,12 +8,14 @@ import pytest
 import torch
 from runs import kill, train
 
-from stages import checkpoint
+from stages import checkpoint, split_lists
+from stages.data.store import StoreWriter
 from stages.errors import InputError
 from stages.networks.unet import NO_CLASS
+from stages.split_lists import SplitList
 from stages.training import denoiser
 from stages.training.batches import augment, batch_indices
-from stages.training.loop import learning_rate
+from stages.training.loop import Players, learning_rate
 
 STAGES = ("denoiser", "classifier")
 
@@ -32,8 +34,7 @@ def test_two_runs_with_one_seed_write_the_same_bytes(stage, tiny_store, tiny_par
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_run_ends_in_the_same_weights(stage, tiny_store, tiny_parameters, tmp_path):
-    section = tiny_parameters[stage]["training"]
-    section["iterations"] = 60
+    tiny_parameters[stage]["training"] |= {"iterations": 60, "ema": 0.9999}  # whose average warms up all the time
     whole = train(stage, tiny_parameters, tiny_store, tmp_path / "whole")
     for how in (signal.SIGKILL, signal.SIGTERM):
         kill(stage, tiny_parameters, tiny_store, tmp_path / "killed", how, saves=3)
@@ -41,6 +42,47 @@ def test_a_killed_run_ends_in_the_same_weights(stage, tiny_store, tiny_parameter
     columns = ["step", "loss"]
     a, b = (pd.read_csv(tmp_path / run / "log/metrics.csv")[columns] for run in ("whole", "killed"))
     pd.testing.assert_frame_equal(a, b)
+
+
+def test_a_split_is_learnt_from_as_if_it_were_alone(tiny_store, tiny_slices, tiny_parameters, tmp_path):
+    """Other splits' slices before, between and behind it change no byte."""
+    alone = train("denoiser", tiny_parameters, tiny_store, tmp_path / "alone")
+    rows, splits = tiny_slices.manifest.to_dict("records"), {}
+    with StoreWriter(tmp_path / "data", channels=2, size=16) as writer:
+        for n, row in enumerate(rows):
+            if n in (0, 1, 7):
+                other = {"slice_id": f"other{n}", "subject_id": f"other{n}", "label": 0, "lesion_pixels": 0}
+                writer.append(np.ones((1, 2, 16, 16)), np.zeros((1, 16, 16)), [row | other])
+                splits[f"other{n}"] = ("validation", "test", "unused")[n % 3]
+            writer.append(tiny_slices.images[n : n + 1].astype(np.float32), tiny_slices.masks[n : n + 1], [row])
+            splits[row["subject_id"]] = "train"
+    split_lists.write(tmp_path / "split.csv", SplitList("subject_id", splits))
+    assert train("denoiser", tiny_parameters, tmp_path / "data", tmp_path / "among") == alone
+
+
+@pytest.mark.parametrize("ema", [0.9999, 0.4])
+def test_the_average_holds_nothing_of_the_initial_weights(ema, tiny_store, tiny_parameters, tmp_path, monkeypatch):
+    original, steps = Players.step, []
+
+    def step(self, *arguments):
+        losses = original(self, *arguments)
+        steps.append({name: weight.double() for name, weight in self.objective.network.state_dict().items()})
+        return losses
+
+    monkeypatch.setattr(Players, "step", step)
+    tiny_parameters["denoiser"]["training"] |= {"ema": ema, "schedule": "constant", "learning_rate": 0.01}
+    train("denoiser", tiny_parameters, tiny_store, tmp_path)
+    shares = np.array([ema ** (len(steps) - n) for n in range(1, len(steps) + 1)])
+    shares /= shares.sum()
+    averaged = {
+        name: sum(float(share) * weights[name] for share, weights in zip(shares, steps, strict=True))
+        for name in steps[0]
+    }
+    tensors, _ = checkpoint.load(tmp_path / "denoiser.safetensors")
+    assert len(steps) == 12
+    for name, weight in averaged.items():
+        torch.testing.assert_close(tensors[f"ema.{name}"].double(), weight, rtol=1e-5, atol=1e-7)
+    assert any((averaged[name] - steps[-1][name]).abs().max() > 1e-4 for name in averaged)
 
 
 def test_the_state_of_another_run_is_not_used(tiny_store, tiny_parameters, tmp_path, capsys):
@@ -95,6 +137,15 @@ def test_learning_rate_warms_up_and_decays():
     assert rates[50] == pytest.approx(1.0)
     assert rates[99] < 0.01
     assert learning_rate(77, 100, peak=2.0, warmup=0, schedule="constant") == 2.0
+
+
+@pytest.mark.parametrize("iterations", [100, 101])
+def test_learning_rate_decays_in_its_second_half(iterations):
+    rates = [learning_rate(i, iterations, peak=2.0, warmup=0, schedule="decay") for i in range(iterations)]
+    assert all(rate == 2.0 for rate in rates[: iterations // 2 + 1])
+    falls = -np.diff(rates[iterations // 2 + 1 :])
+    np.testing.assert_allclose(falls, 2 * 2.0 / iterations)
+    assert rates[-1] == pytest.approx(2 * 2.0 / iterations)  # a step later it would be 0
 
 
 def test_augmentation_mirrors_left_and_right_and_leaves_the_background():

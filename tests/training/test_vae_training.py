@@ -9,7 +9,6 @@ import torch
 from runs import kill, train
 
 from stages import checkpoint
-from stages.data.store import open_store
 from stages.errors import InputError
 from stages.training import vae
 
@@ -20,7 +19,7 @@ def parameters(tiny_parameters):
     training = {
         k: v for k, v in tiny_parameters["denoiser"]["training"].items() if k not in ("max_level", "label_dropout")
     }
-    loss = {"kl": 0.01, "context": 0.5, "squares": 3, "side": 0.5}
+    loss = {"kl": 0.01, "kl_gate": True, "context": 0.5, "squares": 3, "side": 0.5}
     section = {"network": {"widths": [4, 8], "latent": 6}, "loss": loss, "training": training}
     return {"seed": 3, "data": tiny_parameters["data"], "vae": section}
 
@@ -48,7 +47,7 @@ def fixed_objective(parameters, **loss):
 
 
 def test_the_loss_is_the_published_mixture(parameters):
-    loss = {"kl": 0.01, "context": 0.0, "squares": 3, "side": 0.5}
+    loss = {"kl": 0.01, "kl_gate": True, "context": 0.0, "squares": 3, "side": 0.5}
     images = torch.tensor([0.75, 0.25, 0.75, 0.25])[:, None, None, None].expand(4, 2, 16, 16)
     objective = fixed_objective(parameters, **loss)
     terms = objective.loss("network", objective.players(), images, None, generator())
@@ -66,14 +65,14 @@ def test_the_loss_is_the_published_mixture(parameters):
     assert not torch.equal(masked, images)
 
 
-@pytest.mark.parametrize(("grey", "counts"), [(0.20, False), (0.23, True)])
-def test_the_divergence_waits_until_the_others_mean_is_beaten(grey, counts, parameters):
+@pytest.mark.parametrize(("gate", "grey", "counts"), [(True, 0.20, False), (True, 0.23, True), (False, 0.20, True)])
+def test_the_divergence_waits_until_the_others_mean_is_beaten_where_it_is_gated(gate, grey, counts, parameters):
     images = torch.tensor([0.0, grey, 0.0, grey])[:, None, None, None].expand(4, 2, 16, 16)
-    objective = fixed_objective(parameters, kl=0.01, context=0.0, squares=3, side=0.5)
+    objective = fixed_objective(parameters, kl=0.01, kl_gate=gate, context=0.0, squares=3, side=0.5)
     terms = objective.loss("network", objective.players(), images, None, generator())
     error = 0.25 - grey / 2  # of 0.25; the mean of the other three errs by 2 / 3 of the distance between the greys
     assert float(terms["reconstruction"]) == pytest.approx(error)
-    assert (error < 2 / 3 * grey) == counts
+    assert (error < 2 / 3 * grey or not gate) == counts
     assert float(terms["loss"]) == pytest.approx(error + 0.005 * counts)
 
 
@@ -105,9 +104,8 @@ def test_masks_are_a_few_grey_squares_of_at_most_half_the_side():
     assert not torch.equal(several, vae.mask_squares(images, 3, 0.5, generator(1)))
 
 
-def test_only_healthy_slices_are_learnt_from(parameters, tiny_store, tmp_path, monkeypatch):
-    store = open_store(tiny_store)
-    healthy = {image.tobytes() for image in store.images[store.manifest["label"].to_numpy() == 0]}
+def test_only_healthy_slices_are_learnt_from(parameters, tiny_store, tiny_slices, tmp_path, monkeypatch):
+    healthy = {image.tobytes() for image in tiny_slices.images[tiny_slices.manifest["label"].to_numpy() == 0]}
     parameters["vae"]["training"] |= {"mirror": False, "jitter": 0}
     original, seen = vae.ReconstructionObjective.loss, set()
 

@@ -1,0 +1,60 @@
+"""What detection costs, as cost.json beside its results says: seconds an image, and memory."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from stages import device
+from stages.detection.resumable import ResumableArrays
+from stages.errors import InputError
+from stages.writing import replacing
+
+FILE = "cost.json"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a job took.
+
+    Attributes:
+        seconds: an image, from its reading to its writing; what libraries set up at the first call is among them.
+        memory_mb: the peak of the card or, without one, of the process, in megabytes.
+        device: where it ran at last.
+    """
+
+    seconds: float
+    memory_mb: float
+    device: str
+
+    @classmethod
+    def of(cls, finished: Sequence[ResumableArrays], where: torch.device) -> Self:
+        """Of arrays that are whole, whichever jobs filled them."""
+        seconds = sum(arrays.seconds for arrays in finished) / sum(arrays.rows for arrays in finished)
+        return cls(seconds, max(arrays.memory_mb for arrays in finished), device.describe(where))
+
+    @classmethod
+    def of_encoding(cls, latents: Path, level: int) -> Self:
+        """The share of a method that decodes x_L out of the folder `latents`: of the seconds, L / the largest L there.
+
+        Raises:
+            InputError: the rule `latents` has not finished there.
+        """
+        path = latents / FILE
+        try:
+            note = json.loads(path.read_text(encoding="utf-8"))
+            return cls(note["seconds"] * level / note["level"], note["memory_mb"], note["device"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is missing or damaged; make it again with the rule latents") from error
+
+    def after(self, earlier: Self) -> Self:
+        """With what came before: the seconds of both, the higher peak."""
+        return type(self)(self.seconds + earlier.seconds, max(self.memory_mb, earlier.memory_mb), self.device)
+
+    def write(self, folder: Path, **further: int) -> None:
+        """As cost.json, whole or not at all."""
+        with replacing(folder / FILE) as partial:
+            partial.write_text(json.dumps(asdict(self) | further, indent=2) + "\n", encoding="utf-8")
