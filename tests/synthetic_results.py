@@ -1,5 +1,8 @@
 """What the rules before the figures write, as fixtures: a test split of three subjects with maps, reconstructions and
 scores of two methods; and how figures are judged.
+
+Laid out as results/<benchmark> of one repeat: data/ (one store), split/fold1.csv, maps/<REPEAT>, scores/<REPEAT>,
+comparison.csv.
 """
 
 import argparse
@@ -11,13 +14,14 @@ import pytest
 from matplotlib.pyplot import close
 from matplotlib.text import Text
 
-from stages.data.store import StoreWriter, open_store
+from stages.data.store import StoreWriter, open_split
 from stages.evaluation import records
 from stages.evaluation.scores import score_slices
 from stages.figures import examples, style
 from stages.figures import results as reading
 
 SIZE = 32
+REPEAT = "fold1-seed0"
 SETTINGS = {"guided-ddim": "L20_s5", "ready-made": "default"}
 METHODS = {
     "guided-ddim": {"grid": [{"L": [10, 20], "s": [5, 0]}], "setting": {"L": 20, "s": 5}},
@@ -33,21 +37,27 @@ PARAMETERS = {
 }
 
 
+def open_test(results):
+    """The test slices of a folder of results."""
+    return open_split(results / "data", results / "split/fold1.csv", "test")
+
+
 def write_method(results, name, setting, maps, images=None):
     """A method's files at one setting: its maps, its reconstructions where it has any, its slice scores."""
-    folder = results / "maps" / name / setting / "test"
+    folder = results / "maps" / REPEAT / name / setting / "test"
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "maps.npy", np.asarray(maps, np.float16))
     if images is not None:
         np.save(folder / "images.npy", np.asarray(images, np.float16))
-    store = open_store(results / "data/test")
+    store = open_test(results)
     slices = score_slices(np.load(folder / "maps.npy"), store.masks, store.manifest, 20, name)
-    records.write_csv(results / "scores" / name / setting / "test.csv", slices)
+    slices = slices.assign(seconds=0.5, memory_mb=800)
+    records.write_csv(results / "scores" / REPEAT / name / setting / "test.csv", slices)
 
 
 def write_all(results):
     """Diffusion heals lesions in part, the more the higher s and L; a ready-made map has a unit of its own."""
-    store, rng = open_store(results / "data/test"), np.random.default_rng(1)
+    store, rng = open_test(results), np.random.default_rng(1)
     inputs = np.asarray(store.images, np.float64)
     lesion = np.zeros_like(inputs) if store.masks is None else np.asarray(store.masks, np.float64)[:, None]
     for level in (10, 20):
@@ -64,8 +74,9 @@ def stage_options(folder, figure, output="figures", **parameters):
     return argparse.Namespace(
         parameters=PARAMETERS | parameters,
         data=folder / "data",
-        maps=folder / "maps",
-        scores=folder / "scores",
+        split_list=folder / "split/fold1.csv",
+        maps=folder / "maps" / REPEAT,
+        scores=folder / "scores" / REPEAT,
         comparison=folder / "comparison.csv",
         output=folder / output,
         figure=figure,
@@ -76,8 +87,8 @@ WHOLE = (slice(None), slice(None))
 
 
 def content(folder, rows, channels=("t1", "flair"), kind="diseased", scale=None):
-    store = open_store(folder / "data/test")
-    folders = folder / "maps", folder / "scores"
+    store = open_test(folder)
+    folders = folder / "maps" / REPEAT, folder / "scores" / REPEAT
     methods = reading.open_reported(folder / "comparison.csv", list(METHODS), *folders, store)
     titles, scale = ["L = 20, s = 5", ""], scale or reading.Scale(0.6, {"ready-made": 90.0})
     return examples.Content(store, methods, titles, list(channels), scale, rows, WHOLE, kind)
@@ -108,9 +119,9 @@ def drawn(monkeypatch):
 
 @pytest.fixture
 def results(tmp_path):
-    """Folder with data/test, maps, scores and comparison.csv; nine slices a subject, of which five are diseased."""
+    """Folder with data, split, maps, scores and comparison.csv; nine slices a subject, of which five are diseased."""
     rng = np.random.default_rng(0)
-    with StoreWriter(tmp_path / "data/test", channels=2, size=SIZE) as writer:
+    with StoreWriter(tmp_path / "data", channels=2, size=SIZE) as writer:
         for subject in ("A", "B", "C"):
             for z in range(9):
                 image, mask = np.zeros((2, SIZE, SIZE)), np.zeros((SIZE, SIZE), np.uint8)
@@ -119,6 +130,8 @@ def results(tmp_path):
                 row = {"slice_id": f"{subject}_z{z:03d}", "subject_id": subject, "position": z, "source": subject}
                 row |= {"label": int(mask.any()), "lesion_pixels": int(mask.sum()), "affine": "[]"}
                 writer.append(image[None], mask[None], [row])
+    (tmp_path / "split").mkdir()
+    (tmp_path / "split/fold1.csv").write_text("subject_id,split\nA,test\nB,test\nC,test\n")
     write_all(tmp_path)
     pd.DataFrame({"method": SETTINGS.keys(), "setting": SETTINGS.values()}).to_csv(
         tmp_path / "comparison.csv", index=False
@@ -129,8 +142,8 @@ def results(tmp_path):
 @pytest.fixture
 def unmasked(results):
     """The same without masks: no masks.npy, no lesion pixels, nothing scored, one position for all."""
-    (results / "data/test/masks.npy").unlink()
-    path = results / "data/test/manifest.csv"
+    (results / "data/masks.npy").unlink()
+    path = results / "data/manifest.csv"
     manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
     manifest.assign(lesion_pixels=0, position=0).to_csv(path, index=False)
     write_all(results)
@@ -140,9 +153,9 @@ def unmasked(results):
 @pytest.fixture
 def one_channel(results):
     """The same with the first channel alone, as of radiographs."""
-    images = np.load(results / "data/test/images.npy")
-    np.save(results / "data/test/images.npy", images[:, :1])
-    for path in (results / "maps").glob("*/*/test/images.npy"):
+    images = np.load(results / "data/images.npy")
+    np.save(results / "data/images.npy", images[:, :1])
+    for path in (results / "maps").glob("*/*/*/test/images.npy"):
         np.save(path, np.load(path)[:, :1])
     write_all(results)
     return results

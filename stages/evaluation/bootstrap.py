@@ -1,4 +1,7 @@
-"""Confidence intervals over subjects: slices of one subject are alike, so subjects are what is resampled.
+"""Confidence intervals over subjects and seeds: slices of one subject are alike, so subjects are what is resampled.
+
+Another seed would have trained other networks, so seeds are resampled beside the subjects, crossed: every seed of a
+resample sees its same subjects (Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007).
 
 Draw the subjects once, estimate in every resample, take the percentiles (Efron, 1979): `ends(means(..., draws))`.
 Estimates of one resample belong together, so that a ratio of two of them has an interval too.
@@ -20,6 +23,21 @@ def resample_subjects(subjects: int, resamples: int, seed: int) -> NDArray[np.in
     """How often each subject is drawn in each resample: (resamples, subjects), every row summing to `subjects`."""
     rng = np.random.default_rng([seed, 0])
     return rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=resamples)
+
+
+def resample_seeds(seeds: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """How often each seed of the networks is drawn in each resample: (resamples, seeds), all ones with one seed."""
+    rng = np.random.default_rng([seed, 2])
+    return rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+
+
+def over_seeds(estimates: NDArray[np.float64], draws: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean over the seeds (J, B) of each resample's estimates, weighted by its draws (B, J): (B,).
+
+    Seeds without an estimate are left out; nan where no drawn one has any.
+    """
+    weights = np.where(np.isfinite(estimates), draws.T, 0)
+    return divide((weights * np.nan_to_num(estimates)).sum(axis=0), weights.sum(axis=0))
 
 
 def means(values: ArrayLike, subjects: ArrayLike, draws: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,16 +1,21 @@
-"""Gather the scores of every method, setting and split; compare the methods at the setting that is reported.
+"""Gather the scores of every repeat, method and setting; compare the methods at the setting that is reported.
 
-Writes scores.csv (a row a method, setting and split), comparison.csv (a row a method: test split, with 95 % intervals
-from a bootstrap over subjects), lesion_size.csv (a row a method and group of lesion sizes), paired.csv (a row a metric
-and pair of methods), comparison.md and .tex (these three as a document), sensitivity.csv and .md (Dice and AUROC over s
-and L), and metrics.json for `dvc metrics`. What is read is listed from the grid: files left by settings that are no
-longer in it are not looked at. A data set without masks has no Dice and no AUROC over pixels: those columns are empty,
-a setting is chosen by the image-level AUROC, and the tables say so.
+Writes repeats.csv (a row a repeat, method, setting and split), scores.csv (a row a method, setting and split: subjects
+pooled over folds, mean over seeds), comparison.csv (a row a method: test split, with 95 % intervals from a bootstrap
+over subjects and seeds), lesion_size.csv (a row a method and group of lesion sizes), paired.csv (a row a metric and
+pair of methods), comparison.md and .tex (these three as a document), sensitivity.csv and .md (Dice and AUROC over s and
+L), and metrics.json for `dvc metrics`. A record that is lost, or that other parameters made, is written again from the
+scores. What is read is listed from the grid: files left by settings that are no longer
+in it are not looked at. A data set without masks has no Dice and no AUROC over pixels: those columns are empty, and the
+tables say so.
+
+Without the workflow: `--benchmark NAME --record results/NAME/record --output FOLDER` makes the tables of the repeats
+that are finished with the parameters of now, and says which are missing.
 """
 
 import argparse
 import json
-from collections.abc import Callable
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -18,127 +23,206 @@ import numpy as np
 import pandas as pd
 
 from stages import command
-from stages.data.store import SliceStore, open_store
 from stages.errors import InputError
-from stages.evaluation import documents, paired, pooled, records, sensitivity
-from stages.evaluation.choice import choose_setting
+from stages.evaluation import across_repeats, documents, paired, records, sensitivity, summary
+from stages.evaluation.choice import Choice, choose, in_words
+from stages.evaluation.finished import Finished, Identity, full_grid, missing_records
 from stages.evaluation.lesion_size import by_lesion_size
-from stages.evaluation.summary import EVERY_METRIC, intervals, summarise
-from stages.methods import settings
+from stages.methods import of, settings
+from stages.methods import setting as named
+from stages.parameters import reading, sections
+from stages.repeats import Repeat, repeats
 
-Scored = tuple[pd.DataFrame, pooled.PixelCounts | None]
-"""The slice scores of a split and the counts of its pixels, None where the data set has no masks."""
+BY_MASKS = ("dice_average_otsu", "auroc")
+"""What is also given at the setting that masks would have chosen."""
 
 
-def compare(
-    methods: dict, scores: pd.DataFrame, chosen: Callable[[str, str], Scored], resamples: int, seed: int
-) -> pd.DataFrame:
+def tabulate(methods: dict, finished: Finished) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """repeats.csv and scores.csv: every setting of every method on every split, by repeat and over all of them.
+
+    Args:
+        methods: name -> grid, as in params.yaml.
+        finished: where their scores are.
+
+    Raises:
+        InputError: scores are missing, damaged or of other slices, or a key of a grid is named like a column.
+    """
+    grid = [(method, setting) for method in methods for setting in settings(methods[method])]
+    keys = list(dict.fromkeys(key for _, setting in grid for key in setting))
+    folds = {repeat.fold for repeat in finished.repeats}
+    by_repeat, rows = [], []
+    for method, setting in grid:
+        own = {"method": method, "setting": setting.name}
+        for split, runs in finished.read(method, dict.fromkeys(folds, setting.name)).items():
+            found = {repeat: summary.summarise(run.slices, run.pixels()) for repeat, run in runs.items()}
+            together = across_repeats.summarise(runs, found)
+            for key in setting:
+                if key in own | together or key == "split":
+                    raise InputError(
+                        f"methods.{method}.grid has a key {key!r}, which is a column of scores.csv: name it otherwise"
+                    )
+            rows.append(own | {key: setting.get(key, np.nan) for key in keys} | {"split": split} | together)
+            for repeat, values in found.items():
+                which = {"repeat": repeat.name, "fold": repeat.fold, "seed": repeat.seed}
+                by_repeat.append(which | own | {"split": split} | values)
+    return pd.DataFrame(by_repeat), pd.DataFrame(rows)
+
+
+def compare(finished: Finished, choices: dict[str, Choice], resamples: int, seed: int) -> pd.DataFrame:
     """One row a method: its reported setting on the test split.
 
     Args:
-        methods: name -> grid and setting, as in params.yaml.
-        scores: the table of all settings and splits.
-        chosen: function of a method and the name of its setting to what it scored on the test split.
+        finished: where the scores are.
+        choices: method -> its settings.
         resamples: number of bootstrap resamples.
         seed: of the bootstrap.
     """
     rows = []
-    for method, parameters in methods.items():
-        setting, chosen_on = choose_setting(method, parameters, scores)
-        slices, pixels = chosen(method, setting)
-        summary, ends = summarise(slices, pixels), intervals(slices, resamples, seed, pixels)
-        row = {"method": method, "setting": setting, "chosen_on": chosen_on}
-        for metric in EVERY_METRIC:
-            row[metric] = summary[metric]
-            row |= {f"{metric}_{end}": ends[f"{metric}_{end}"] for end in ("low", "high")}
-        row["subjects"] = ends["subjects"]
-        counts = ("slices", "diseased", "scored", "average_otsu", "body_share")
-        rows.append(row | {name: summary[name] for name in counts})
+    for method, choice in choices.items():
+        first, *_ = choice.settings.values()
+        row: dict = {"method": method, "setting": first, "settings": in_words(choice.settings)}
+        row |= {"chosen_on": choice.chosen_on}
+        row |= across_repeats.describe(finished.read(method, choice.settings)["test"], resamples, seed)
+        rows.append(row | _by_masks(finished, method, choice, row))
     return pd.DataFrame(rows)
 
 
-def flat_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
+def _by_masks(finished: Finished, method: str, choice: Choice, row: dict) -> dict:
+    """What the setting that validation masks would have chosen scores, and its Dice minus that by labels."""
+    if choice.by_masks is None:
+        return {"setting_by_masks": ""} | {f"{metric}_by_masks": np.nan for metric in BY_MASKS} | {"gap": np.nan}
+    frames = across_repeats.pooled_over_folds(finished.read(method, choice.by_masks)["test"])
+    once = np.ones((1, row["subjects"]), np.int64)
+    result: dict = {"setting_by_masks": in_words(choice.by_masks)}
+    for metric in BY_MASKS:
+        of_seeds = [across_repeats.estimates(frame, metric, once)[0] for frame in frames]
+        result[f"{metric}_by_masks"] = float(np.mean(of_seeds))
+    return result | {"gap": result["dice_average_otsu_by_masks"] - row["dice_average_otsu"]}
+
+
+def for_dvc(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Method -> metric -> value, six decimals, for `dvc metrics`; a metric that no slice counts for is left out."""
     return {
-        row["method"]: {metric: round(row[metric], 6) for metric in EVERY_METRIC if np.isfinite(row[metric])}
+        row["method"]: {metric: round(row[metric], 6) for metric in summary.FOR_DVC if np.isfinite(row[metric])}
         for row in comparison.to_dict("records")
     }
 
 
-def read_scores(folder: Path, methods: dict, stores: dict[str, SliceStore]) -> pd.DataFrame:
-    """The table of all methods, settings and splits, from the slice scores that the grids name.
-
-    Args:
-        folder: of the scores: <method>/<setting>/<split>.csv.
-        methods: name -> grid, as in params.yaml.
-        stores: split -> its slices.
+def of_finished(
+    benchmark: str, record: Path, wanted: list[Repeat], methods: dict, identity: Identity
+) -> tuple[list[Repeat], list[str]]:
+    """The repeats that tables can be made of now, and sentences about those that are not there or not used.
 
     Raises:
-        InputError: a file is missing or damaged, no slice is scored though there are masks, or a key of a grid is
-            named like a column of the table.
+        InputError: none is finished.
     """
-    runs = [(method, setting, split) for method in methods for setting in settings(methods[method]) for split in stores]
-    keys = list(dict.fromkeys(key for _, setting, _ in runs for key in setting))
-    rows = []
-    for method, setting, split in runs:
-        slices, pixels = read_scored(folder / method / setting.name, split, stores[split])
-        if pixels is not None and not slices["scored"].any():
-            raise InputError(
-                f"no slice of the {split} split is scored: none has a lesion above evaluation.lesion_pixels_at_256 "
-                "(scaled to data.size), so give it more subjects or lower that number"
-            )
-        own, summary = {"method": method, "setting": setting.name}, summarise(slices, pixels)
-        for key in setting:
-            if key in own | summary or key == "split":
-                raise InputError(
-                    f"methods.{method}.grid has a key {key!r}, which is a column of scores.csv: name it otherwise"
-                )
-        rows.append(own | {key: setting.get(key, np.nan) for key in keys} | {"split": split} | summary)
-    return pd.DataFrame(rows)
+    missing = missing_records(record, wanted, methods, identity)
+    used = full_grid([repeat for repeat in wanted if repeat not in missing])
+    others = [str(path.relative_to(record)) for lacking in missing.values() for path in lacking.others]
+    of_others = [f"Made with other parameters: {shortened(others)}."] if others else []
+    if not used:
+        repeat, lacking = next(iter(missing.items()))
+        first = [*lacking.absent, *lacking.others][0]
+        raise InputError(
+            f"no repeat of {benchmark} is finished: {repeat.name} lacks {lacking.count} records, the first of them "
+            f"{first}{'' if lacking.absent else ', made with other parameters'}: {records.record_again(first)}"
+        )
+    notes = []
+    if missing:
+        lacking_each = ", ".join(f"{repeat.name} (lacks {one.count} records)" for repeat, one in missing.items())
+        notes = [f"Missing of {len(wanted)} repeats: {lacking_each}.", *of_others]
+    if rest := [repeat.name for repeat in wanted if repeat not in missing and repeat not in used]:
+        notes.append(f"Finished, but left out so that every seed has the same folds: {', '.join(rest)}.")
+    return used, notes
 
 
-def read_scored(folder: Path, split: str, store: SliceStore) -> Scored:
-    """What one method and setting scored on a split; InputError where a file is missing, damaged or of other slices."""
-    slices = records.read_scores_of(folder / f"{split}.csv", store)
-    return slices, None if store.masks is None else pooled.read(folder / pooled.file_name(split))
+def shortened(names: list[str], count: int = 3) -> str:
+    """The first names, and how many more there are.
+
+    >>> shortened(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    more = len(names) - count
+    return ", ".join(names[:count]) + (f" and {more} more" if more > 0 else "")
+
+
+def without_counts(finished: Finished, choices: dict[str, Choice]) -> list[str]:
+    """A sentence about the runs of the comparison whose pixels nobody has counted here."""
+    lacking = [run for method, choice in choices.items() for run in finished.from_records(method, choice.settings)]
+    if not lacking:
+        return []
+    titles = ", ".join(summary.FIELD_TITLES[metric] for metric in summary.POOLED)
+    return [f"From records, which hold no counts of pixels for {titles}: {shortened(lacking)}."]
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = command.parser(__doc__)
-    parser.add_argument("--scores", type=Path, required=True, help="folder of <method>/<setting>/<split>.csv")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores, one a split")
-    parser.add_argument("--splits", nargs="+", required=True, help="splits to tabulate, `test` among them")
+    parser = command.parser(__doc__, required=False)
+    parser.add_argument("--benchmark", metavar="NAME", help="in place of --parameters: a name in params.yaml")
+    parser.add_argument("--record", type=Path, required=True, help="folder of records, <repeat>/<method>/<setting>.csv")
+    parser.add_argument(
+        "--scores", type=Path, help="folder of what the rule scores has left; a run that is not there is its record's"
+    )
+    parser.add_argument(
+        "--reuse",
+        type=json.loads,
+        metavar="JSON",
+        help="all parameters of the benchmark: a run whose scores others made is its record's too",
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--metrics", type=Path, required=True, help="file for `dvc metrics`")
+    parser.add_argument("--metrics", type=Path, help="file for `dvc metrics`")
     return parser
+
+
+def of_now(parameters: dict) -> Identity:
+    """What makes a run by all parameters of a benchmark."""
+
+    def made_with(repeat: Repeat, method: str, setting: str) -> str:
+        return sections.identity(parameters, repeat, method, named(parameters["methods"][method], setting))
+
+    return cache(made_with)
 
 
 def main(options: argparse.Namespace) -> None:
     """Write the tables of every setting's scores and of the comparison at the reported ones."""
-    methods, evaluation = options.parameters["methods"], options.parameters["evaluation"]
-    if "test" not in options.splits:
-        raise InputError("--splits must name `test`: methods are compared on it")
-    stores = {split: open_store(options.data / split) for split in options.splits}
-    scores = read_scores(options.scores, methods, stores)
+    if (options.parameters is None) == (options.benchmark is None):
+        raise InputError("comparison_tables takes either --parameters or --benchmark: give one of them")
+    parameters, identity = options.parameters, of_now(options.reuse) if options.reuse else None
+    if options.benchmark is not None:
+        whole = reading.benchmark(reading.load(reading.FILE), options.benchmark)
+        if not of(whole):
+            raise InputError(f"benchmark {options.benchmark} has no methods that could be compared: it makes only data")
+        parameters, identity = sections.section(whole, "comparison_tables"), of_now(whole)
+    methods, evaluation, used = parameters["methods"], parameters["evaluation"], repeats(parameters)
+    Finished(options.record, used, options.scores, identity).keep(methods)
+    notes: list[str] = []
+    if options.benchmark is not None and identity is not None:
+        used, notes = of_finished(options.benchmark, options.record, used, methods, identity)
+        print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
+    finished = Finished(options.record, used, options.scores, identity)
+    by_repeat, scores = tabulate(methods, finished)
+    choices = {method: choose(method, values, by_repeat) for method, values in methods.items()}
+    if by_repeat["scored"].any():
+        notes += without_counts(finished, choices)
 
-    @cache
-    def chosen(method: str, setting: str) -> Scored:
-        return read_scored(options.scores / method / setting, "test", stores["test"])
-
-    resampling = evaluation["bootstrap"], options.parameters["seed"]
-    comparison = compare(methods, scores, chosen, *resampling)
+    resampling = evaluation["bootstrap"], parameters["seed"]
+    comparison = compare(finished, choices, *resampling)
+    slices = {
+        method: across_repeats.pooled_over_folds(finished.read(method, choice.settings)["test"])
+        for method, choice in choices.items()
+    }
+    chosen = dict(zip(comparison["method"], comparison["settings"], strict=True))
     reported = dict(zip(comparison["method"], comparison["setting"], strict=True))
-    slices = {name: chosen(name, setting)[0] for name, setting in reported.items()}
-    sizes = by_lesion_size(slices, reported, evaluation["size_groups"], *resampling)
+    sizes = by_lesion_size(slices, chosen, evaluation["size_groups"], *resampling)
     pairs = paired.compare_pairs(slices, *resampling)
     grid = sensitivity.over_grid(methods, scores, reported)
-    tables = {"scores": scores, "comparison": comparison, "lesion_size": sizes, "paired": pairs, "sensitivity": grid}
-    for name, table in tables.items():
+    tables = {"repeats": by_repeat, "scores": scores, "comparison": comparison, "lesion_size": sizes}
+    for name, table in (tables | {"paired": pairs, "sensitivity": grid}).items():
         records.write_csv(options.output / f"{name}.csv", table)
-    records.write_text(options.output / "comparison.md", documents.markdown(comparison, sizes, pairs))
-    records.write_text(options.output / "comparison.tex", documents.latex(comparison, sizes, pairs))
+    records.write_text(options.output / "comparison.md", documents.markdown(comparison, sizes, pairs, notes))
+    records.write_text(options.output / "comparison.tex", documents.latex(comparison, sizes, pairs, notes))
     records.write_text(options.output / "sensitivity.md", sensitivity.markdown(methods, grid))
-    records.write_text(options.metrics, json.dumps(flat_metrics(comparison), indent=2) + "\n")
+    if options.metrics is not None:
+        records.write_text(options.metrics, json.dumps(for_dvc(comparison), indent=2) + "\n")
 
 
 if __name__ == "__main__":

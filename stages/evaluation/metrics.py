@@ -6,10 +6,14 @@ test set. Neither sees a mask. As in the authors' code, only slices with more th
 the headline, here scaled with the area.
 """
 
+from decimal import ROUND_CEILING, Context
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import binary_fill_holes
 from skimage.filters import threshold_otsu
+
+from stages.data.rows import Rows
 
 PUBLISHED_SIZE = 256
 
@@ -40,6 +44,38 @@ def average_otsu(thresholds: ArrayLike, scored: ArrayLike) -> float:
     """The average of the slices' own Otsu thresholds (N,) over the scored slices (N,) alone; nan if none is scored."""
     thresholds, scored = np.asarray(thresholds, np.float64), np.asarray(scored, bool)
     return float(thresholds[scored].mean()) if scored.any() else float("nan")
+
+
+def healthy_threshold(maps: np.ndarray, bodies: np.ndarray, label: ArrayLike, quantile: float) -> float:
+    """The threshold that labels alone give: a quantile of the body's pixels over all healthy slices; nan without one.
+
+    Our rule. Its relatives also take a threshold from healthy data alone: Baur et al. (Medical Image Analysis 69, 2021)
+    and Meissen et al. (BrainLes 2021) allow a share of false positives on healthy scans. Ours takes whole
+    slices that are labelled healthy, of subjects who may have a lesion elsewhere. It is rounded by `printed_above`.
+
+    Args:
+        maps: (N, H, W), which may be memory-mapped.
+        bodies: (N, H, W) booleans from `bodies`.
+        label: (N,) 0 for healthy.
+        quantile: 0.98 leaves 2 % of those pixels above the threshold.
+    """
+    inside = [np.asarray(maps[n], np.float64)[bodies[n]] for n in np.flatnonzero(np.asarray(label) == 0)]
+    values = np.concatenate([*inside, np.empty(0)])
+    return printed_above(float(np.quantile(values, quantile))) if values.size else float("nan")
+
+
+def printed_above(value: float) -> float:
+    """The value rounded up to the eight digits that a CSV file keeps of it.
+
+    A threshold that is one of the map's own values, as a quantile is, would otherwise be printed below that value as
+    often as above it, and whoever thresholds again by the file would count all pixels that have it.
+
+    >>> printed_above(0.99951171875), printed_above(0.99951170375), printed_above(-0.99951171875)
+    (0.99951172, 0.99951171, -0.99951171)
+    """
+    if float(f"{value:.8g}") == value:
+        return value  # 1.1, whose binary digits lie above it
+    return float(Context(prec=8, rounding=ROUND_CEILING).create_decimal_from_float(float(value)))
 
 
 def auroc(anomaly_map: ArrayLike, mask: ArrayLike) -> float:
@@ -73,7 +109,7 @@ def body(image: ArrayLike) -> NDArray[np.bool_]:
     return binary_fill_holes((np.asarray(image) > 0).any(axis=0))
 
 
-def bodies(images: np.ndarray) -> NDArray[np.bool_]:
+def bodies(images: np.ndarray | Rows) -> NDArray[np.bool_]:
     """The bodies (N, H, W) of slices (N, C, H, W), which may be memory-mapped."""
     result = np.empty((images.shape[0], *images.shape[2:]), bool)
     for n, image in enumerate(images):

@@ -5,6 +5,11 @@ for both), and the two-sided p of a sign-flip permutation test: were the methods
 the first, subject by subject. A subject's slices are flipped together. All sign patterns are tried where there are at
 most `FLIPS` of them (up to 13 subjects), else so many at random. Holm's procedure (1979) adjusts p over the pairs.
 
+Where there are several seeds, what is flipped is the difference of a subject's means over the seeds (`p_subjects`), and
+a one-sample t-test asks whether the difference of the whole split stands out from its spread over the seeds
+(`p_seeds`). `p` is the larger of both, an intersection-union test (Berger, Technometrics 24, 1982): a ranking has to
+hold for other subjects and for other seeds. With one seed p is `p_subjects`, and seeds were not tested.
+
 The image-level AUROC, no mean over slices, is tested by exchanging the methods' ranks of a slice (Bandos, Rockette and
 Gur, Statistics in Medicine 24, 2005); its difference turns out to be a sum over slices whose signs are flipped.
 """
@@ -15,15 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import permutation_test, rankdata
+from scipy.stats import permutation_test, rankdata, ttest_1samp
 
-from stages.evaluation import bootstrap, summary
+from stages.evaluation import across_repeats, bootstrap, summary
 
 FLIPS = 9_999
 TESTED = (*summary.WITH_MASKS, *summary.WITHOUT_MASKS)
 COLUMNS = [
     *("metric", "method", "other", "value", "other_value", "difference", "low", "high"),
-    *("subjects", "p", "smallest_p", "p_holm"),
+    *("subjects", "seeds", "p_subjects", "p_seeds", "p", "smallest_p", "p_holm"),
 ]
 
 
@@ -45,6 +50,19 @@ def sign_flip(differences: ArrayLike, seed: int) -> tuple[float, float]:
         rng=np.random.default_rng([seed, 1]),
     )
     return float(found.pvalue), 2 / (2 ** len(differences) if exact else FLIPS + 1)
+
+
+def t_test_over_seeds(differences: ArrayLike) -> float:
+    """Two-sided p that differences (J,), one a seed, have the mean 0; nan with fewer than two.
+
+    Equal ones, as of methods that have no seed, stand out from no spread at all: p is 0, or 1 where they are 0.
+    """
+    differences = np.asarray(differences, np.float64)
+    if len(differences) < 2:
+        return float("nan")
+    if np.ptp(differences) <= 1e-12 * np.abs(differences).max():
+        return float(not differences.any())
+    return float(ttest_1samp(differences, 0).pvalue)
 
 
 def auroc_shares(one: ArrayLike, other: ArrayLike, diseased: ArrayLike) -> NDArray[np.float64]:
@@ -85,11 +103,12 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
-def compare_pairs(slices: dict[str, pd.DataFrame], resamples: int, seed: int) -> pd.DataFrame:
+def compare_pairs(slices: dict[str, list[pd.DataFrame]], resamples: int, seed: int) -> pd.DataFrame:
     """A row a metric and pair of methods, in their order.
 
     Args:
-        slices: method -> its slice scores, of the same slices in the same order.
+        slices: method -> its slice scores, a table a seed (`across_repeats.pooled_over_folds`), of the same slices in
+            the same order.
         resamples: of the bootstrap.
         seed: of the bootstrap and of the random signs.
 
@@ -97,27 +116,34 @@ def compare_pairs(slices: dict[str, pd.DataFrame], resamples: int, seed: int) ->
         Columns `COLUMNS`: the difference is `method` minus `other`; `subjects` are those with a slice that counts.
         The metrics `TESTED`; where no slice is scored, image_auroc alone, p being nan if all slices are of one class.
     """
-    first = next(iter(slices.values()))
+    first, *further = next(iter(slices.values()))
     count, subjects = summary.numbered(first)
-    draws = np.concatenate([np.ones((1, count), np.int64), bootstrap.resample_subjects(count, resamples, seed)])
+    draws, of_seeds = across_repeats.drawn(count, 1 + len(further), resamples, seed)
     rows = []
     for metric in TESTED if first["scored"].any() else summary.WITHOUT_MASKS:
-        found = {name: summary.estimates(frame, metric, subjects, draws) for name, frame in slices.items()}
+        by_seed = {
+            name: np.stack([across_repeats.estimates(frame, metric, draws) for frame in frames])
+            for name, frames in slices.items()
+        }
+        found = {name: bootstrap.over_seeds(estimates, of_seeds) for name, estimates in by_seed.items()}
         block: list[dict[str, Any]] = []
         for one, other in combinations(slices, 2):
             difference = found[one] - found[other]
             row: dict[str, Any] = {"metric": metric, "method": one, "other": other}
             row |= {"value": found[one][0], "other_value": found[other][0], "difference": difference[0]}
             row["low"], row["high"] = bootstrap.ends(difference[1:])
-            row |= {"subjects": count, "p": np.nan, "smallest_p": np.nan, "p_holm": np.nan}
-            by_slice = _by_slice(slices[one], slices[other], metric)
+            row |= {"subjects": count, "seeds": 1 + len(further), "p_subjects": np.nan, "smallest_p": np.nan}
+            row["p_seeds"] = t_test_over_seeds(by_seed[one][:, 0] - by_seed[other][:, 0])
+            pairs = zip(slices[one], slices[other], strict=True)
+            by_slice = np.mean([_by_slice(frame, beside, metric) for frame, beside in pairs], axis=0)
             counts = np.isfinite(by_slice)
             if counts.any():
                 sums = np.bincount(subjects[counts], weights=by_slice[counts], minlength=count)
                 sums = sums[np.unique(subjects[counts])]
                 row["subjects"] = len(sums)
                 # Over the same slices whatever the signs, so the sum tests the difference that is printed.
-                row["p"], row["smallest_p"] = sign_flip(sums, seed)
+                row["p_subjects"], row["smallest_p"] = sign_flip(sums, seed)
+            row["p"] = row["p_subjects"] if not further else np.maximum(row["p_subjects"], row["p_seeds"])
             block.append(row)
         for row, adjusted in zip(block, holm([row["p"] for row in block]), strict=True):
             row["p_holm"] = adjusted
@@ -126,13 +152,19 @@ def compare_pairs(slices: dict[str, pd.DataFrame], resamples: int, seed: int) ->
 
 
 def _by_slice(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> NDArray[np.float64]:
-    """What each slice (N,) adds to the difference of two methods, up to a factor; nan where it does not count."""
+    """What each slice (N,) adds to the difference of two methods, up to a factor; nan where it does not count.
+
+    The image-level AUROC is a mean over folds, and within one of them a sum over its slices.
+    """
     if metric != "image_auroc":
         return summary.values(one, metric) - summary.values(other, metric)
-    diseased = one["label"].to_numpy() == 1
-    if diseased.all() or not diseased.any():
-        return np.full(len(one), np.nan)
-    return auroc_shares(one["mean_map"], other["mean_map"], diseased)
+    result = np.full(len(one), np.nan)
+    for _, rows in one.groupby("fold").indices.items():
+        diseased = one["label"].to_numpy()[rows] == 1
+        if diseased.any() and not diseased.all():
+            first, second = (frame["mean_map"].to_numpy()[rows] for frame in (one, other))
+            result[rows] = auroc_shares(first, second, diseased)
+    return result
 
 
 def best_against_others(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stages import command
-from stages.data.store import replacing
+from stages.data.rows import Rows
 from stages.errors import InputError
 from stages.evaluation.bootstrap import divide
+from stages.evaluation.records import score_again
+from stages.writing import replacing
 
 CODES = 1 << 16  # bit patterns of a float16
 BATCH = 1 << 22  # numbers held at once while subjects are resampled
@@ -55,7 +57,7 @@ class PixelCounts:
     other: NDArray[np.uint32]
 
 
-def count_pixels(maps: np.ndarray, masks: np.ndarray, bodies: np.ndarray, subjects: ArrayLike) -> PixelCounts:
+def count_pixels(maps: np.ndarray, masks: np.ndarray | Rows, bodies: np.ndarray, subjects: ArrayLike) -> PixelCounts:
     """Count the pixels of a split, slice by slice.
 
     float16 maps are counted as they are. Values of other maps are rounded to the eleven binary digits of a float16,
@@ -185,12 +187,12 @@ def read(path: Path) -> PixelCounts:
     Raises:
         InputError: the file is missing, damaged, or holds other arrays than pixel counts.
     """
-    again = "delete it and score again"
+    again = score_again(path.parent)
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in ("subjects", "exponent", *_TYPES)}
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: score again") from None
+        raise InputError(f"{path} is missing: {again}") from None
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} cannot be read as counts of pixels ({error}): {again}") from None
     types_fit = all(found[name].dtype == kind for name, kind in _TYPES.items()) and found["subjects"].dtype.kind == "U"

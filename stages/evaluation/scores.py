@@ -1,11 +1,13 @@
-"""Score the anomaly maps of one method and setting: one CSV a split, one row a slice, and one .npz of pixel counts.
+"""Score the anomaly maps of one method and setting of one repeat: a CSV a split, a row a slice; pixel counts; a record.
 
-Dice at the slice's own Otsu threshold and at the split's average one, AUROC over all pixels and over those of the body,
-and the mean and the maximum of the map, which should be near zero on healthy slices. <split>_pixels.npz counts lesion
-and other pixels by the map's value, for what is pooled over slices (stages.evaluation.pooled). Where the data set has
-no masks, no slice is scored: Dice, AUROC and the average threshold stay empty and no pixels are counted; the mean and
-the maximum of the map and the slice's own threshold remain. Maps are read one slice at a time: the average threshold
-is known only after the first pass.
+Dice at the slice's own Otsu threshold, at the split's average one and at a quantile of the body's pixels in healthy
+validation maps (stages.evaluation.metrics.healthy_threshold), AUROC over all pixels and over those of the body, lesions
+found at one false finding a slice (stages.evaluation.findings), the mean and the maximum of the map, which should be
+near zero on healthy slices, and what an image cost. <split>_pixels.npz counts lesion and other pixels by the map's
+value, for what is pooled over slices (stages.evaluation.pooled). The record holds all splits in one CSV, and
+identity.txt says, last of all, which parameters made all this (stages.evaluation.records). Where the data set has no
+masks, no slice is scored: Dice, AUROC, lesions and the average threshold stay empty and no pixels are counted. Maps are
+read one slice at a time: the split's thresholds are known only after the first pass.
 """
 
 import argparse
@@ -15,18 +17,21 @@ import numpy as np
 import pandas as pd
 
 from stages import command
-from stages.data.store import SliceStore, open_array, open_store
+from stages.data.rows import Rows
+from stages.data.store import SliceStore, open_array, open_split
 from stages.errors import InputError
-from stages.evaluation import bootstrap, metrics, pooled, records
+from stages.evaluation import findings, metrics, pooled, records
 
 
 def score_slices(
     maps: np.ndarray,
-    masks: np.ndarray | None,
+    masks: np.ndarray | Rows | None,
     manifest: pd.DataFrame,
     lesion_pixels_at_256: float,
     source: str,
     bodies: np.ndarray | None = None,
+    healthy_quantile: float = float("nan"),
+    cost: records.Cost = records.UNMEASURED,
 ) -> pd.DataFrame:
     """Score every slice of a split.
 
@@ -39,6 +44,8 @@ def score_slices(
         source: the file that the maps come from, for messages.
         bodies: (N, H, W) from `metrics.bodies`; without them auroc_body and body_share are nan, and nothing else
             changes.
+        healthy_quantile: the threshold from healthy validation maps; without it its Dice is nan.
+        cost: of an image.
 
     Returns:
         N rows with `records.COLUMNS`; Dice and AUROC are nan on healthy slices, and on all without masks. The position
@@ -50,10 +57,8 @@ def score_slices(
     label, lesion_pixels = manifest["label"].to_numpy(), manifest["lesion_pixels"].to_numpy()
     slice_ids = manifest["slice_id"].tolist()
     scored = metrics.is_scored(label, lesion_pixels, lesion_pixels_at_256, maps.shape[-1]) & (masks is not None)
-    result = {
-        column: np.full(len(manifest), np.nan)
-        for column in ("otsu", "dice_own_otsu", "auroc", "auroc_body", "mean_map", "max_map", "body_share")
-    }
+    result = {column: np.full(len(manifest), np.nan) for column in records.NUMBERS}
+    found = []
 
     for n in command.progress("score", len(manifest), unit="slice", over=range(len(manifest))):
         anomaly_map = _finite(maps[n], slice_ids[n], source)
@@ -61,27 +66,37 @@ def score_slices(
         result["mean_map"][n], result["max_map"][n] = anomaly_map.mean(), anomaly_map.max()
         if bodies is not None:
             result["body_share"][n] = bodies[n].mean()
-        if masks is not None and label[n] == 1:
-            mask = np.asarray(masks[n]) != 0
+        if masks is None:
+            continue
+        mask = np.asarray(masks[n]) != 0
+        found.append(findings.find(anomaly_map, result["otsu"][n], mask))
+        if label[n] == 1:
             result["dice_own_otsu"][n] = metrics.dice(anomaly_map > result["otsu"][n], mask)
             result["auroc"][n] = metrics.auroc(anomaly_map, mask)
+            if np.isfinite(healthy_quantile):
+                result["dice_healthy_quantile"][n] = metrics.dice(anomaly_map > healthy_quantile, mask)
             if bodies is not None:
                 result["auroc_body"][n] = metrics.auroc(anomaly_map[bodies[n]], mask[bodies[n]])
 
     average = metrics.average_otsu(result["otsu"], scored)
-    result["true_positives"], result["predicted_pixels"] = np.full((2, len(manifest)), np.nan)
     if masks is not None and np.isfinite(average):
         for n in range(len(manifest)):
-            prediction = np.asarray(maps[n], np.float64) > average
+            prediction, mask = np.asarray(maps[n], np.float64) > average, np.asarray(masks[n]) != 0
             result["predicted_pixels"][n] = np.count_nonzero(prediction)
-            result["true_positives"][n] = np.count_nonzero(prediction & (np.asarray(masks[n]) != 0))
-    dice = bootstrap.divide(2 * result["true_positives"], result["predicted_pixels"] + lesion_pixels)
-    result["dice_average_otsu"] = np.where(label == 1, dice, np.nan)
+            result["true_positives"][n] = np.count_nonzero(prediction & mask)
+            if label[n] == 1:
+                result["dice_average_otsu"][n] = metrics.dice(prediction, mask)
+    one_finding = findings.one_finding(found, result["otsu"].min()) if found else np.nan
+    for n, ones in enumerate(found):
+        result["lesions"][n] = ones.lesions
+        result["lesions_found"][n], result["false_findings"][n] = ones.count(one_finding)
     positions = manifest.groupby("source")["position"].transform("nunique")
     result["position"] = manifest["position"].where(positions > 1).to_numpy(np.float64)
 
-    frame = manifest[["slice_id", "subject_id", "label", "lesion_pixels"]].reset_index(drop=True)
-    frame = frame.assign(**result, average_otsu=average, scored=scored.astype(int))
+    of_manifest = manifest[["slice_id", "subject_id", "label", "lesion_pixels"]].reset_index(drop=True)
+    of_split = {"average_otsu": average, "healthy_quantile": healthy_quantile, "one_finding": one_finding}
+    frame = pd.DataFrame(result).assign(**of_manifest, **of_split, volume=manifest["source"].to_numpy())
+    frame = frame.assign(scored=scored.astype(int), seconds=cost.seconds, memory_mb=cost.memory_mb)
     return frame[records.COLUMNS]
 
 
@@ -100,26 +115,45 @@ def _finite(anomaly_map: np.ndarray, slice_id: str, source: str) -> np.ndarray:
     return anomaly_map
 
 
+def healthy_threshold(folder: Path, data: Path, split_list: Path, quantile: float) -> float:
+    """`metrics.healthy_threshold` of one setting's validation maps; InputError where they are not sound."""
+    store, path = open_split(data, split_list, "validation"), folder / "validation/maps.npy"
+    maps, healthy = open_maps(path, store), np.flatnonzero(store.manifest["label"] == 0)
+    for n in healthy:
+        _finite(maps[n], store.manifest["slice_id"].iloc[n], str(path))
+    return metrics.healthy_threshold(maps, metrics.bodies(store.images), store.manifest["label"], quantile)
+
+
 def arguments() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores, one a split")
-    parser.add_argument("--maps", type=Path, required=True, help="folder of one setting: <split>/maps.npy")
-    parser.add_argument("--splits", nargs="+", required=True, help="splits to score")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the slice store")
+    parser.add_argument("--split-list", type=Path, required=True, help="CSV that says which subject is in which split")
     parser.add_argument(
-        "--output", type=Path, required=True, help="folder of the scores: <split>.csv, <split>_pixels.npz"
+        "--maps", type=Path, required=True, help="folder of one setting: <split>/maps.npy, and cost.json if measured"
     )
+    parser.add_argument("--splits", nargs="+", required=True, help="splits to score; validation gives a threshold")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder of <split>.csv, <split>_pixels.npz and identity.txt"
+    )
+    parser.add_argument("--record", type=Path, required=True, help="CSV of all splits' slice scores, for git")
+    parser.add_argument("--identity", required=True, metavar="HEX", help="hash of the parameters that made the maps")
     return parser
 
 
 def main(options: argparse.Namespace) -> None:
     """Score every split; nothing is written unless all of them are sound."""
-    lesion_pixels_at_256 = options.parameters["evaluation"]["lesion_pixels_at_256"]
+    evaluation, threshold = options.parameters["evaluation"], float("nan")
+    where = options.data, options.split_list
+    if "validation" in options.splits:
+        threshold = healthy_threshold(options.maps, *where, evaluation["healthy_quantile"])
+    cost = records.read_cost(options.maps / "cost.json")
     frames, counts = {}, {}
     for split in options.splits:
-        store = open_store(options.data / split)
-        path = options.maps / split / "maps.npy"
+        store, path = open_split(*where, split), options.maps / split / "maps.npy"
         maps, bodies = open_maps(path, store), metrics.bodies(store.images)
-        frames[split] = score_slices(maps, store.masks, store.manifest, lesion_pixels_at_256, str(path), bodies)
+        frames[split] = score_slices(
+            maps, store.masks, store.manifest, evaluation["lesion_pixels_at_256"], str(path), bodies, threshold, cost
+        )
         if store.masks is not None:
             counts[split] = pooled.count_pixels(maps, store.masks, bodies, store.manifest["subject_id"])
     for split, frame in frames.items():
@@ -129,6 +163,8 @@ def main(options: argparse.Namespace) -> None:
         else:
             pixels.unlink(missing_ok=True)  # of the same data with masks
         records.write_csv(options.output / f"{split}.csv", frame)
+    records.write_record(options.record, records.Record(options.identity, frames))
+    records.write_identity(options.output, options.identity)
 
 
 if __name__ == "__main__":

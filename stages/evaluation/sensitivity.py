@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 
 from stages import methods
-from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
+from stages.evaluation.summary import NEEDS_MASKS, TITLES, WITHOUT_MASKS
+
+COLUMNS = (*NEEDS_MASKS, *WITHOUT_MASKS)
+"""The metrics of the table, beside the keys of the grids; those of scores.csv of the same names."""
 
 
 def axes(method: dict) -> tuple[str, str] | None:
@@ -34,10 +37,10 @@ def over_grid(grids: dict[str, dict], scores: pd.DataFrame, reported: dict[str, 
     Args:
         grids: name of a method -> its part of params.yaml.
         scores: scores.csv as a table.
-        reported: method -> the name of its reported setting.
+        reported: method -> the name of its reported setting (of the first fold, where folds differ).
 
     Returns:
-        Columns method, setting, the keys of the grids, dice_average_otsu, auroc, image_auroc, and `reported` (0 or 1).
+        Columns method, setting, the keys of the grids, `COLUMNS`, and `reported` (0 or 1).
     """
     test = scores[scores["split"] == "test"].set_index(["method", "setting"])
     runs = [(name, one) for name, method in grids.items() if axes(method) for one in methods.settings(method)]
@@ -46,15 +49,16 @@ def over_grid(grids: dict[str, dict], scores: pd.DataFrame, reported: dict[str, 
     for name, setting in runs:
         found = test.loc[(name, setting.name)]
         row = {"method": name, "setting": setting.name} | {key: setting.get(key, np.nan) for key in keys}
-        row |= {metric: found[metric] for metric in (*WITH_MASKS, *WITHOUT_MASKS)}
+        row |= {metric: found[metric] for metric in COLUMNS}
         rows.append(row | {"reported": int(setting.name == reported[name])})
-    columns = ["method", "setting", *keys, *WITH_MASKS, *WITHOUT_MASKS, "reported"]
+    columns = ["method", "setting", *keys, *COLUMNS, "reported"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def markdown(grids: dict[str, dict], table: pd.DataFrame) -> str:
     """The tables of `over_grid` as Markdown: one a method, metric and value of any further key; reported in bold."""
     blocks = ["# Scores over the settings", "Test split. Bold: the setting that is reported."]
+    printed = NEEDS_MASKS if table["dice_average_otsu"].notna().any() else WITHOUT_MASKS
     if not len(table):
         blocks.append("No method has a grid of two numbers.")
     for name, method in grids.items():
@@ -64,7 +68,7 @@ def markdown(grids: dict[str, dict], table: pd.DataFrame) -> str:
         further = {one.name: one.without(keys[0]).without(keys[1]).title for one in methods.settings(method)}
         for rest, block in own.groupby(own["setting"].map(further), sort=False):
             blocks.append(f"## {name}" + (f" ({rest})" if rest else ""))
-            blocks += [_grid(block, *keys, metric) for metric in plotted(table)]
+            blocks += [_grid(block, *keys, metric) for metric in printed]
     return "\n\n".join(blocks) + "\n"
 
 

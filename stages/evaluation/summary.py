@@ -1,9 +1,10 @@
-"""What the slice scores of one method, setting and split come to: every metric and its interval over subjects.
+"""What the slice scores of one method, setting and split in one repeat come to: every metric.
 
 Most metrics are means of a column over some of the slices. Others are not: the image-level AUROC (are diseased slices
 told from healthy ones by the mean, or the maximum, of the map alone?), which needs no mask; the ratio of the mean map
 of healthy slices to that of diseased ones, which needs no common unit of the methods' maps; the Dice of whole volumes;
-and what is pooled over all pixels, which needs their counts (stages.evaluation.pooled).
+the share of lesions that are found; and what is pooled over all pixels, which needs their counts
+(stages.evaluation.pooled). How repeats are put together says stages.evaluation.across_repeats.
 """
 
 import numpy as np
@@ -31,10 +32,24 @@ FIELD_TITLES = {
     "ap_body": "pixel AP (body)",
     "image_auroc_max": "image AUROC (maximum)",
 }
+# What a user would ask next: a threshold that no mask touched, lesions shown, and the price.
+USE_TITLES = {
+    "dice_healthy_quantile": "Dice (healthy quantile)",
+    "lesion_rate": "lesions found",
+    "seconds": "seconds an image",
+    "memory_mb": "memory (MB)",
+}
 POOLED = ("ap", "best_dice", "ap_body")
 FIELD_MEANS = {"auroc_body": ("auroc_body", "scored")}
+USE_MEANS = {
+    "dice_healthy_quantile": ("dice_healthy_quantile", "scored"),
+    "seconds": ("seconds", "all"),
+    "memory_mb": ("memory_mb", "all"),
+}
 METRICS = (*MEANS, "image_auroc", "mean_map_ratio")
-EVERY_METRIC = (*METRICS, *FIELD_TITLES)
+EVERY_METRIC = (*METRICS, *FIELD_TITLES, *USE_TITLES)
+# What metrics.json holds.
+FOR_DVC = ("dice_average_otsu", "dice_own_otsu", "dice_healthy_quantile", "auroc", "image_auroc", "lesion_rate")
 
 # The headline of the comparison, in its order, as they are printed.
 TITLES = {
@@ -51,7 +66,8 @@ WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
 # In the unit of a method's own map, so neither end is better.
 OWN_UNIT = ("healthy_mean_map", "diseased_mean_map")
 HIGHER_IS_BETTER = ("dice_average_otsu", "dice_own_otsu", "auroc", "image_auroc")
-LOWER_IS_BETTER = ("mean_map_ratio",)
+COST = ("seconds", "memory_mb")
+LOWER_IS_BETTER = ("mean_map_ratio", *COST)
 
 
 def plotted(table: pd.DataFrame) -> tuple[str, ...]:
@@ -60,24 +76,31 @@ def plotted(table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def values(slices: pd.DataFrame, metric: str) -> np.ndarray:
-    """What a metric of `MEANS` or `FIELD_MEANS` averages: (N,), one a slice, nan where the slice does not count."""
-    column, population = (MEANS | FIELD_MEANS)[metric]
-    chosen = {"scored": slices["scored"] == 1, "diseased": slices["label"] == 1, "healthy": slices["label"] == 0}
-    return slices[column].where(chosen[population]).to_numpy(np.float64)
+    """What a metric that is a mean over slices averages: (N,), one a slice, nan where the slice does not count."""
+    column, population = (MEANS | FIELD_MEANS | USE_MEANS)[metric]
+    counts = {"scored": slices["scored"] == 1, "diseased": slices["label"] == 1, "healthy": slices["label"] == 0}
+    numbers = slices[column]
+    return (numbers if population == "all" else numbers.where(counts[population])).to_numpy(np.float64)
 
 
 def volume_dice(slices: pd.DataFrame, subjects: np.ndarray, count: int) -> np.ndarray:
-    """3-D Dice of each subject at the average Otsu threshold, over all its slices, healthy ones included: (count,).
+    """3-D Dice of each subject at the average Otsu threshold, over all slices of a volume, healthy ones too: (count,).
 
-    nan for subjects without a lesion, and where the slices of a subject form no volume (no position).
+    The mean over a subject's volumes with a lesion: two time points are two volumes. nan for subjects without any, and
+    where the slices of a subject form no volume (no position).
     """
     rows = slices["position"].notna().to_numpy()
+    names, volumes = np.unique(slices.loc[rows, "volume"].to_numpy(str), return_inverse=True)
     sums = {
-        name: np.bincount(subjects[rows], weights=slices.loc[rows, name].to_numpy(np.float64), minlength=count)
+        name: np.bincount(volumes, weights=slices.loc[rows, name].to_numpy(np.float64), minlength=len(names))
         for name in ("true_positives", "predicted_pixels", "lesion_pixels")
     }
     dice = bootstrap.divide(2 * sums["true_positives"], sums["predicted_pixels"] + sums["lesion_pixels"])
-    return np.where(sums["lesion_pixels"] > 0, dice, np.nan)
+    subject = np.zeros(len(names), np.int64)
+    subject[volumes] = subjects[rows]
+    counts = np.isfinite(dice) & (sums["lesion_pixels"] > 0)
+    total = np.bincount(subject[counts], weights=dice[counts], minlength=count)
+    return bootstrap.divide(total, np.bincount(subject[counts], minlength=count))
 
 
 def estimates(slices: pd.DataFrame, metric: str, subjects: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -101,6 +124,10 @@ def estimates(slices: pd.DataFrame, metric: str, subjects: np.ndarray, draws: np
     if metric == "dice_3d":
         count = draws.shape[1]
         return bootstrap.means(volume_dice(slices, subjects, count), np.arange(count), draws)
+    if metric == "lesion_rate":
+        # The mean over slices of lesions found by that of lesions: their quotient is that of the sums.
+        found, lesions = (bootstrap.means(slices[name], subjects, draws) for name in ("lesions_found", "lesions"))
+        return bootstrap.divide(found, lesions)
     return bootstrap.means(values(slices, metric), subjects, draws)
 
 
@@ -110,43 +137,28 @@ def numbered(slices: pd.DataFrame) -> tuple[int, np.ndarray]:
     return len(names), subjects
 
 
-def every_estimate(slices: pd.DataFrame, draws: np.ndarray, pixels: pooled.PixelCounts | None) -> dict[str, np.ndarray]:
-    """Every metric in each resample of subjects: (B,) each; the pooled ones are nan without the pixels' counts."""
-    _, subjects = numbered(slices)
-    found = {name: np.full(len(draws), np.nan) for name in POOLED}
-    if pixels is not None:
-        found = pooled.estimates(pixels, draws)
+def counted(slices: pd.DataFrame) -> dict[str, int]:
+    """How many slices there are, how many of them are diseased, and how many are scored."""
     return {
-        metric: found[metric] if metric in POOLED else estimates(slices, metric, subjects, draws)
-        for metric in EVERY_METRIC
+        "slices": len(slices),
+        "diseased": int((slices["label"] == 1).sum()),
+        "scored": int(slices["scored"].sum()),
     }
 
 
 def summarise(slices: pd.DataFrame, pixels: pooled.PixelCounts | None = None) -> dict[str, float]:
-    """The metrics of one method, setting and split, and over how many slices; nan where no slice counts.
+    """The metrics of one method, setting and split in one repeat, and over how many slices; nan where none counts.
 
     Args:
         slices: N slice scores.
         pixels: the counts of their pixels; None where there are none, and so no pooled metrics.
     """
-    result: dict[str, float] = {"slices": len(slices), "diseased": int((slices["label"] == 1).sum())}
-    result["scored"] = int(slices["scored"].sum())
-    found = every_estimate(slices, np.ones((1, numbered(slices)[0]), np.int64), pixels)
-    result |= {metric: float(found[metric][0]) for metric in EVERY_METRIC}
+    count, subjects = numbered(slices)
+    once = np.ones((1, count), np.int64)
+    found = dict.fromkeys(POOLED, np.array([np.nan])) if pixels is None else pooled.estimates(pixels, once)
+    result: dict[str, float] = dict(counted(slices))
+    for metric in EVERY_METRIC:
+        estimate = found[metric] if metric in POOLED else estimates(slices, metric, subjects, once)
+        result[metric] = float(estimate[0])
     result["average_otsu"] = float(slices["average_otsu"].iloc[0])
     return result | {"body_share": float(slices["body_share"].mean())}
-
-
-def intervals(
-    slices: pd.DataFrame, resamples: int, seed: int, pixels: pooled.PixelCounts | None = None
-) -> dict[str, float]:
-    """95 % bootstrap interval over subjects of each metric, as <metric>_low and <metric>_high; `subjects`: how many.
-
-    The average Otsu threshold stays that of the whole split: an interval is about these maps at this threshold. The
-    same subjects are drawn for every metric and, on the same slices, for every method.
-    """
-    count, _ = numbered(slices)
-    result: dict[str, float] = {"subjects": count}
-    for metric, found in every_estimate(slices, bootstrap.resample_subjects(count, resamples, seed), pixels).items():
-        result[f"{metric}_low"], result[f"{metric}_high"] = bootstrap.ends(found)
-    return result

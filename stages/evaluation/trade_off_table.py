@@ -2,9 +2,8 @@
 
 Scores the maps of `stages.detection.trade_off_maps` as all others are. Columns: solver, stride, s;
 denoiser_evaluations, classifier_evaluations, and evaluations, their sum (per image, encoding and decoding); seconds
-(per image, on the machine that ran it); dice_average_otsu, auroc, image_auroc; reconstruction_error, the mean over the
-pixels and channels of the healthy slices of |x - x_0| in units of intensity, of which images span [0, 1]. It is given
-at s = 0 alone, where x_0 should be x; elsewhere it would count what guidance changed on purpose.
+(per image, on the machine that ran it); dice_average_otsu, auroc, image_auroc; reconstruction_error, which the maps'
+stage has measured at s = 0 alone: elsewhere it would count what guidance changed on purpose.
 """
 
 import argparse
@@ -14,16 +13,17 @@ import numpy as np
 import pandas as pd
 
 from stages import command
-from stages.data.store import SliceStore, open_array, open_store
+from stages.data.store import SliceStore, open_array, open_split
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.evaluation.scores import score_slices
 from stages.evaluation.summary import summarise
 
 RUN = ["solver", "stride", "s"]
-MEASURED = ["denoiser_evaluations", "classifier_evaluations", "seconds"]
+ERROR = "reconstruction_error"
+MEASURED = ["denoiser_evaluations", "classifier_evaluations", "seconds", ERROR]
 SCORES = ["dice_average_otsu", "auroc", "image_auroc"]
-COLUMNS = [*RUN, *MEASURED[:2], "evaluations", "seconds", *SCORES, "reconstruction_error"]
+COLUMNS = [*RUN, *MEASURED[:2], "evaluations", "seconds", *SCORES, ERROR]
 
 
 def score_runs(
@@ -44,8 +44,8 @@ def score_runs(
     """
     manifest = store.manifest.iloc[rows].reset_index(drop=True)
     masks = None if store.masks is None else np.asarray(store.masks[rows])
-    channels, found = store.images.shape[1], []
-    for s, run_maps in zip(runs["s"], maps, strict=True):
+    found = []
+    for run_maps in maps:
         scores = score_slices(run_maps, masks, manifest, lesion_pixels_at_256, source)
         if masks is not None and not scores["scored"].any():
             raise InputError(
@@ -53,16 +53,18 @@ def score_runs(
                 "to data.size); raise trade_off.slices or lower that number"
             )
         metrics = summarise(scores)
-        error = metrics["healthy_mean_map"] / channels if s == 0 else np.nan
-        found.append({name: metrics[name] for name in SCORES} | {"reconstruction_error": error})
+        found.append({name: metrics[name] for name in SCORES})
     evaluations = runs["denoiser_evaluations"] + runs["classifier_evaluations"]
     return runs.assign(evaluations=evaluations, **pd.DataFrame(found, index=runs.index))[COLUMNS]
 
 
 def read_slices(path: Path, store: SliceStore) -> list[int]:
-    """The rows of the store that slices.csv names, in its order; InputError where the file cannot be read."""
+    """The rows of the store that slices.csv names, in its order; InputError if it is damaged or names others."""
     rows = {name: row for row, name in enumerate(store.manifest["slice_id"])}
-    return [rows[name] for name in records.read_csv(path, ["slice_id"], [])["slice_id"]]
+    names = records.read_csv(path, ["slice_id"], [])["slice_id"]
+    if unknown := [name for name in names if name not in rows]:
+        raise InputError(f"{path} names {unknown[0]}, which is not in the split: run the rule trade_off_maps again")
+    return [rows[name] for name in names]
 
 
 def read_runs(path: Path) -> pd.DataFrame:
@@ -72,7 +74,8 @@ def read_runs(path: Path) -> pd.DataFrame:
 
 def arguments() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores, one a split")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the slice store")
+    parser.add_argument("--split-list", type=Path, required=True, help="CSV that says which subject is in which split")
     parser.add_argument("--split", required=True, help="the split that the slices are from")
     parser.add_argument("--trade-off", type=Path, required=True, help="folder that trade_off_maps wrote")
     parser.add_argument("--output", type=Path, required=True, help="the CSV file")
@@ -81,7 +84,8 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     """Score all runs on the slices that they have in common, and write the table."""
-    store, path = open_store(options.data / options.split), options.trade_off / "maps.npy"
+    store = open_split(options.data, options.split_list, options.split)
+    path = options.trade_off / "maps.npy"
     rows, runs = read_slices(options.trade_off / "slices.csv", store), read_runs(options.trade_off / "runs.csv")
     maps = open_array(path, (len(runs), len(rows), *store.images.shape[-2:]), np.float16)
     lesion_pixels_at_256 = options.parameters["evaluation"]["lesion_pixels_at_256"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.evaluation.summary import LOWER_IS_BETTER, OWN_UNIT, TITLES
+from stages.evaluation.summary import COST, LOWER_IS_BETTER, OWN_UNIT, TITLES
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Table:
 
     Attributes:
         names: (n, K) what each row is.
-        values: (n, M) the numbers; nan where there is none.
+        values: (n, M) the numbers, where there are seeds with `± sd`; nan where there is none.
         intervals: (n, M) `[low, high]`; nothing where there is none.
         bold: (n, M) booleans.
     """
@@ -34,8 +34,12 @@ class Table:
         return cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
 
     def latex(self) -> str:
-        r"""A `tabular` to \input, two lines a row, intervals below the values; it needs booktabs and nothing else."""
-        above, below = self.names.join(self.values), self.names.map(lambda _: "").join(self.intervals)
+        r"""A `tabular` to \input, two lines a row, intervals below the values; it needs booktabs and nothing else.
+
+        A list among the names, as of settings, goes on in the second line after its first comma.
+        """
+        heads, tails = (self.names.map(lambda text, part=part: _halves(text)[part]) for part in (0, 1))
+        above, below = heads.join(self.values), tails.join(self.intervals)
         rows = pd.concat([above, below]).sort_index(kind="stable").reset_index(drop=True)
         texts, numbers = list(self.names), list(self.values)
         style = rows.style.hide(axis="index")
@@ -48,8 +52,18 @@ class Table:
 
 
 def _as_mathematics(text: str) -> str:
-    """A minus sign instead of a hyphen, and < in any encoding of the font."""
-    return re.sub("[-<]", r"$\g<0>$", text)
+    """A minus sign instead of a hyphen, and < and ± in any encoding of the font."""
+    return re.sub("[-<]", r"$\g<0>$", text).replace("±", r"$\pm$")
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """A text up to its first comma and after it.
+
+    >>> _halves("L500_s20 (2 folds), L250_s20 (1 fold)"), _halves("vae")
+    (('L500_s20 (2 folds),', 'L250_s20 (1 fold)'), ('vae', ''))
+    """
+    head, comma, tail = text.partition(", ")
+    return head + comma.strip(), tail
 
 
 def _stacked(head: str) -> str:
@@ -63,13 +77,14 @@ def metric_table(rows: pd.DataFrame, titles: dict[str, str], names: Iterable[str
     """The table of metrics, a row a method.
 
     Args:
-        rows: with the columns `names`, and <metric>, <metric>_low, <metric>_high of every metric.
+        rows: with the columns `names`, and <metric>, <metric>_low, <metric>_high of every metric; where there is
+            <metric>_seed_sd, the spread over seeds stands beside the value.
         titles: metric -> its head; metrics without any value are left out.
         names: the text columns before the metrics.
     """
     metrics = shown(rows, titles)
     columns = {
-        "values": lambda metric: [number(metric, value) if np.isfinite(value) else None for value in rows[metric]],
+        "values": lambda metric: [value_and_spread(row, metric) for row in rows.to_dict("records")],
         "intervals": lambda metric: [interval(row, metric) for row in rows.to_dict("records")],
         "bold": lambda metric: best(rows, metric),
     }
@@ -86,12 +101,16 @@ def shown(comparison: pd.DataFrame, titles: dict[str, str] = TITLES) -> list[str
 
 
 def number(metric: str, value: float) -> str:
-    """A metric's value as it is printed: three decimals, or for a mean map, whatever its unit, three digits.
+    """A metric's value as it is printed: three decimals, but what has a unit, as a mean map or seconds, three digits.
 
     >>> number("auroc", 0.91249), number("healthy_mean_map", 0.00012345), number("healthy_mean_map", 123.4)
     ('0.912', '0.000123', '123')
+    >>> number("seconds", 0.0123), number("memory_mb", 12345.6)
+    ('0.0123', '12346')
     """
-    return f"{value:#.3g}".rstrip(".") if metric in OWN_UNIT else f"{value:.3f}"
+    if metric == "memory_mb":
+        return f"{value:.0f}"
+    return f"{value:#.3g}".rstrip(".") if metric in (*OWN_UNIT, *COST) else f"{value:.3f}"
 
 
 def best(comparison: pd.DataFrame, metric: str) -> list[bool]:
@@ -106,7 +125,16 @@ def best(comparison: pd.DataFrame, metric: str) -> list[bool]:
     return (values == (np.nanmin(values) if metric in LOWER_IS_BETTER else np.nanmax(values))).tolist()
 
 
+def value_and_spread(row: dict, metric: str) -> str | None:
+    """A row's value, with `± sd` where it has several seeds; None where there is no value."""
+    value, sd = row[metric], row.get(f"{metric}_seed_sd", np.nan)
+    if not np.isfinite(value):
+        return None
+    return number(metric, value) + (f" ± {number(metric, sd)}" if np.isfinite(sd) else "")
+
+
 def interval(row: dict, metric: str) -> str:
-    """`[low, high]` of a row, or nothing where no resample had the slices that it takes."""
+    """`[low, high]` of a row, or nothing: no resample had the slices that it takes, or all subjects cost alike."""
     ends = [row[f"{metric}_low"], row[f"{metric}_high"]]
-    return "[{}, {}]".format(*(number(metric, end) for end in ends)) if np.isfinite(ends).all() else ""
+    known = np.isfinite(ends).all() and metric not in COST
+    return "[{}, {}]".format(*(number(metric, end) for end in ends)) if known else ""

@@ -1,4 +1,4 @@
-"""A benchmark of two methods on a few tiny slices, written as the rules before evaluation write it."""
+"""A benchmark of two methods on a few tiny slices, of one or more repeats, as the rules before evaluation write it."""
 
 import argparse
 import json
@@ -7,14 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.data.store import StoreWriter
+from stages.data.store import StoreWriter, open_split
 from stages.evaluation import comparison_tables, scores
 from stages.methods import settings
+from stages.repeats import repeats
 
 SIZE = 32
 PARAMETERS = {
     "seed": 3,
-    "evaluation": {"lesion_pixels_at_256": 20, "bootstrap": 200, "size_groups": 3},
+    "repeats": {"folds": 1, "seeds": [0]},
+    "evaluation": {"lesion_pixels_at_256": 20, "bootstrap": 200, "size_groups": 3, "healthy_quantile": 0.98},
     "methods": {
         "guided-ddim": {"grid": [{"L": [10, 20], "s": [0, 0.5]}], "setting": "validation"},
         "ready-made": {"grid": [{}], "setting": {}},
@@ -50,67 +52,120 @@ def write_maps(path, masks, quality, seed):
     np.save(path, (noise + quality * masks).astype(np.float16))
 
 
+IDENTITY = "0123abcd"
+
+
 class Benchmark:
     """Folders as in results/<benchmark>, and the stages run on them in this process."""
 
     splits = ("validation", "test")
+    first = "fold1-seed0"
 
-    def __init__(self, root):
+    def __init__(self, root, folds=1, seeds=(0,)):
         self.root, self.parameters = root, json.loads(json.dumps(PARAMETERS))
-        write_store(root / "data/validation", ["V1", "V2"], seed=1)
-        write_store(root / "data/test", ["007", "NA", "T3"], seed=2)
-        for split in self.splits:
-            masks = np.load(root / "data" / split / "masks.npy")
-            for method, values in self.parameters["methods"].items():
-                for number, setting in enumerate(settings(values)):
-                    # On validation the third setting is best, on test the second one.
-                    quality = {"validation": [0, 0.5, 1, 0.2], "test": [0, 3, 1, 0.2]}[split][number]
-                    path = root / "maps" / method / setting.name / split / "maps.npy"
-                    write_maps(path, masks, quality, seed=number)
+        self.parameters["repeats"] = {"folds": folds, "seeds": list(seeds)}
+        tests = [["007", "NA", "T3"], ["T4", "T5"]][:folds]
+        subjects = ["V1", "V2", *(subject for fold in tests for subject in fold)]
+        write_store(root / "data", subjects, seed=1)
+        (root / "split").mkdir()
+        for number, test in enumerate(tests, start=1):
+            split = dict.fromkeys(subjects, "unused") | dict.fromkeys(test, "test")
+            split |= {"V1": "validation", "V2": "validation"}
+            rows = "".join(f"{subject},{name}\n" for subject, name in split.items())
+            (root / f"split/fold{number}.csv").write_text(f"subject_id,split\n{rows}")
+        for repeat in self.repeats:
+            for split in self.splits:
+                masks = np.asarray(self.store(split, repeat.fold).masks)
+                for method, values in self.parameters["methods"].items():
+                    for number, setting in enumerate(settings(values)):
+                        # On validation the third setting is best, on test the second one; in fold 2 the second on both.
+                        validation = [[0, 0.5, 1, 0.2], [0, 1, 0.5, 0.2]][repeat.fold - 1]
+                        quality = {"validation": validation, "test": [0, 3, 1, 0.2]}[split][number]
+                        folder = root / "maps" / repeat.name / method / setting.name
+                        seed = number + 10 * repeat.seed + 100 * (repeat.fold - 1)
+                        write_maps(folder / split / "maps.npy", masks, quality, seed)
+                        cost = {"seconds": 0.5 + repeat.seed, "memory_mb": 800, "device": "cpu"}
+                        (folder / "cost.json").write_text(json.dumps(cost))
+
+    @property
+    def repeats(self):
+        return repeats(self.parameters)
+
+    def store(self, split="test", fold=1):
+        return open_split(self.root / "data", self.root / f"split/fold{fold}.csv", split)
+
+    def maps(self, method, setting, split="test", repeat=first):
+        return np.load(self.maps_file(method, setting, split, repeat))
+
+    def maps_file(self, method, setting, split="test", repeat=first):
+        return self.root / "maps" / repeat / method / setting / split / "maps.npy"
+
+    def scores(self, method, setting, repeat=first):
+        """The folder of the slice scores."""
+        return self.root / "scores" / repeat / method / setting
+
+    def record(self, method, setting, repeat=first):
+        return self.root / "record" / repeat / method / f"{setting}.csv"
 
     def remove_masks(self):
-        """Make it a data set without masks, whose manifests count no lesion pixels; maps and labels stay."""
-        for split in self.splits:
-            folder = self.root / "data" / split
-            (folder / "masks.npy").unlink()
-            manifest = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
-            manifest.assign(lesion_pixels=0).to_csv(folder / "manifest.csv", index=False)
+        """Make it a data set without masks, whose manifest counts no lesion pixels; maps and labels stay."""
+        folder = self.root / "data"
+        (folder / "masks.npy").unlink()
+        manifest = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+        manifest.assign(lesion_pixels=0).to_csv(folder / "manifest.csv", index=False)
 
-    def score(self, method, setting, output=None):
+    def score(self, method, setting, repeat=first, output=None, identity=IDENTITY):
         """Run the rule `scores` of one setting."""
+        fold = repeat.split("-")[0]
         scores.main(
             argparse.Namespace(
                 parameters=self.parameters,
                 data=self.root / "data",
-                maps=self.root / "maps" / method / setting,
+                split_list=self.root / f"split/{fold}.csv",
+                maps=self.root / "maps" / repeat / method / setting,
                 splits=self.splits,
-                output=output or self.root / "scores" / method / setting,
+                output=output or self.scores(method, setting, repeat),
+                record=(output / "record.csv") if output else self.record(method, setting, repeat),
+                identity=identity,
             )
         )
 
     def score_all(self):
-        """Run the rule `scores` on the whole grid."""
-        for method, values in self.parameters["methods"].items():
-            for setting in settings(values):
-                self.score(method, setting.name)
+        """Run the rule `scores` on the whole grid of every repeat."""
+        for repeat in self.repeats:
+            for method, values in self.parameters["methods"].items():
+                for setting in settings(values):
+                    self.score(method, setting.name, repeat.name)
 
-    def tabulate(self, output=None):
+    def tabulate(self, output=None, **options):
         """Run the rule `comparison_tables`."""
-        comparison_tables.main(
-            argparse.Namespace(
-                parameters=self.parameters,
-                scores=self.root / "scores",
-                data=self.root / "data",
-                splits=self.splits,
-                output=output or self.root / "tables",
-                metrics=(output or self.root) / "metrics.json",
-            )
-        )
+        given = {
+            "parameters": self.parameters,
+            "benchmark": None,
+            "record": self.root / "record",
+            "scores": self.root / "scores",
+            "reuse": None,
+            "output": output or self.root / "tables",
+            "metrics": (output or self.root) / "metrics.json",
+        }
+        comparison_tables.main(argparse.Namespace(**given | options))
 
 
 @pytest.fixture
 def benchmark(tmp_path):
     return Benchmark(tmp_path)
+
+
+@pytest.fixture
+def scored(benchmark):
+    benchmark.score_all()
+    return benchmark
+
+
+@pytest.fixture
+def repeated(tmp_path):
+    """Two folds, three and two test subjects, with two seeds."""
+    return Benchmark(tmp_path / "repeated", folds=2, seeds=(0, 1))
 
 
 @pytest.fixture

@@ -82,3 +82,20 @@ def test_a_resample_of_one_class_has_no_auroc_and_is_left_out():
 def test_a_quotient_takes_a_denominator_above_zero():
     assert bootstrap.divide([1.0, 1.0, 1.0], [4.0, 0.0, -1.0])[0] == 0.25
     assert np.isnan(bootstrap.divide([1.0, 1.0, 1.0], [4.0, 0.0, -1.0])[1:]).all()
+
+
+def test_seeds_are_drawn_apart_from_the_subjects():
+    draws = bootstrap.resample_seeds(3, 500, seed=0)
+    assert (draws.sum(1) == 3).all()
+    assert draws.mean(0) == pytest.approx(1, abs=0.15)
+    assert (draws != bootstrap.resample_subjects(3, 500, seed=0)).any()
+    assert (bootstrap.resample_seeds(1, 5, seed=0) == 1).all()
+
+
+def test_the_mean_over_seeds_leaves_out_those_without_an_estimate():
+    estimates = np.array([[0.2, 0.4, np.nan, np.nan], [0.5, 0.7, 0.9, 0.1]])
+    draws = np.array([[1, 1], [2, 0], [1, 1], [2, 0]])
+    assert bootstrap.over_seeds(estimates, draws)[:3] == pytest.approx([0.35, 0.4, 0.9])
+    assert np.isnan(bootstrap.over_seeds(estimates, draws)[3])
+    one = np.random.default_rng(0).uniform(size=(1, 50))
+    assert (bootstrap.over_seeds(one, np.ones((50, 1), int)) == one[0]).all(), "one seed is itself, to the last bit"

@@ -3,62 +3,86 @@ import pandas as pd
 import pytest
 
 from stages.errors import InputError
-from stages.evaluation.choice import choose_setting
+from stages.evaluation import choice
 
 GRID = [{"L": [250, 500], "s": [0, 100]}]
 NAMES = ["L250_s0", "L250_s100", "L500_s0", "L500_s100"]
 
 
-def table(validation, test, auroc=(0.5,) * 4, method="guided-ddim", image=(0.5,) * 4):
-    rows = []
-    for split, dice in (("validation", validation), ("test", test)):
-        rows += [
-            {"method": method, "setting": name, "split": split, "dice_average_otsu": d, "auroc": a, "image_auroc": i}
-            for name, d, a, i in zip(NAMES, dice, auroc, image, strict=True)
-        ]
-    return pd.DataFrame(rows)
+HALF = (0.5,) * 4
 
 
-def choose(scores, setting="validation"):
-    return choose_setting("guided-ddim", {"grid": GRID, "setting": setting}, scores)
+def table(image=HALF, ratio=HALF, dice=HALF, auroc=HALF, method="guided-ddim", split="validation", fold=1, seed=0):
+    rows = {"fold": fold, "seed": seed, "method": method, "setting": NAMES, "split": split}
+    return pd.DataFrame(
+        rows | {"image_auroc": image, "mean_map_ratio": ratio, "dice_average_otsu": dice, "auroc": auroc}
+    )
 
 
-def test_validation_chooses_whatever_test_says():
-    scores = table(validation=[0.1, 0.2, 0.7, 0.3], test=[0.9, 0.8, 0.0, 0.95])
-    assert choose(scores) == ("L500_s0", "validation (Dice)")
-    assert choose(table([0.1, 0.2, 0.7, 0.3], [0, 0, 1, 0])) == ("L500_s0", "validation (Dice)")
+def choose(*tables, setting="validation"):
+    return choice.choose("guided-ddim", {"grid": GRID, "setting": setting}, pd.concat(tables))
+
+
+def test_labels_of_validation_choose_whatever_masks_and_test_say():
+    validation = table(image=[0.1, 0.2, 0.7, 0.3], dice=[0.9, 0.8, 0.0, 0.95])
+    test = table(image=[0.9, 0.8, 0.0, 0.95], dice=[1, 0, 0, 0], split="test")
+    found = choose(validation, test)
+    assert found.settings == {1: "L500_s0"}
+    assert found.chosen_on == "image labels of validation subjects"
+    assert found.by_masks == {1: "L500_s100"}
 
 
 def test_other_methods_do_not_vote():
-    scores = pd.concat([table([0, 0, 0, 1], [0] * 4, method="vae"), table([0, 1, 0, 0], [0] * 4)])
-    assert choose(scores)[0] == "L250_s100"
+    found = choose(table(image=[0, 0, 0, 1], dice=[0, 0, 0, 1], method="vae"), table([0, 1, 0, 0], dice=[1, 0, 0, 0]))
+    assert (found.settings, found.by_masks) == ({1: "L250_s100"}, {1: "L250_s0"})
 
 
-def test_ties_go_to_auroc_then_to_the_first():
-    assert choose(table([0.5] * 4, [0] * 4, auroc=[0.6, 0.8, 0.9, 0.7]))[0] == "L500_s0"
-    assert choose(table([0.4, 0.5, 0.5, 0.5], [0] * 4, auroc=[0.99, 0.8, 0.8, 0.7]))[0] == "L250_s100"
+def test_ties_go_to_the_lower_ratio_then_to_the_first():
+    assert choose(table(HALF, ratio=[0.6, 0.8, 0.3, 0.7])).settings[1] == "L500_s0"
+    assert choose(table([0.4, 0.5, 0.5, 0.5], ratio=[0.1, 0.3, 0.3, 0.7])).settings[1] == "L250_s100"
+    assert choose(table(HALF, ratio=[np.nan, 0.8, np.nan, 0.7])).settings[1] == "L500_s100", "a ratio that is none"
 
 
-def test_with_masks_the_image_level_has_no_vote():
-    assert choose(table([0.4, 0.5, 0.5, 0.5], [0] * 4, image=[1, 0, 0, 1]))[0] == "L250_s100"
+def test_ties_of_masks_go_to_auroc_then_to_the_first():
+    assert choose(table(dice=HALF, auroc=[0.6, 0.8, 0.9, 0.7])).by_masks[1] == "L500_s0"
+    assert choose(table(dice=[0.4, 0.5, 0.5, 0.5], auroc=[0.99, 0.8, 0.8, 0.7])).by_masks[1] == "L250_s100"
 
 
-def test_without_masks_the_image_level_auroc_chooses():
+def test_each_fold_chooses_for_itself_by_the_mean_over_seeds():
+    found = choose(
+        table(image=[0.9, 0.8, 0.1, 0.1], dice=[0.1, 0.2, 0.6, 0.1]),
+        table(image=[0.2, 0.8, 0.1, 0.1], dice=[0.9, 0.2, 0.5, 0.1], seed=1),
+        table(image=[0.1, 0.1, 0.1, 0.9], fold=2),
+        table(image=[0.1, 0.1, 0.3, 0.9], fold=2, seed=1),
+    )
+    assert found.settings == {1: "L250_s100", 2: "L500_s100"}
+    assert found.by_masks == {1: "L500_s0", 2: "L250_s0"}
+    assert choice.in_words(found.settings) == "L250_s100 (1 fold), L500_s100 (1 fold)"
+
+
+def test_without_masks_nothing_is_chosen_by_them():
     none = [np.nan] * 4
-    scores = table(none, none, auroc=none, image=[0.6, 0.7, 0.9, 0.9])
-    assert choose(scores) == ("L500_s0", "validation (image AUROC)")
-    with pytest.raises(InputError, match=r"methods\.guided-ddim\.setting .*both healthy and diseased slices"):
-        choose(table(none, none, auroc=none, image=none))
+    found = choose(table([0.6, 0.7, 0.9, 0.8], dice=none, auroc=none))
+    assert (found.settings, found.by_masks) == ({1: "L500_s0"}, None)
+    in_one_fold = choose(table(), table(dice=none, auroc=none, fold=2))
+    assert in_one_fold.by_masks is None, "a mean over folds needs them in each"
+
+
+def test_validation_slices_of_one_class_are_refused():
+    for tables in ([table(image=[np.nan] * 4)], [table(), table(split="test", fold=2)]):
+        with pytest.raises(InputError, match=r"methods\.guided-ddim\.setting .*both healthy and diseased slices"):
+            choose(*tables)
 
 
 def test_words_are_settings_too():
     scores = pd.DataFrame({"method": "m", "split": "validation", "setting": ["view-plain", "view-equalised"]})
-    scores = scores.assign(dice_average_otsu=[0.1, 0.2], auroc=0.5, image_auroc=0.5)
+    scores = scores.assign(fold=1, dice_average_otsu=0.5, auroc=0.5, image_auroc=[0.1, 0.2], mean_map_ratio=0.5)
     parameters = {"grid": [{"view": ["plain", "equalised"]}], "setting": "validation"}
-    assert choose_setting("m", parameters, scores)[0] == "view-equalised"
-    assert choose_setting("m", parameters | {"setting": {"view": "plain"}}, scores)[0] == "view-plain"
+    assert choice.choose("m", parameters, scores).settings == {1: "view-equalised"}
+    fixed = parameters | {"setting": {"view": "plain"}}
+    assert choice.choose("m", fixed, scores).settings == {1: "view-plain"}
 
 
 def test_a_fixed_setting_needs_no_validation_subjects():
-    scores = table([0] * 4, [0] * 4)
-    assert choose(scores[scores["split"] == "test"], {"s": 100, "L": 500}) == ("L500_s100", "params.yaml")
+    found = choose(table(split="test"), table(split="test", fold=2), setting={"s": 100, "L": 500})
+    assert found == choice.Choice({1: "L500_s100", 2: "L500_s100"}, "params.yaml")

@@ -34,7 +34,7 @@ def test_equal_sizes_stay_together_so_that_there_are_fewer_groups():
 
 
 def test_the_table_has_the_means_and_the_intervals_of_the_plain_loop():
-    scores = {"one": frame(np.arange(12)), "other": frame(np.arange(12), seed=1)}
+    scores = {"one": [frame(np.arange(12))], "other": [frame(np.arange(12), seed=1)]}
     table = lesion_size.by_lesion_size(scores, {"one": "L5", "other": "default"}, 3, 100, seed=2)
     assert list(table.columns) == lesion_size.COLUMNS
     assert table[["method", "setting", "group", "from_pixels", "to_pixels", "slices"]].to_numpy().tolist() == [
@@ -42,7 +42,7 @@ def test_the_table_has_the_means_and_the_intervals_of_the_plain_loop():
         *[["other", "default", n + 1, 4 * n, 4 * n + 3, 4] for n in range(3)],
     ]
     assert (table["subjects"] == 4).all()
-    row, values = table.iloc[4], scores["other"]["dice_average_otsu"].to_numpy()[4:8]
+    row, values = table.iloc[4], scores["other"][0]["dice_average_otsu"].to_numpy()[4:8]
     assert row["dice_average_otsu"] == pytest.approx(values.mean())
     means = bootstrap.resample_subjects(4, 100, seed=2) @ values / 4
     assert (row["dice_average_otsu_low"], row["dice_average_otsu_high"]) == pytest.approx(
@@ -51,6 +51,20 @@ def test_the_table_has_the_means_and_the_intervals_of_the_plain_loop():
 
 
 def test_without_scored_slices_the_table_is_its_head():
-    table = lesion_size.by_lesion_size({"one": frame(np.zeros(12, int), scored=0)}, {"one": "default"}, 3, 10, seed=0)
+    table = lesion_size.by_lesion_size({"one": [frame(np.zeros(12, int), scored=0)]}, {"one": "default"}, 3, 10, seed=0)
     assert len(table) == 0
     assert list(table.columns) == lesion_size.COLUMNS
+
+
+def test_seeds_are_averaged_and_resampled_with_the_subjects():
+    seeds = [frame(np.arange(12), seed=seed) for seed in (1, 2, 3)]
+    table = lesion_size.by_lesion_size({"one": seeds}, {"one": "L5"}, 1, 100, seed=2)
+    values = np.stack([one["auroc"].to_numpy() for one in seeds])
+    assert table["auroc"].item() == pytest.approx(values.mean())
+    subjects, of_seeds = bootstrap.resample_subjects(4, 100, seed=2), bootstrap.resample_seeds(3, 100, seed=2)
+    means = [
+        np.mean([values[number, np.arange(12) % 4 == s].mean() for number in np.repeat(range(3), times) for s in drawn])
+        for times, drawn in zip(of_seeds, (np.repeat(range(4), draw) for draw in subjects), strict=True)
+    ]
+    expected = tuple(np.quantile(means, [0.025, 0.975]))
+    assert (table["auroc_low"].item(), table["auroc_high"].item()) == pytest.approx(expected)

@@ -64,3 +64,22 @@ def test_the_lesion_filter_scales_with_the_area(size, smallest_scored):
     scored = metrics.is_scored(np.ones(40, int), pixels, 20, size)
     assert pixels[scored].min() == smallest_scored
     assert not metrics.is_scored(np.zeros(40, int), pixels, 20, size).any()
+
+
+def test_a_printed_threshold_is_the_next_of_eight_digits():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=300) * 10.0 ** rng.integers(-9, 9, 300)
+    for value in [*values, 0.0, 1.0, -1.0]:
+        found = metrics.printed_above(value)
+        assert float(f"{found:.8g}") == found >= value
+        assert found - value <= 1e-7 * abs(value)
+
+
+def test_a_printed_quantile_counts_the_pixels_that_the_quantile_counts():
+    rng = np.random.default_rng(1)
+    maps = rng.uniform(size=(4, 32, 32)).astype(np.float16)  # values that eight digits do not hold, each several times
+    for quantile in (0.5, 0.9, 0.98):
+        threshold = metrics.healthy_threshold(maps, np.ones(maps.shape, bool), np.zeros(4), quantile)
+        exact = np.quantile(maps.astype(np.float64), quantile)
+        assert (maps > threshold).sum() == (maps > exact).sum()
+        assert float(f"{threshold:.8g}") == threshold

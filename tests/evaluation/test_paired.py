@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import rankdata, ttest_rel, wilcoxon
+from scipy.stats import rankdata, ttest_1samp, ttest_rel, wilcoxon
 from sklearn.metrics import roc_auc_score
 
 from stages.evaluation import bootstrap, paired, summary
@@ -11,7 +11,7 @@ from stages.evaluation import bootstrap, paired, summary
 
 def slices(dice, subjects, auroc=0.9, mean_map=0.1):
     frame = pd.DataFrame({"subject_id": subjects, "dice_average_otsu": dice, "auroc": auroc, "mean_map": mean_map})
-    return frame.assign(label=1, scored=np.isfinite(frame["dice_average_otsu"]).astype(int), slice_id="x")
+    return frame.assign(fold=0, label=1, scored=np.isfinite(frame["dice_average_otsu"]).astype(int), slice_id="x")
 
 
 def methods(seed=0, subjects=6, slices_each=4, gain=0.1):
@@ -23,6 +23,11 @@ def methods(seed=0, subjects=6, slices_each=4, gain=0.1):
         "better": slices(base + gain + 0.05 * rng.normal(size=len(names)), names),
         "other": slices(rng.uniform(0.3, 0.7, len(names)), names),
     }
+
+
+def alone(found):
+    """One seed of each method."""
+    return {name: [frame] for name, frame in found.items()}
 
 
 def test_p_is_that_of_all_sign_patterns():
@@ -62,7 +67,7 @@ def test_holm_is_the_textbooks():
 
 def test_every_pair_with_the_printed_difference_and_the_shared_draws():
     found = methods()
-    table = paired.compare_pairs(found, 200, seed=3)
+    table = paired.compare_pairs(alone(found), 200, seed=3)
     dice = table[table["metric"] == "dice_average_otsu"].set_index(["method", "other"])
     assert list(dice.index) == [("worse", "better"), ("worse", "other"), ("better", "other")]
     means = {name: summary.values(frame, "dice_average_otsu").mean() for name, frame in found.items()}
@@ -75,6 +80,8 @@ def test_every_pair_with_the_printed_difference_and_the_shared_draws():
     assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(draws @ by_subject / 6, [0.025, 0.975])))
     assert row["p"] == row["smallest_p"] == 2 / 2**6, "better in every subject"
     assert row["p_holm"] == 3 * row["p"]
+    assert (row["seeds"], row["p_subjects"]) == (1, row["p"])
+    assert np.isnan(row["p_seeds"]), "seeds were not tested"
     same = table[table["metric"] == "auroc"]
     assert (same[["difference", "low", "high"]] == 0).all(axis=None)
     assert (same["p"] == 1).all()
@@ -85,7 +92,7 @@ def test_subjects_without_a_scored_slice_are_no_subjects_of_the_test():
     for frame in found.values():
         frame.loc[:3, ["dice_average_otsu", "auroc"]] = np.nan
         frame.loc[:3, "scored"] = 0
-    table = paired.compare_pairs(found, 50, seed=0)
+    table = paired.compare_pairs(alone(found), 50, seed=0)
     table = table[table["metric"] != "image_auroc"]
     assert (table["subjects"] == 5).all()
     assert (table["smallest_p"] == 2 / 2**5).all()
@@ -121,7 +128,7 @@ def test_without_scored_slices_the_image_auroc_is_compared():
         name: slices(np.nan, names, mean_map=rng.uniform(size=30) + gain * label).assign(label=label.astype(int))
         for name, gain in (("one", 0.1), ("other", 0.8))
     }
-    (row,) = paired.compare_pairs(found, 100, seed=0).to_dict("records")
+    (row,) = paired.compare_pairs(alone(found), 100, seed=0).to_dict("records")
     assert row["metric"] == "image_auroc"
     values = [summary.estimates(f, "image_auroc", np.arange(30), np.ones((1, 30), int))[0] for f in found.values()]
     assert row["difference"] == pytest.approx(values[0] - values[1])
@@ -129,11 +136,11 @@ def test_without_scored_slices_the_image_auroc_is_compared():
     assert row["subjects"] == 30
     assert 0 < row["p"] < 0.05
     healthy = {name: frame.assign(label=0) for name, frame in found.items()}
-    assert np.isnan(paired.compare_pairs(healthy, 10, seed=0)["p"]).all(), "one class"
+    assert np.isnan(paired.compare_pairs(alone(healthy), 10, seed=0)["p"]).all(), "one class"
 
 
 def test_the_best_stands_first_against_each_other():
-    table = paired.compare_pairs(methods(), 100, seed=0)
+    table = paired.compare_pairs(alone(methods()), 100, seed=0)
     best = paired.best_against_others(table)
     best = best[best["metric"] == "dice_average_otsu"]
     assert best[["method", "other"]].to_numpy().tolist() == [["better", "worse"], ["better", "other"]]
@@ -148,6 +155,50 @@ def test_the_best_stands_first_against_each_other():
 
 
 def test_one_method_has_no_pair():
-    alone = paired.compare_pairs({"only": methods()["worse"]}, 10, seed=0)
+    alone = paired.compare_pairs({"only": [methods()["worse"]]}, 10, seed=0)
     assert list(alone.columns) == paired.COLUMNS
     assert len(alone) == len(paired.best_against_others(alone)) == 0
+
+
+def test_p_needs_both_other_subjects_and_other_seeds():
+    seeds = [methods(seed) for seed in range(4)]
+    found = {name: [one[name] for one in seeds] for name in ("worse", "better")}
+    table = paired.compare_pairs(found, 200, seed=3)
+    row = table[table["metric"] == "dice_average_otsu"].iloc[0]
+    of_seeds = np.array([(one["worse"]["dice_average_otsu"] - one["better"]["dice_average_otsu"]) for one in seeds])
+    assert row["difference"] == pytest.approx(of_seeds.mean())
+    assert row["p_seeds"] == pytest.approx(ttest_1samp(of_seeds.mean(axis=1), 0).pvalue)
+    by_subject = of_seeds.mean(axis=0).reshape(6, 4).sum(axis=1)
+    assert row["p_subjects"] == pytest.approx(paired.sign_flip(by_subject, seed=3)[0])
+    assert row["p"] == max(row["p_subjects"], row["p_seeds"])
+    assert row["p_subjects"] > row["p_seeds"], "the case that the next one turns"
+    erratic = [methods(seed, gain=gain)["better"] for seed, gain in zip(range(4), (0.5, -0.2, 0.4, -0.1), strict=True)]
+    row = paired.compare_pairs(found | {"better": erratic}, 200, seed=3).iloc[0]
+    assert row["p"] == row["p_seeds"] > row["p_subjects"]
+    assert row["seeds"] == 4
+
+
+def test_the_t_test_over_seeds_is_scipys_and_knows_methods_without_a_seed():
+    values = [0.3, 0.1, 0.25]
+    assert paired.t_test_over_seeds(values) == pytest.approx(ttest_1samp(values, 0).pvalue)
+    assert np.isnan(paired.t_test_over_seeds([0.3]))
+    assert paired.t_test_over_seeds([0.1 + 0.2, 0.3, 0.3]) == 0, "no spread but that of floats"
+    assert paired.t_test_over_seeds([0.0, 0.0]) == 1
+
+
+def test_the_image_auroc_is_compared_within_folds():
+    rng, names = np.random.default_rng(6), [f"s{n:02d}" for n in range(24)]
+    label, fold = (rng.random(24) < 0.5).astype(int), np.arange(24) // 12
+    found = {
+        name: slices(np.nan, names, mean_map=rng.uniform(size=24) + gain * label + unit * fold)
+        for name, gain, unit in (("one", 0.1, 0), ("other", 0.5, 100))  # the second fold's maps have another unit
+    }
+    found = {name: frame.assign(label=label, fold=fold) for name, frame in found.items()}
+    (row,) = paired.compare_pairs(alone(found), 20, seed=0).to_dict("records")
+    values = {
+        name: np.mean([roc_auc_score(label[fold == f], frame["mean_map"][fold == f]) for f in (0, 1)])
+        for name, frame in found.items()
+    }
+    assert (row["value"], row["other_value"]) == pytest.approx((values["one"], values["other"]))
+    shares = paired._by_slice(found["one"], found["other"], "image_auroc")
+    assert shares.sum() / 2 == pytest.approx(row["difference"])

@@ -116,5 +116,5 @@ def test_arrays_of_something_else_are_refused(tmp_path, change):
     pixels = pooled.count_pixels(maps, masks, metrics.bodies(images), subjects)
     changed = {name: make(getattr(pixels, name)) for name, make in change.items()}
     pooled.write(tmp_path / "test_pixels.npz", dataclasses.replace(pixels, **changed))
-    with pytest.raises(InputError, match=r"test_pixels\.npz .*other types or lengths.*score again"):
+    with pytest.raises(InputError, match=r"test_pixels\.npz .*other types or lengths.*delete the folder"):
         pooled.read(tmp_path / "test_pixels.npz")

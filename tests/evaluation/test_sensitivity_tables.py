@@ -22,7 +22,15 @@ def scores(methods=METHODS, **columns):
         for number, setting in enumerate(settings(method)):
             for split, offset in (("validation", 0.5), ("test", 0)):
                 row = {"method": name, "setting": setting.name, "split": split}
-                rows.append(row | {"dice_average_otsu": offset + number / 10, "auroc": 0.9, "image_auroc": 0.8})
+                rows.append(
+                    row
+                    | {
+                        "dice_average_otsu": offset + number / 10,
+                        "dice_own_otsu": 0.7,
+                        "auroc": 0.9,
+                        "image_auroc": 0.8,
+                    }
+                )
     return pd.DataFrame(rows).assign(**columns)
 
 
@@ -43,6 +51,8 @@ def test_the_csv_has_the_grids_of_two_numbers_on_test():
     table = sensitivity.over_grid(METHODS, scores(), REPORTED)
     assert table["method"].unique().tolist() == ["guided-ddim", "classifier-free"]
     assert table["setting"].tolist()[:5] == ["L250_s0", "L250_s100", "L500_s0", "L500_s100", "L500_s20"]
+    assert table.columns.tolist() == ["method", "setting", "L", "s", "w", *sensitivity.COLUMNS, "reported"]
+    assert (table["dice_own_otsu"] == 0.7).all()
     assert table["dice_average_otsu"].tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0, 0.1])
     assert table[["L", "s", "w"]].iloc[-1].tolist()[::2] == [500, 1]
     assert table.loc[table["reported"] == 1, "setting"].tolist() == ["L500_s20", "L500_w1"]
@@ -57,13 +67,18 @@ def test_there_is_a_table_a_method_and_metric_with_the_reported_setting_bold():
         "| s = 20 | - | **0.400** |",
         "| s = 100 | 0.100 | 0.300 |",
     ]
-    assert "| AUROC | L = 250 | L = 500 |" in block
+    assert [line.split(" |")[0] for line in block if "L = 250" in line] == [
+        "| Dice (average Otsu)",
+        "| Dice (own Otsu)",
+        "| AUROC",
+    ]
+    assert "| s = 20 | - | **0.700** |" in block, "own Otsu"
     assert "| w = 1 | **0.100** |\n| w = 2 | 0.000 |" in text, "ascending"
     assert "vae" not in text
 
 
 def test_without_masks_the_image_auroc_takes_their_place():
-    nothing = dict.fromkeys(("dice_average_otsu", "auroc"), np.nan)
+    nothing = dict.fromkeys(("dice_average_otsu", "dice_own_otsu", "auroc"), np.nan)
     text = markdown(METHODS, sensitivity.over_grid(METHODS, scores(**nothing), REPORTED))
     assert "| image AUROC | L = 250 | L = 500 |" in text
     assert "Dice" not in text
@@ -75,7 +90,7 @@ def test_a_further_key_has_tables_of_its_own():
     text = markdown(methods, table)
     assert "## mine (view = plain)" in text
     assert "## mine (view = other)" in text
-    assert text.count("**") == 2 * 2, "one setting in two metrics"
+    assert text.count("**") == 3 * 2, "one setting in three metrics"
 
 
 def test_grids_without_two_numbers_leave_a_sentence():

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from stages.evaluation import bootstrap, summary
+from stages.evaluation import across_repeats, bootstrap, summary
+from stages.repeats import Repeat
 
 
 def slice_scores(**columns):
@@ -25,10 +26,20 @@ def slice_scores(**columns):
         "max_map": [5, 4, 6, 7],
         "body_share": [0.2, 0.4, 0.3, 0.3],
         "scored": [0, 0, 1, 1],
+        "volume": ["v1", "v1", "v2", "v2"],
+        "dice_healthy_quantile": [None, 0.1, 0.4, 0.5],
+        "lesions": [0, 1, 2, 3],
+        "lesions_found": [0, 0, 2, 1],
+        "seconds": [0.5] * 4,
+        "memory_mb": [800] * 4,
     }
-    return pd.DataFrame(base | columns).astype(
-        {name: float for name in ("dice_average_otsu", "dice_own_otsu", "auroc", "auroc_body")}
-    )
+    scores = ("dice_average_otsu", "dice_own_otsu", "dice_healthy_quantile", "auroc", "auroc_body")
+    return pd.DataFrame(base | columns).astype(dict.fromkeys(scores, float))
+
+
+def intervals(frame, resamples, seed):
+    """What one repeat alone is described by."""
+    return across_repeats.describe({Repeat(1, 0): across_repeats.Run(frame)}, resamples, seed)
 
 
 def many(label, mean_map):
@@ -36,10 +47,10 @@ def many(label, mean_map):
     label = np.asarray(label, int)
     frame = pd.DataFrame({"subject_id": [f"s{n % 10}" for n in range(len(label))], "label": label, "scored": label})
     no_volumes = dict.fromkeys(("position", "true_positives", "predicted_pixels", "lesion_pixels"), np.nan)
-    columns = ("dice_average_otsu", "dice_own_otsu", "auroc", "auroc_body", "average_otsu", "body_share")
-    return frame.assign(
-        mean_map=mean_map, max_map=np.asarray(mean_map) + 1, **no_volumes, **dict.fromkeys(columns, 0.5)
-    )
+    columns = ["dice_average_otsu", "dice_own_otsu", "dice_healthy_quantile", "auroc", "auroc_body", "average_otsu"]
+    columns += ["body_share", "seconds", "memory_mb", "lesions", "lesions_found"]
+    frame = frame.assign(mean_map=mean_map, max_map=np.asarray(mean_map) + 1, volume=frame["subject_id"])
+    return frame.assign(**no_volumes, **dict.fromkeys(columns, 0.5))
 
 
 def test_each_metric_averages_over_its_own_slices():
@@ -65,6 +76,10 @@ def test_each_metric_averages_over_its_own_slices():
             "auroc_body": 0.75,
             "ap_body": np.nan,
             "image_auroc_max": 2 / 3,
+            "dice_healthy_quantile": 0.45,
+            "lesion_rate": 3 / 6,
+            "seconds": 0.5,
+            "memory_mb": 800,
             "average_otsu": 0.4,
             "body_share": 0.3,
         },
@@ -80,7 +95,7 @@ def test_the_image_auroc_is_scikit_learns(decimals):
     expected = roc_auc_score(frame["label"], frame["mean_map"])
     assert 0.5 < expected < 0.95
     assert summary.summarise(frame)["image_auroc"] == pytest.approx(expected, abs=1e-12)
-    ends = summary.intervals(frame, 200, seed=0)
+    ends = intervals(frame, 200, seed=0)
     assert ends["image_auroc_low"] < expected < ends["image_auroc_high"]
 
 
@@ -88,7 +103,7 @@ def test_the_interval_of_the_ratio_is_that_of_the_plain_loop():
     rng = np.random.default_rng(1)
     label = rng.random(120) < 0.5
     frame = many(label, mean_map=rng.uniform(size=120) + label)
-    ends = summary.intervals(frame, 100, seed=2)
+    ends = intervals(frame, 100, seed=2)
     names, draws = np.unique(frame["subject_id"]), bootstrap.resample_subjects(10, 100, seed=2)
     ratios = []
     for draw in draws:
@@ -111,15 +126,17 @@ def test_the_ratio_forgets_the_unit_and_needs_maps_with_a_zero():
 def test_without_masks_two_metrics_of_the_headline_remain():
     nothing = [None] * 4
     frame = slice_scores(
-        **dict.fromkeys(("dice_average_otsu", "dice_own_otsu", "auroc", "auroc_body"), nothing),
-        **dict.fromkeys(("average_otsu", "true_positives", "predicted_pixels"), np.nan),
+        **dict.fromkeys(("dice_average_otsu", "dice_own_otsu", "dice_healthy_quantile"), nothing),
+        **dict.fromkeys(("auroc", "auroc_body"), nothing),
+        **dict.fromkeys(("average_otsu", "true_positives", "predicted_pixels", "lesions", "lesions_found"), np.nan),
         lesion_pixels=0,
         scored=0,
     )
     found = summary.summarise(frame)
     assert [name for name in summary.TITLES if np.isnan(found[name])] == list(summary.NEEDS_MASKS)
     assert [name for name in summary.FIELD_TITLES if np.isfinite(found[name])] == ["image_auroc_max"]
-    ends = summary.intervals(frame, 20, seed=0)
+    assert [name for name in summary.USE_TITLES if np.isfinite(found[name])] == ["seconds", "memory_mb"]
+    ends = intervals(frame, 20, seed=0)
     assert np.isnan([ends["auroc_low"], ends["auroc_high"]]).all()
 
 
@@ -128,8 +145,8 @@ def test_a_split_of_one_class_has_no_image_auroc():
 
 
 def test_one_subject_has_intervals_without_width():
-    frame = slice_scores(subject_id=["s1"] * 4)
-    ends, found = summary.intervals(frame, 50, seed=0), summary.summarise(frame)
+    frame = slice_scores(subject_id=["s1"] * 4, volume="v1")
+    ends, found = intervals(frame, 50, seed=0), summary.summarise(frame)
     assert ends["subjects"] == 1
     assert found["dice_3d"] == 2 * 71 / (99 + 111)
     for metric in set(summary.EVERY_METRIC) - set(summary.POOLED):
@@ -154,9 +171,33 @@ def test_the_interval_in_three_dimensions_is_that_of_the_plain_loop():
     dice = (2 * sums["true_positives"] / (sums["predicted_pixels"] + sums["lesion_pixels"])).to_numpy()
     assert (sums["lesion_pixels"] > 0).all()
     estimates = [np.repeat(dice, draw).mean() for draw in bootstrap.resample_subjects(10, 100, seed=2)]
-    ends = summary.intervals(frame, 100, seed=2)
+    ends = intervals(frame, 100, seed=2)
     assert (ends["dice_3d_low"], ends["dice_3d_high"]) == pytest.approx(tuple(np.quantile(estimates, [0.025, 0.975])))
 
 
 def test_slices_that_form_no_volume_have_no_dice_in_three_dimensions():
     assert np.isnan(summary.summarise(slice_scores(position=np.nan))["dice_3d"])
+
+
+def test_time_points_of_one_patient_are_two_volumes():
+    frame = slice_scores(subject_id=["s1"] * 4, label=[0, 1, 1, 1])
+    of_volumes = [2 * 1 / (4 + 5 + 1), 2 * 70 / (90 + 110)]
+    assert summary.summarise(frame)["dice_3d"] == pytest.approx(np.mean(of_volumes))
+    three = pd.concat([frame, slice_scores(subject_id=["s2"] * 4, volume="v3")])
+    expected = np.mean([np.mean(of_volumes), 2 * 71 / (99 + 111)])
+    assert summary.summarise(three)["dice_3d"] == pytest.approx(expected), "a subject counts once"
+    healed = frame.assign(lesion_pixels=[0, 0, 50, 60], true_positives=[0, 0, 30, 40])
+    assert summary.summarise(healed)["dice_3d"] == pytest.approx(0.7), "a volume without a lesion has no Dice"
+
+
+def test_the_interval_of_the_lesion_rate_is_that_of_the_plain_loop():
+    rng = np.random.default_rng(7)
+    lesions = rng.integers(0, 4, 60)
+    found = rng.binomial(lesions, 0.5)
+    frame = many(lesions > 0, mean_map=1.0).assign(lesions=lesions, lesions_found=found)
+    sums = frame.groupby("subject_id")[["lesions_found", "lesions"]].sum()
+    draws = bootstrap.resample_subjects(10, 100, seed=2) @ sums.to_numpy()
+    ends = intervals(frame, 100, seed=2)
+    assert ends["lesion_rate"] == found.sum() / lesions.sum()
+    expected = tuple(np.quantile(draws[:, 0] / draws[:, 1], [0.025, 0.975]))
+    assert (ends["lesion_rate_low"], ends["lesion_rate_high"]) == pytest.approx(expected)

@@ -16,6 +16,7 @@ def comparison(methods=("guided-ddim", "vae", "intensity"), **columns):
     for metric in summary.EVERY_METRIC:
         rows[metric] = columns.get(metric, [0.25, 0.5, 0.75])
         rows[f"{metric}_low"], rows[f"{metric}_high"] = rows[metric] - 0.125, rows[metric] + 0.125
+        rows[f"{metric}_seed_sd"] = columns.get("seed_sd", np.nan)
     return rows
 
 
@@ -31,10 +32,10 @@ def cells(latex):
         assert depth >= 0, "a brace closes what nothing opened"
     assert depth == 0
     assert re.findall(r"\\(begin|end){tabular}", latex) == ["begin", "end"]
-    commands = {"toprule", "midrule", "bottomrule", "shortstack", "strut", "textbf", "scriptsize", "begin", "end"}
+    commands = {"toprule", "midrule", "bottomrule", "shortstack", "strut", "textbf", "scriptsize", "begin", "end", "pm"}
     commands |= {"textbackslash", "textasciitilde", "textasciicircum", "space"}
     assert set(re.findall(r"\\([A-Za-z]+)", latex)) <= commands
-    plain = re.sub(r"\$[-<]\$|\\[&%$#_{}\\]", "", latex)
+    plain = re.sub(r"\$([-<]|\\pm)\$|\\[&%$#_{}\\]", "", latex)
     assert not re.findall(r"[%$#_~^<>]", plain), "a special character stands unescaped"
     columns = re.search(r"\\begin{tabular}{(\w+)}", latex).group(1)
     rows = [line.removesuffix(r" \\") for line in latex.splitlines() if line.endswith(r"\\")]
@@ -128,3 +129,26 @@ def test_mean_maps_of_any_unit_keep_their_digits():
 def test_negative_numbers_have_a_minus_sign():
     _, first, ends, *_ = cells(headline(healthy_mean_map=[-0.5, 0.2, 0.3]).latex())
     assert (first[6], ends[6]) == ("$-$0.500", r"{\scriptsize [$-$0.625, $-$0.375]}")
+
+
+def test_the_spread_over_seeds_stands_beside_the_value():
+    table = headline(seed_sd=0.0126)
+    assert lines(table)[2].startswith("| guided-ddim | L500_s100 | 0.250 ± 0.013 [0.125, 0.375] |")
+    assert cells(table.latex())[1][2] == r"0.250 $\pm$ 0.013"
+    assert cells(table.latex())[5][2] == r"\textbf{0.750 $\pm$ 0.013}"
+    assert cells(table.latex())[6][2] == r"{\scriptsize [0.625, 0.875]}"
+
+
+def test_settings_of_several_folds_go_on_in_the_second_line_of_latex():
+    rows = comparison().assign(setting=["L500_s20 (2 folds), L250_s20 (1 fold)", "default", "x"])
+    table = typeset.metric_table(rows, summary.TITLES)
+    assert [row[1] for row in cells(table.latex())[1:4]] == [r"L500\_s20 (2 folds),", r"L250\_s20 (1 fold)", "default"]
+    assert "| L500_s20 (2 folds), L250_s20 (1 fold) |" in lines(table)[2]
+
+
+def test_what_an_image_costs_has_no_interval_and_is_bold_where_it_is_low():
+    rows = comparison(seconds=[0.0123, 4.5, 678.9], memory_mb=[900.4, 12345.6, 900.4])
+    _, _, *table = lines(typeset.metric_table(rows, {"seconds": "seconds", "memory_mb": "MB"}))
+    assert table[0] == "| guided-ddim | L500_s100 | **0.0123** | **900** |"
+    assert table[1].endswith("| 4.50 | 12346 |")
+    assert table[2].endswith("| 679 | **900** |")
