@@ -22,6 +22,7 @@ BIOME := npx --yes --prefer-offline --fetch-retries=0 @biomejs/biome@2.6.8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 run: env
+	snakemake --cores all $(ARGS) --resources gpu=1 -- first_figure
 	snakemake --cores all $(ARGS) --resources gpu=1
 
 # The rules of figures.smk and pages.smk; those that no benchmark in `run:` needs are not run.

@@ -2,6 +2,8 @@
 #
 #   snakemake --cores 8 --resources gpu=1                    every benchmark that `run:` in params.yaml lists
 #   snakemake --config run=smoke -- tables                   one benchmark, up to its tables
+#   snakemake --config records=reuse -- tables               no maps where a record says what they scored; where all do,
+#                                                            no networks either, and so no trade-off
 #   snakemake --workflow-profile profiles/slurm              on a cluster
 #
 # workflow/rules has one file a chapter, in the order data flows; a rule runs the stage module of its name, or that of its
@@ -13,6 +15,7 @@ min_version("9.27")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/records.smk"
 include: "workflow/rules/milestones.smk"
 
 
@@ -31,6 +34,8 @@ require_raw_data()
 
 wildcard_constraints:
     benchmark=one_of(config["benchmarks"]),
+    fold="[0-9]+",
+    repeat="fold[0-9]+-seed[0-9]+",
     split="train|validation|test",
     method="[a-z0-9-]+",
     network="[a-z0-9_]+",
@@ -39,9 +44,16 @@ wildcard_constraints:
 
 rule all:
     input:
+        milestone(stores),
         milestone(tables),
         milestone(figures),
         milestone(exports),
+
+
+# What `make` has made before all else, so that there is soon something to look at.
+rule first_figure:
+    input:
+        figures(config["run"][0])[:1],
 
 
 # Milestones: `snakemake -- maps` goes so far. dvc.yaml versions what each of them leaves behind.

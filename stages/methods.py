@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from stages import imports
+from stages import imports, split_lists
 from stages.errors import InputError
 
 
@@ -75,6 +75,11 @@ class Setting(Mapping[str, float | str]):
         return Setting({other: value for other, value in self.items() if other != key})
 
 
+def of(parameters: dict) -> dict[str, dict]:
+    """The methods of a benchmark; none where it is only data (`methods: null`)."""
+    return parameters.get("methods", {})
+
+
 def settings(method: dict) -> list[Setting]:
     """The settings of a method's grid: the union of its blocks' products, in order, each once.
 
@@ -93,11 +98,6 @@ def setting(method: dict, name: str) -> Setting:
     if name not in found:
         raise InputError(f"{name} is no setting of the method's grid in params.yaml, which has {', '.join(found)}")
     return found[name]
-
-
-def total(count: int | dict[str, int]) -> int:
-    """The size of a split that is given as one number, or as a number of images for each class."""
-    return sum(count.values()) if isinstance(count, dict) else count
 
 
 def encoding(method: dict) -> str | None:
@@ -172,21 +172,27 @@ def sampled(parameters: dict) -> dict[str, tuple[str, Setting]]:
 def samplable(parameters: dict) -> list[str]:
     """The methods whose detector those rules can look into."""
     detector = imports.constant("stages.detection.sampling", "DETECTOR")
-    return [name for name, method in parameters["methods"].items() if method.get("detector") == detector]
+    return [name for name, method in of(parameters).items() if method.get("detector") == detector]
 
 
 def trade_off_split(parameters: dict) -> str | None:
-    """The split that the trade-off takes slices from: the first of validation and test with both classes, if any."""
+    """The split that the trade-off takes slices from: the first of validation and test with both classes, if any.
+
+    Where data.split counts subjects, or names a list, both classes are taken to be there.
+    """
+    data = parameters["data"]
+    counts = data["split"] if isinstance(data["split"], dict) else {}
     for split in ("validation", "test"):
-        count = parameters["data"]["split"][split]
-        if all(count.values()) if isinstance(count, dict) else count:
+        count = counts.get(split)
+        both = all(count.values()) if isinstance(count, dict) else split_lists.has(data, split)
+        if both:
             return split
     return None
 
 
 def networks_in_use(parameters: dict) -> list[str]:
     """The networks that a benchmark needs, for any setting of any method or what is `sampled`, each once, in order."""
-    methods = parameters["methods"]
+    methods = of(parameters)
     asked = [(method, setting) for method in methods.values() for setting in settings(method)]
     asked += [(methods[name], setting) for name, setting in sampled(parameters).values()]
     return list(dict.fromkeys(name for method, setting in asked for name in networks(method, setting)))

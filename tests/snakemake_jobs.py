@@ -44,6 +44,7 @@ class Options:
     """Of `snakemake -n`. `forced`: with every job that leads to the targets, done or not."""
 
     run: str | None = None
+    records: str | None = None
     targets: tuple[str, ...] = ()
     cores: int = 2
     gpu: int = 2
@@ -71,7 +72,9 @@ def main(options: Options) -> None:
         try:
             workflow_api = api.workflow(
                 types.ResourceSettings(cores=options.cores, resources={"gpu": options.gpu}),
-                types.ConfigSettings(config={"run": options.run} if options.run else {}),
+                types.ConfigSettings(
+                    config={key: value for key in ("run", "records") if (value := getattr(options, key))}
+                ),
             )
             workflow_api.dag(dag).execute_workflow(executor="dryrun")
         except Exception as error:

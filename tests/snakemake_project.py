@@ -41,6 +41,8 @@ UNGUIDED = {
     "benchmarks.smoke.figures.scheme": {"L": 20, "s": 0},
 }
 """Keys of params.yaml without which nothing in `smoke` is guided by a classifier."""
+REPEATED = {"benchmarks.smoke.repeats": {"folds": 2, "seeds": [0, 1]}}
+"""Two folds, two seeds: four repeats of `smoke`."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
-from stages import command, methods
+from stages import command, methods, repeats
 from stages.errors import InputError
 from stages.parameters.reading import FILE, benchmark, load
 from stages.parameters.sections import RULES, section
@@ -16,8 +16,10 @@ from stages.parameters.sections import RULES, section
 def main(options: argparse.Namespace) -> None:
     """Print the parameters of a benchmark, or of one of its rules."""
     parameters, setting = benchmark(load(options.params), options.benchmark), None
+    repeat = repeats.named(parameters, options.repeat) if options.repeat else repeats.first(parameters)
     if options.rule == "detect":
-        known = {name: [one.name for one in methods.settings(method)] for name, method in parameters["methods"].items()}
+        every = methods.of(parameters)
+        known = {name: [one.name for one in methods.settings(method)] for name, method in every.items()}
         if options.setting not in known.get(options.item, ()):
             listed = "; ".join(f"{name} {' '.join(names)}" for name, names in known.items())
             raise InputError(f"detect needs the name of a method and one of its settings: {listed}")
@@ -25,7 +27,7 @@ def main(options: argparse.Namespace) -> None:
     elif options.rule == "train" and options.item is None:
         raise InputError("train needs the name of a network, such as denoiser")
     if options.rule:
-        parameters = section(parameters, options.rule, options.item, setting)
+        parameters = section(parameters, options.rule, options.item, setting, repeat)
     print(json.dumps(parameters, indent=2))
 
 
@@ -41,6 +43,7 @@ def arguments() -> argparse.ArgumentParser:
         "item", metavar="ITEM", nargs="?", help="train: the network; latents: the class; detect: the method"
     )
     parser.add_argument("setting", metavar="SETTING", nargs="?", help="detect: the setting's name, such as L500_s100")
+    parser.add_argument("--repeat", metavar="NAME", help="whose seed a rule is handed, such as fold1-seed0 (the first)")
     parser.add_argument("--params", type=Path, default=Path(FILE), metavar="FILE", help="default: %(default)s")
     return parser
 

@@ -1,28 +1,34 @@
 """What the keys of a benchmark's parameters say against one another, and against the modules that they name.
 
 What a single key may hold is the schema's to say (by_schema.py), what a method needs its own module's
-(stages/methods.py). As there, each problem is `(path, sentence)`.
+(stages/methods.py); what is said about data alone stands in data_keys.py. As there, each problem is `(path, sentence)`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import partial
 
-from stages import imports, methods
+from stages import imports, methods, split_lists
 from stages.errors import InputError
 from stages.parameters.by_schema import KeyPath, Problem, known_sections, schema_problems, shown, value_at
+from stages.parameters.data_keys import data_problems
 
 
-def problems_between(parameters: dict, name: str) -> Iterator[Problem]:
-    """What is wrong with the parameters of benchmark `name`, which fit the schema, as a whole."""
+def problems_between(parameters: dict, makers: Collection[str]) -> Iterator[Problem]:
+    """What is wrong with a benchmark's parameters, which fit the schema, as a whole.
+
+    Args:
+        parameters: merged.
+        makers: the benchmarks whose phantom is this one's, itself first.
+    """
     problems = list(_module_problems(parameters))
     yield from problems
     if problems:  # what follows asks these modules
         return
-    if parameters["data"]["reader"] == "brats":
-        yield from _brats_problems(parameters)
-    if "phantom" in parameters:
-        yield from _phantom_problems(parameters, name)
+    problems = list(data_problems(parameters, makers))
+    yield from problems
+    if problems or "methods" not in parameters:  # a benchmark may be only data
+        return
     used = methods.networks_in_use(parameters)
     for network in used:
         problems = list(_section_problems(parameters, network))
@@ -43,7 +49,7 @@ def _module_problems(parameters: dict) -> Iterator[Problem]:
     if data["reader"] not in data:
         yield ("data", data["reader"]), "is missing: it holds the recipe of data.reader"
     asked: dict[KeyPath, Callable[[], None]] = {("data", "reader"): partial(_ask_reader, data["reader"])}
-    for name, method in parameters["methods"].items():
+    for name, method in methods.of(parameters).items():
         if "detector" in method:
             asked["methods", name, "detector"] = partial(_ask_detector, method)
     for path, ask in asked.items():
@@ -67,44 +73,6 @@ def _ask_detector(method: dict) -> None:
                 f"it needs the network {network}, but there is no stages/training/{network}.py with an `objective`"
             )
         methods.network_sections([network])
-
-
-# --- data ------------------------------------------------------------------------------------------------------------
-
-
-def _brats_problems(parameters: dict) -> Iterator[Problem]:
-    data, path = parameters["data"], ("data", "brats")
-    recipe = data["brats"]
-    if recipe["pad"] % data["size"]:  # resampling by area is to be an exact mean over blocks
-        yield (*path, "pad"), f"must be a multiple of data.size, but {recipe['pad']} is none of {data['size']}"
-    if recipe["slices"][0] > recipe["slices"][1]:
-        yield (*path, "slices"), f"must not end before they begin: {recipe['slices']}"
-    if recipe["percentiles"][0] >= recipe["percentiles"][1]:
-        yield (*path, "percentiles"), f"must ascend, not {recipe['percentiles']}"
-
-
-def _phantom_problems(parameters: dict, name: str) -> Iterator[Problem]:
-    phantom, data, folder = parameters["phantom"], parameters["data"], f"data/{name}"
-    anatomy = phantom["anatomy"]
-    if data["folder"] != folder:
-        yield ("data", "folder"), f"must be {folder} in a benchmark with a phantom, not {data['folder']}"
-    reader = {"brain": "brats", "chest": "chexpert"}[anatomy]
-    if data["reader"] != reader:
-        yield ("data", "reader"), f"must be {reader} where phantom.anatomy is {anatomy}, not {data['reader']}"
-        return
-    asked = sum(map(methods.total, data["split"].values()))
-    key = {"brain": "cases", "chest": "patients"}[anatomy]
-    if phantom[key] < asked:
-        yield ("phantom", key), f"must be enough for data.split, {asked}, not {phantom[key]}"
-    if anatomy == "chest":
-        if phantom["size"] < data["size"]:
-            yield ("phantom", "size"), f"must be at least data.size = {data['size']}, not {phantom['size']}"
-        return
-    shape, recipe = phantom["shape"], data["brats"]
-    if max(shape[:2]) > recipe["pad"]:
-        yield ("phantom", "shape"), f"must fit into data.brats.pad = {recipe['pad']} along x and y, not {shape}"
-    if recipe["slices"][1] >= shape[2]:
-        yield ("data", "brats", "slices"), f"must end before phantom.shape's z = {shape[2]}, not {recipe['slices']}"
 
 
 # --- networks --------------------------------------------------------------------------------------------------------
@@ -187,8 +155,8 @@ def _method_problems(parameters: dict, name: str) -> Iterator[Problem]:
         yield from _told_problems(parameters, path, method)
         yield from _grid_problems(parameters, path, method)
     if method["setting"] == "validation":
-        if not methods.total(parameters["data"]["split"]["validation"]):
-            yield (*path, "setting"), "cannot be chosen on validation: data.split.validation is 0"
+        if not split_lists.has(parameters["data"], "validation"):
+            yield (*path, "setting"), "cannot be chosen on validation: data.split gives it nothing"
     elif method["setting"] not in methods.settings(method):
         yield (*path, "setting"), f"must be one setting of the grid, not {method['setting']}"
     named: dict[str, methods.Setting] = {}

@@ -5,8 +5,10 @@ on from its state compares them.
 """
 
 TRAINING = ("log_every", "sheet_every", "save_minutes")
-DATA = ("published_slices",)  # only printed beside the extraction's counts
-DETECTION = ("batch",)  # what a detector makes of a slice does not depend on its batch, but for rounding
+DATA = ("published_slices",)  # only printed beside the counts of a split
+# What a detector makes of a slice does not depend on its batch, but for rounding. Its seconds and memory do a little:
+# they are those of the batch with which it ran.
+DETECTION = ("batch",)
 
 
 def without_inert(section: dict) -> dict:

@@ -1,5 +1,6 @@
-"""params.yaml as a whole: read, merged (`paper` with each benchmark over it), refused where anything in it is wrong."""
+"""params.yaml as a whole: read, merged (`paper`, what a benchmark inherits, its own), refused where it is wrong."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import yaml
 
 from stages.errors import InputError
 from stages.parameters.between_keys import problems_between
-from stages.parameters.by_schema import KeyPath, dotted, schema_problems
+from stages.parameters.by_schema import KeyPath, Problem, dotted, schema_problems
 
 FILE = "params.yaml"
 
@@ -36,22 +37,56 @@ def load(source: Path | str | dict) -> dict:
 
 
 def benchmark(config: dict, name: str, file: str = FILE) -> dict:
-    """The parameters of benchmark `name`: `paper` with `benchmarks.<name>` merged over it; InputError without one."""
+    """The parameters of a benchmark: `paper`, over it the benchmarks that it inherits from, over them its own keys.
+
+    Raises:
+        InputError: there is none of that name, or `inherits` leads nowhere or in a circle.
+    """
+    merged = config["paper"]
+    for ancestor in reversed(lineage(config, name, file)):
+        merged = deep_merge(merged, _overrides(config, ancestor))
+    return merged
+
+
+def lineage(config: dict, name: str, file: str = FILE) -> list[str]:
+    """A benchmark, the one that it inherits from, and so on; InputError as in `benchmark`."""
     if name not in config["benchmarks"]:
         raise InputError(f"{file}: benchmarks has no '{name}', only {', '.join(config['benchmarks'])}")
-    return deep_merge(config["paper"], config["benchmarks"][name] or {})
+    found = [name]
+    while parent := (config["benchmarks"][found[-1]] or {}).get("inherits"):
+        key = f"{file}: benchmarks.{found[-1]}.inherits"
+        if parent not in config["benchmarks"]:
+            raise InputError(f"{key} names '{parent}', but benchmarks has only {', '.join(config['benchmarks'])}")
+        if parent in found:
+            raise InputError(f"{key} leads in a circle: {' -> '.join([*found, parent])}")
+        found.append(parent)
+    return found
+
+
+def _overrides(config: dict, name: str) -> dict:
+    """What a benchmark changes itself."""
+    return {key: value for key, value in (config["benchmarks"][name] or {}).items() if key != "inherits"}
 
 
 def checked_benchmark(config: dict, name: str, file: str = FILE) -> dict:
     """The parameters of a benchmark, or an InputError that names the first key that is wrong where it stands."""
-    parameters, overrides = benchmark(config, name, file), config["benchmarks"][name] or {}
-    for check, argument in ((schema_problems, "parameters"), (problems_between, name)):
-        for path, sentence in check(parameters, argument):
-            is_papers = _written(config["paper"], path) and not _written(overrides, path)
-            owner = ("paper",) if is_papers else ("benchmarks", name)
-            context = f" (in benchmark {name})" if is_papers else ""
-            raise InputError(f"{file}: {dotted((*owner, *path))} {sentence}{context}")
+    parameters, ancestors = benchmark(config, name, file), lineage(config, name, file)
+    sources = [(("benchmarks", one), _overrides(config, one)) for one in ancestors] + [(("paper",), config["paper"])]
+    for path, sentence in _problems(config, parameters, ancestors):
+        owner = next((owner for owner, values in sources if _written(values, path)), ("benchmarks", name))
+        context = "" if owner == ("benchmarks", name) else f" (in benchmark {name})"
+        raise InputError(f"{file}: {dotted((*owner, *path))} {sentence}{context}")
     return parameters
+
+
+def _problems(config: dict, parameters: dict, ancestors: list[str]) -> Iterator[Problem]:
+    """What is wrong with a benchmark by the schema and, once that says nothing, between its keys."""
+    yield from schema_problems(parameters, "parameters")
+    # A benchmark that inherits a phantom as it is may read the files of the one that it inherits from.
+    phantom = ("phantom", "seed")
+    merged = {one: benchmark(config, one) for one in ancestors}
+    makers = [one for one in ancestors if all(merged[one].get(key) == parameters.get(key) for key in phantom)]
+    yield from problems_between(parameters, makers)
 
 
 def deep_merge(base: dict, overrides: dict) -> dict:
@@ -88,6 +123,8 @@ def read(path: Path) -> dict:
         text = path.read_text(encoding="utf-8")
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         node = loader.get_single_node()
+        if node is not None:
+            _refuse_repeated_keys(node, path.name, ())  # first: construction puts what `<<` merges beside a key's own
         content: Any = None if node is None else loader.construct_document(node)
     except FileNotFoundError:
         raise InputError(f"{path} is not there: run this from the folder that holds it") from None
@@ -97,8 +134,6 @@ def read(path: Path) -> dict:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise InputError(f"{path.name}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
-    if node is not None:
-        _refuse_repeated_keys(node, path.name, ())
     return content
 
 

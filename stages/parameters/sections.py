@@ -1,29 +1,40 @@
 """The part of a benchmark's parameters that each rule hands to its stage: a changed key reruns what uses it alone."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from stages import methods
+from stages import methods, split_lists
 from stages.errors import InputError
 from stages.parameters.by_schema import value_at
+from stages.parameters.inert import without_inert
+from stages.repeats import Repeat, first
 
 # The keys of the merged parameters that each rule's stage uses. What depends on a name (reader, network, class, method)
 # is added by `section`; `tables_page` shows all parameters.
-_IMAGE = ("seed", "data.size", "data.channels")
-_DETECTION = (*_IMAGE, "detection.batch", "detection.precision")
-_SHOWN = ("seed", "data.channels", "methods", "figures.method")
+_IMAGE = ("data.size", "data.channels")
+_DETECTION = ("seed", *_IMAGE, "detection.batch", "detection.precision")
+_SHOWN = ("seed", "repeats", "data.channels", "detection.difference", "methods", "figures.method")
 RULES = {
     "phantom": ("seed", "phantom"),
-    "extract": (*_IMAGE, "data.reader", "data.split", "data.published_slices", "data.on_bad_case"),
-    "train": _IMAGE,
+    "extract": (*_IMAGE, "data.reader", "data.on_bad_case"),
+    "split": ("seed", "data.reader", "data.split", "data.published_slices"),
+    "train": ("seed", *_IMAGE),
     "latents": _DETECTION,
     "detect": _DETECTION,
-    "trade_off_maps": (*_DETECTION, "detection.convention", "trade_off.slices", "trade_off.solvers"),
+    "trade_off_maps": (
+        *_DETECTION,
+        "detection.convention",
+        "detection.difference",
+        "trade_off.slices",
+        "trade_off.solvers",
+    ),
     "trajectory": _DETECTION,
-    "scores": ("evaluation.lesion_pixels_at_256",),
-    "comparison_tables": ("seed", "evaluation.bootstrap", "evaluation.size_groups", "methods"),
+    "scores": ("evaluation.lesion_pixels_at_256", "evaluation.healthy_quantile"),
+    "comparison_tables": ("seed", "repeats", "evaluation.bootstrap", "evaluation.size_groups", "methods"),
     "trade_off_table": ("evaluation.lesion_pixels_at_256",),
-    "scheme": ("data.channels",),
+    "scheme": ("data.channels", "detection.difference"),
     "examples_figure_2": (*_SHOWN, "figures.diseased_slices"),
     "examples_figure_3": (*_SHOWN, "figures.diseased_slices"),
     "examples_figure_7": (*_SHOWN, "figures.healthy_slices"),
@@ -42,9 +53,17 @@ RULES = {
     "explorer": (*_SHOWN, "figures.explorer_slices", "figures.explorer_megabytes"),
     "export": (*_SHOWN, "data.reader", "data.size"),
 }
+REPEATED = ("train", "latents", "detect", "trade_off_maps", "trajectory")
+"""The rules that draw from the seed of a repeat, not from that of the benchmark."""
 
 
-def section(parameters: dict, rule: str, item: str | None = None, setting: Mapping | None = None) -> dict:
+def section(
+    parameters: dict,
+    rule: str,
+    item: str | None = None,
+    setting: Mapping | None = None,
+    repeat: Repeat | None = None,
+) -> dict:
     """The part of a benchmark's parameters that rule `rule` hands to its stage, nested as in params.yaml.
 
     Args:
@@ -53,6 +72,7 @@ def section(parameters: dict, rule: str, item: str | None = None, setting: Mappi
         item: for `train` the network, for `latents` the class (adds `levels`), for `detect` the method (adds its
             `options` and `setting`).
         setting: for `detect`, out of the method's grid.
+        repeat: for the rules in `REPEATED`, whose `seed` is the repeat's; the first where it is left out.
 
     Raises:
         InputError: there is no such rule.
@@ -81,7 +101,54 @@ def section(parameters: dict, rule: str, item: str | None = None, setting: Mappi
         if rule == "trajectory":  # the other rule brings its own solvers and strides
             keys += methods.parameters_of(method)
         extra = {"options": method["options"], "setting": dict(setting)}
+    if rule in REPEATED:
+        parameters = parameters | {"seed": (repeat or first(parameters)).seed}
     return _only(parameters, keys) | extra
+
+
+def identity(parameters: dict, repeat: Repeat, method: str, setting: Mapping) -> str:
+    """SHA-256 (hex) of all parameters that make the slice scores of a method's setting in a repeat.
+
+    These are the sections of the rules on the way there without the keys that change no result, and what these rules
+    know beside them: the fold, the raw data set, the split list that data.split names, the detector. The code is not
+    among them, nor are someone else's maps.
+    """
+    values, data = parameters["methods"][method], parameters["data"]
+    split_list = split_lists.published(data["split"]) if named_list(parameters) else None
+    made_from: dict[str, Any] = {
+        "raw": section(parameters, "phantom") if "phantom" in parameters else data["folder"],
+        "extract": section(parameters, "extract"),
+        "fold": repeat.fold,
+        "split": section(parameters, "split"),
+        "list": split_list and hashlib.sha256(split_list.read_bytes()).hexdigest(),
+        "scores": section(parameters, "scores"),
+        "setting": dict(setting),
+    }
+    if "detector" in values:
+        networks = methods.networks(values, setting)
+        made_from |= {
+            "train": {name: section(parameters, "train", name, repeat=repeat) for name in networks},
+            "detector": values["detector"],
+            "detect": section(parameters, "detect", method, setting, repeat),
+        }
+        if encode_class := methods.encoding(values):
+            latents = section(parameters, "latents", encode_class, repeat=repeat)
+            # On the way to a higher level x_L is the same.
+            made_from["latents"] = latents | {"levels": [setting["L"]]}
+    return hashlib.sha256(json.dumps(_result_keys(made_from), sort_keys=True).encode()).hexdigest()
+
+
+def _result_keys(sections: dict) -> dict:
+    """Sections, also nested ones, without the keys that change no result."""
+    nested = {name: without_inert(values) for name, values in sections.get("train", {}).items()}
+    plain = {name: without_inert(values) if isinstance(values, dict) else values for name, values in sections.items()}
+    return plain | {"train": nested}
+
+
+def named_list(parameters: dict) -> bool:
+    """Whether data.split names a list of workflow/splits/."""
+    split = parameters["data"]["split"]
+    return isinstance(split, str) and split != split_lists.RAW
 
 
 def _of_networks(names: list[str]) -> list[str]:
@@ -104,8 +171,8 @@ def _only(parameters: dict, keys: list[str]) -> dict:
 
 
 def splits(parameters: dict) -> list[str]:
-    """The splits that are scored: those of validation and test that have a subject (or an image of any class)."""
-    return [split for split in ("validation", "test") if methods.total(parameters["data"]["split"][split])]
+    """The splits that are scored: those of validation and test that data.split gives anything."""
+    return [split for split in ("validation", "test") if split_lists.has(parameters["data"], split)]
 
 
 def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
@@ -113,7 +180,7 @@ def levels(parameters: dict, encode_class: str | None = None) -> list[int]:
     return sorted(
         {
             setting["L"]
-            for method in parameters["methods"].values()
+            for method in methods.of(parameters).values()
             if encode_class in (None, methods.encoding(method)) and methods.encoding(method)
             for setting in methods.settings(method)
         }

@@ -6,38 +6,16 @@ import copy
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from changes import PARAMS, ROOT, put, refusal
 from sklearn.model_selection import ParameterGrid
 
 from stages import methods
 from stages.errors import InputError
-from stages.parameters import reading, sections
+from stages.parameters import reading
 from stages.parameters.by_schema import SCHEMA
-
-ROOT = Path(__file__).resolve().parents[2]
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-
-
-@pytest.fixture
-def config() -> dict:
-    benchmarks = {name: PARAMS["benchmarks"][name] for name in ("brats2020", "smoke")}
-    return copy.deepcopy({"run": ["smoke"], "paper": PARAMS["paper"], "benchmarks": benchmarks})
-
-
-def put(config: dict, path: str, value: object) -> None:
-    *parents, last = path.split("/")
-    for parent in parents:
-        config = config[parent]
-    config[last] = value
-
-
-def refusal(config: dict) -> str:
-    with pytest.raises(InputError) as caught:
-        reading.load(config)
-    return str(caught.value)
 
 
 def test_params_yaml_is_good():
@@ -134,7 +112,25 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/data/brats/slices", [8, 16], "data.brats.slices must end before phantom.shape's z = 16, not [8, 16]"),
         ("benchmarks/smoke/data/brats/percentiles", [99, 1], "data.brats.percentiles must ascend"),
         ("benchmarks/smoke/data/folder", "data/brats2020", "data.folder must be data/smoke in a benchmark with a phantom"),
-        ("benchmarks/smoke/phantom/cases", 6, "phantom.cases must be enough for data.split, 7, not 6"),
+        ("benchmarks/smoke/phantom/cases", 6, "phantom.cases must be enough for data.split and repeats.folds, 7, not 6"),
+        ("benchmarks/smoke/repeats", {"folds": 4}, "phantom.cases must be enough for data.split and repeats.folds, 8, not 7"),
+        ("benchmarks/smoke/repeats", {"folds": 0}, "repeats.folds must be at least 1, not 0"),
+        ("benchmarks/smoke/repeats", {"seeds": []}, "repeats.seeds needs at least 1 value, not []"),
+        ("benchmarks/smoke/repeats", {"seeds": [1, 1]}, "repeats.seeds holds a value twice"),
+        ("benchmarks/smoke/repeats", {"seed": [1]}, "repeats.seed is not a known key; did you mean 'seeds'?"),
+        ("records", "resue", "records must be fresh or reuse, not the text 'resue'"),
+        ("benchmarks/smoke/evaluation/healthy_quantile", 1, "evaluation.healthy_quantile must be less than 1, not 1"),
+        ("benchmarks/smoke/detection/difference", "min_max", "detection.difference must be plain or min-max, not the text"),
+        ("benchmarks/smoke/vae/loss", {"kl_gate": 1}, "vae.loss.kl_gate must be true or false, not 1"),
+        ("benchmarks/smoke/vae/training/schedule", "linear", "schedule must be constant or cosine or decay, not the text 'linear'"),
+        ("benchmarks/smoke/data/brats/step", 0, "data.brats.step must be at least 1, not 0"),
+        ("benchmarks/smoke/data/brats/patient", "(a)(b)", "data.brats.patient must have one group in brackets, which holds the patient, not 2"),
+        ("benchmarks/smoke/data/brats/patient", "(a", "data.brats.patient is no regular expression: "),
+        # who is in which split
+        ("benchmarks/smoke/data/split", "no-such-list", "data.split names the list workflow/splits/no-such-list.csv, which is not there"),
+        ("benchmarks/smoke/data/split", "raw", "data.split names what cannot be used: data.split must be counts or the name of a list, not raw"),
+        ("benchmarks/smoke/data/split", 5, "data.split must be a section of keys or text, not 5"),
+        ("benchmarks/smoke/data/split", "../list", "data.split cannot be the text '../list' (who is in which split"),
         ("benchmarks/smoke/phantom/shape", [40, 24, 16], "phantom.shape must fit into data.brats.pad = 32"),
         ("benchmarks/smoke/noise_schedule/beta", [0.02, 0.01], "noise_schedule.beta must ascend"),
         ("benchmarks/smoke/noise_schedule/timesteps", 15, "denoiser.training.max_level must be at most noise_schedule.timesteps = 15"),
@@ -196,7 +192,7 @@ def test_a_chest_phantom_has_enough_images_of_the_size(config):
     put(config, "benchmarks/chest/phantom/size", 32)
     assert "phantom.size must be at least data.size = 64, not 32" in refusal(config)
     put(config, "benchmarks/chest/phantom/patients", 10)
-    assert "phantom.patients must be enough for data.split, 760, not 10" in refusal(config)
+    assert "phantom.patients must be enough for data.split and repeats.folds, 452, not 10" in refusal(config)
 
 
 def test_networks_that_no_method_uses_are_not_held_against_the_data(config):
@@ -223,31 +219,10 @@ def test_settings_are_the_union_of_the_blocks_once_and_in_order():
     assert set(names) == of_scikit_learn
 
 
-def test_a_method_gets_its_networks_and_what_they_are_made_from():
-    smoke = reading.benchmark(PARAMS, "smoke")
-    guided = sections.section(smoke, "detect", "guided-ddim", {"L": 20, "s": 5})
-    own = ["denoiser", "intensity", "noise_schedule", "classifier"]
-    assert list(guided) == ["seed", "data", "detection", *own, "options", "setting"]
-    assert guided["options"] == {"encode_class": "healthy", "decode_class": "healthy"}
-    assert guided["setting"] == {"L": 20, "s": 5}
-    assert "stride" in guided["detection"]
-    assert "classifier" not in sections.section(smoke, "detect", "guided-ddim", {"L": 20, "s": 0})
-    plain = sections.section(smoke, "detect", "vae", {})
-    assert list(plain) == ["seed", "data", "detection", "vae", "options", "setting"]
-    assert "stride" not in plain["detection"]
-
-
 def test_a_word_of_a_grid_stands_in_the_settings_name():
     method = {"grid": [{"view": ["plain", "inverted"], "k": [1]}]}
     names = [setting.name for setting in methods.settings(method)]
     assert names == ["view-plain_k1", "view-inverted_k1"]
-
-
-def test_the_size_of_a_split_is_a_number_or_one_for_each_class():
-    images = {"healthy": 2, "diseased": 0}
-    none = {"healthy": 0, "diseased": 0}
-    assert sections.splits({"data": {"split": {"train": images, "validation": none, "test": images}}}) == ["test"]
-    assert sections.splits({"data": {"split": {"train": 3, "validation": 1, "test": 1}}}) == ["validation", "test"]
 
 
 def test_a_detectors_grid_is_read_from_its_module(monkeypatch):
@@ -259,45 +234,15 @@ def test_a_detectors_grid_is_read_from_its_module(monkeypatch):
         methods.grid({"detector": "guided_ddim"})
 
 
-def test_the_trade_off_and_the_scheme_get_the_networks_of_their_method():
-    smoke = reading.benchmark(PARAMS, "smoke")
-    section = sections.section(smoke, "trade_off_maps")
-    assert section["setting"] == {"L": 20, "s": 5}
-    assert section["options"] == {"encode_class": "healthy", "decode_class": "healthy"}
-    assert section["trade_off"].keys() == {"slices", "solvers"}
-    assert "stride" not in section["detection"], "the stride of the other maps changes nothing here"
-    assert "classifier" in section
-    smoke["figures"]["scheme"] = {"L": 20, "s": 0}
-    assert "classifier" not in sections.section(smoke, "trajectory")
-    assert "stride" in sections.section(smoke, "trajectory")["detection"]
-
-
 def test_a_benchmark_may_leave_the_trade_off_out(config):
     config["benchmarks"]["smoke"]["trade_off"] = None
     assert "trade_off" not in reading.benchmark(reading.load(config), "smoke")
 
 
-def test_levels_are_those_of_the_class():
-    smoke = reading.benchmark(PARAMS, "smoke")
-    assert sections.levels(smoke) == [10, 20]
-    assert sections.levels(smoke, "healthy") == [20]
-    assert sections.levels(smoke, "none") == [10, 20]
-    assert sections.levels(smoke, "diseased") == []
-
-
-def test_a_stage_gets_its_part_and_nothing_else():
-    smoke = reading.benchmark(PARAMS, "smoke")
-    section = sections.section(smoke, "train", "denoiser")
-    assert list(section) == ["seed", "data", "denoiser", "intensity", "noise_schedule"]
-    assert section["data"] == {"size": 16, "channels": ["t1", "t1ce", "t2", "flair"]}
-    assert list(sections.section(smoke, "train", "vae")) == ["seed", "data", "vae"]
-    data = sections.section(smoke, "extract")["data"]
-    assert "folder" not in data
-    assert "chexpert" not in data
-    assert data["brats"] == {"percentiles": [1, 99], "slices": [8, 12], "pad": 32}
-    assert sections.section(smoke, "scores") == {"evaluation": {"lesion_pixels_at_256": 20}}
-    with pytest.raises(InputError, match="there is no rule 'trian'"):
-        sections.section(smoke, "trian")
+def test_what_is_merged_is_not_there_twice(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: &a {b: 1, c: 2}\nd: {<<: *a, c: 3}\n")
+    assert reading.read(path)["d"] == {"b": 1, "c": 3}
 
 
 @pytest.mark.parametrize(
@@ -334,7 +279,7 @@ def test_every_key_of_the_schema_is_described_and_closed():
     def walk(node: object, path: str) -> None:
         if not isinstance(node, dict):
             return
-        if "properties" in node and path.rpartition("/")[2] not in ("if", "then", "split", "anatomy"):
+        if "properties" in node and path.rpartition("/")[2] not in ("if", "then", "split", "anatomy", "overrides"):
             assert node["additionalProperties"] is False, path
             for key, value in node["properties"].items():
                 target = value if "$ref" not in value else definitions[value["$ref"].rpartition("/")[2]]
@@ -352,6 +297,14 @@ def test_command_line():
         [*command, "smoke", "train", "denoiser"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert json.loads(good.stdout)["denoiser"]["network"]["channels"] == 8
+    other = subprocess.run(
+        [*command, "smoke", "train", "vae", "--repeat", "fold1-seed7"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert other.stderr.startswith("error: fold1-seed7 is no repeat of the benchmark")
     bad = subprocess.run([*command, "smok"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert bad.returncode == 1
     assert bad.stderr.startswith("error: params.yaml: benchmarks has no 'smok'")

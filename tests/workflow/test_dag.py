@@ -6,6 +6,7 @@ from snakemake_project import UNGUIDED, counts
 
 from stages import methods
 from stages.parameters import reading
+from stages.repeats import repeats
 
 SMOKE = ("--config", "run=smoke")
 
@@ -23,6 +24,7 @@ def test_jobs_of_smoke(every_job):
     assert counts(job for job in every_job if job.benchmark == "smoke") == {
         "phantom": 1,
         "extract": 1,
+        "split": 1,
         "train": 4,
         "latents": 2,
         "detect": 10,
@@ -76,19 +78,26 @@ def test_jobs_of_every_benchmark_in_one_go(project):
         if "phantom" not in values:
             (project.folder / values["data"]["folder"]).mkdir(parents=True, exist_ok=True)
     jobs = project.jobs(run=",".join(benchmarks))
-    listed = [method for values in benchmarks.values() for method in values["methods"].values()]
-    assert jobs["train"] == 4 * len(benchmarks)
-    assert jobs["extract"] == jobs["comparison_tables"] == len(benchmarks)
-    assert jobs["phantom"] == sum("phantom" in values for values in benchmarks.values())
-    assert jobs["detect"] == jobs["scores"] == sum(len(methods.settings(method)) for method in listed)
-    classes = [{methods.encoding(m) for m in values["methods"].values()} - {None} for values in benchmarks.values()]
-    assert jobs["latents"] == sum(map(len, classes))
+    each = [(values, len(repeats(values))) for values in benchmarks.values()]
+    assert max(times for _, times in each) == 3
+    assert jobs["train"] == sum(times * len(methods.networks_in_use(values)) for values, times in each)
+    assert jobs["extract"] == jobs["split"] == jobs["comparison_tables"] == len(benchmarks)
+    folders = {values["data"]["folder"] for values in benchmarks.values() if "phantom" in values}
+    assert jobs["phantom"] == len(folders), "who inherits a phantom reads the same files"
+    detected = [
+        times * len(methods.settings(method)) for values, times in each for method in values["methods"].values()
+    ]
+    assert jobs["detect"] == jobs["scores"] == sum(detected)
+    classes = [
+        times * len({methods.encoding(m) for m in values["methods"].values()} - {None}) for values, times in each
+    ]
+    assert jobs["latents"] == sum(classes)
 
 
 @pytest.mark.parametrize(
     ("milestone", "with_these", "without_these"),
     [
-        ("data", {"phantom", "extract"}, {"train", "detect"}),
+        ("data", {"phantom", "extract", "split"}, {"train", "detect"}),
         ("checkpoints", {"extract", "train"}, {"latents", "detect", "trajectory"}),
         ("maps", {"train", "latents", "detect", "trade_off_maps", "trajectory"}, {"scores", "trade_off_table"}),
         ("tables", {"scores", "comparison_tables", "trade_off_table"}, {"examples_figure_3", "comparison_figure"}),
@@ -114,9 +123,9 @@ def test_no_classifier_where_nothing_is_guided(project):
 
 def test_maps_of_someone_else_are_scored(project):
     project.set_parameters({"benchmarks.smoke.methods.theirs": {"grid": [{}], "setting": {}}})
-    assert "results/smoke/maps/theirs/default/test/maps.npy" in refusal(project, *SMOKE)
+    assert "results/smoke/maps/fold1-seed0/theirs/default/test/maps.npy" in refusal(project, *SMOKE)
     for split in ("validation", "test"):
-        path = project.folder / f"results/smoke/maps/theirs/default/{split}/maps.npy"
+        path = project.folder / f"results/smoke/maps/fold1-seed0/theirs/default/{split}/maps.npy"
         path.parent.mkdir(parents=True)
         path.touch()
     jobs = project.jobs(run="smoke")
@@ -155,12 +164,15 @@ def test_a_case_that_comes_reruns_extraction(project):
         (project.folder / "data/brats2020" / case).mkdir(parents=True)
     store = project.folder / "results/brats2020/data"
     store.mkdir(parents=True)
+    split = project.folder / "results/brats2020/split/fold1.csv"
+    split.parent.mkdir()
+    split.touch()
     arguments = ("--config", "run=brats2020", "--rerun-triggers", "mtime", "--", "data")
     touched = project.snakemake("--cores", "1", "--touch", *arguments)
     assert touched.returncode == 0, touched.stdout
     assert project.jobs("data", run="brats2020", triggers=("mtime",)) == {}
     (project.folder / "data/brats2020/HGG/BraTS_3").mkdir()
-    assert project.jobs("data", run="brats2020", triggers=("mtime",)) == {"extract": 1, "data": 1}
+    assert project.jobs("data", run="brats2020", triggers=("mtime",)) == {"extract": 1, "split": 1, "data": 1}
 
 
 def test_no_rule_makes_a_raw_data_set(project):

@@ -37,7 +37,7 @@ def test_everything_is_there(smoked):
     results = smoked.folder / RESULTS
     comparison = pd.read_csv(results / "tables" / "comparison.csv").set_index("method")
     assert comparison.loc["guided-ddim", ["setting", "chosen_on"]].tolist() == ["L20_s5", "params.yaml"]
-    assert comparison.loc["classifier-free", "chosen_on"] == "validation (Dice)"
+    assert comparison.loc["classifier-free", "chosen_on"] == "image labels of validation subjects"
     assert comparison["auroc"].between(0, 1).all()
     assert set(comparison.index) == {
         "guided-ddim",
@@ -48,6 +48,8 @@ def test_everything_is_there(smoked):
         "intensity",
     }
     assert len(pd.read_csv(results / "tables" / "scores.csv")) == 10 * 2
+    assert set(pd.read_csv(results / "tables" / "repeats.csv")["repeat"]) == {"fold1-seed0"}
+    assert len(list((results / "record/fold1-seed0").glob("*/*.csv"))) == 10
     assert json.loads((results / "metrics.json").read_text())
     expected = {f"{name}.{extension}" for name in FIGURES for extension in ("png", "svg", "pdf")}
     assert {path.name for path in (results / "figures").iterdir()} == expected
@@ -67,7 +69,10 @@ def test_nothing_is_left_to_do_on_any_number_of_cores(smoked):
 
 def test_each_job_says_its_device_and_progress_bars_stay_out_of_logs(smoked):
     output = (smoked.folder / "snakemake.log").read_text()
-    logs = [smoked.folder / RESULTS / "logs" / f"{name}.log" for name in ("train/denoiser", "latents/none")]
+    logs = [
+        smoked.folder / RESULTS / "logs" / f"{name}.log"
+        for name in ("train/fold1-seed0/denoiser", "latents/fold1-seed0/none")
+    ]
     for log in logs:
         text = log.read_text()
         lines = [line for line in text.splitlines() if line.startswith("device: ")]
@@ -141,7 +146,7 @@ def test_a_removed_grid_value_leaves_the_tables(finished):
     scores = pd.read_csv(finished.folder / RESULTS / "tables" / "scores.csv")
     rows = scores[scores["method"] == "classifier-free"]
     assert set(rows["setting"]) == {"L20_w2"}
-    assert (finished.folder / RESULTS / "maps" / "classifier-free" / "L10_w2").is_dir()
+    assert (finished.folder / RESULTS / "maps" / "fold1-seed0" / "classifier-free" / "L10_w2").is_dir()
 
 
 def test_a_grid_without_guidance_runs_without_a_classifier(finished):
@@ -167,7 +172,7 @@ def test_a_killed_training_goes_on_by_itself(finished):
         text=True,
     )
     deadline = time.monotonic() + 120
-    while not (results / "state/denoiser/state.safetensors").exists() and snakemake.poll() is None:
+    while not (results / "state/fold1-seed0/denoiser/state.safetensors").exists() and snakemake.poll() is None:
         assert time.monotonic() < deadline, "no state was saved"
         time.sleep(0.05)
     for process in psutil.Process(snakemake.pid).children(recursive=True):
@@ -176,5 +181,5 @@ def test_a_killed_training_goes_on_by_itself(finished):
     output, _ = snakemake.communicate(timeout=300)
     assert snakemake.returncode == 0, output
     assert "Trying to restart" in output
-    assert "train_denoiser: going on from iteration" in (results / "logs" / "train" / "denoiser.log").read_text()
-    assert (results / "checkpoints" / "denoiser.safetensors").is_file()
+    assert "train_denoiser: going on from iteration" in (results / "logs/train/fold1-seed0/denoiser.log").read_text()
+    assert (results / "checkpoints/fold1-seed0/denoiser.safetensors").is_file()

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from stages import imports, methods
+from stages import imports, methods, repeats, split_lists
 from stages.errors import InputError
 from stages.parameters import inert, reading, sections
 
@@ -63,7 +63,9 @@ def section(rule, item=None):
     def of_job(wildcards):
         values = benchmark_parameters(wildcards.benchmark)
         item_name = getattr(wildcards, item) if item else None
-        return Section(sections.section(values, rule, item_name))
+        return Section(
+            sections.section(values, rule, item_name, repeat=repeat_of(wildcards))
+        )
 
     return of_job
 
@@ -130,6 +132,44 @@ def require_raw_data():
             )
 
 
+# Repeats and splits
+
+
+def repeat_of(wildcards):
+    """The repeat that a job names; the first for the jobs that show one repeat without naming it."""
+    values = benchmark_parameters(wildcards.benchmark)
+    if "repeat" not in wildcards.keys():
+        return repeats.first(values)
+    try:
+        return repeats.named(values, wildcards.repeat)
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+
+def repeat_names(benchmark):
+    return [repeat.name for repeat in repeats.repeats(benchmark_parameters(benchmark))]
+
+
+def of_first_repeat(pattern):
+    """A path of a benchmark and its first repeat, `{benchmark}` and `{repeat}` filled in."""
+    return lambda wildcards: pattern.format(
+        benchmark=wildcards.benchmark, repeat=repeat_names(wildcards.benchmark)[0]
+    )
+
+
+def split_list(wildcards):
+    """Who is in which split, in the fold of a job's repeat."""
+    return f"results/{wildcards.benchmark}/split/fold{repeat_of(wildcards).fold}.csv"
+
+
+def published_list(wildcards):
+    """The list that data.split names, if it does."""
+    values = benchmark_parameters(wildcards.benchmark)
+    if not sections.named_list(values):
+        return []
+    return str(split_lists.published(values["data"]["split"]))
+
+
 # Methods and settings
 
 
@@ -152,7 +192,7 @@ def setting_of(wildcards):
 
 def method_settings(benchmark):
     """Every method with every setting of its grid."""
-    for method, values in benchmark_parameters(benchmark)["methods"].items():
+    for method, values in methods.of(benchmark_parameters(benchmark)).items():
         for setting in methods.settings(values):
             yield method, setting
 
@@ -162,7 +202,7 @@ def own_methods():
     found = [
         name
         for benchmark in config["benchmarks"]
-        for name, values in benchmark_parameters(benchmark)["methods"].items()
+        for name, values in methods.of(benchmark_parameters(benchmark)).items()
         if "detector" in values
     ]
     return list(dict.fromkeys(found))
@@ -175,7 +215,11 @@ def detector_module(wildcards):
 def detect_section(wildcards):
     values = benchmark_parameters(wildcards.benchmark)
     setting = setting_of(wildcards)
-    return Section(sections.section(values, "detect", wildcards.method, setting))
+    return Section(
+        sections.section(
+            values, "detect", wildcards.method, setting, repeat_of(wildcards)
+        )
+    )
 
 
 def detect_networks(wildcards):
@@ -197,14 +241,15 @@ def sampled_networks(stage):
 def checkpoints_of(networks):
     """The checkpoints of a rule's networks, as inputs; `networks` names them by the wildcards."""
     return lambda wildcards: [
-        checkpoint_file(wildcards.benchmark, name) for name in networks(wildcards)
+        checkpoint_file(wildcards.benchmark, wildcards.repeat, name)
+        for name in networks(wildcards)
     ]
 
 
 def arguments_of(networks):
     """The same as arguments of the stage, NAME=FILE."""
     return lambda wildcards: [
-        f"{name}={checkpoint_file(wildcards.benchmark, name)}"
+        f"{name}={checkpoint_file(wildcards.benchmark, wildcards.repeat, name)}"
         for name in networks(wildcards)
     ]
 
@@ -218,16 +263,16 @@ def latents_of(wildcards):
     encode_class = methods.encoding(method_of(wildcards))
     if encode_class is None:
         return []
-    return f"results/{wildcards.benchmark}/latents/{encode_class}"
+    return f"results/{wildcards.benchmark}/latents/{wildcards.repeat}/{encode_class}"
 
 
 def latents_argument(wildcards):
     return latents_of(wildcards) and ["--latents", latents_of(wildcards)]
 
 
-def map_files(benchmark, method, setting):
+def map_files(benchmark, repeat, method, setting):
     """What a setting's maps are as inputs: the folder that `detect` writes, or someone else's files in it."""
-    folder = f"results/{benchmark}/maps/{method}/{setting}"
+    folder = f"results/{benchmark}/maps/{repeat}/{method}/{setting}"
     values = benchmark_parameters(benchmark)
     if "detector" in values["methods"][method]:
         return [folder]
@@ -235,4 +280,6 @@ def map_files(benchmark, method, setting):
 
 
 def setting_maps(wildcards):
-    return map_files(wildcards.benchmark, wildcards.method, wildcards.setting)
+    return map_files(
+        wildcards.benchmark, wildcards.repeat, wildcards.method, wildcards.setting
+    )

@@ -1,4 +1,4 @@
-# Raw images -> slice stores. The phantom's anatomy and the data set's reader name the modules that run.
+# Raw images -> slice store and split lists. The phantom's anatomy and the data set's reader name the modules that run.
 
 
 # Only where params.yaml has a phantom: this rule may never take a raw data set for an output to be made again.
@@ -46,3 +46,25 @@ rule extract:
     shell:
         "python -m {params.module} --parameters {params.parameters:q} --raw {params.raw:q} --output {output} "
         "--processes {threads} 3>&2 2>&1 | tee -i {log}"
+
+
+# A list for each fold: drawn from counts and the benchmark's seed, or taken from the list that data.split names.
+rule split:
+    input:
+        data="results/{benchmark}/data",
+        published=published_list,
+        code=code("stages.data.split"),
+    output:
+        "results/{benchmark}/split/fold{fold}.csv",
+    log:
+        "results/{benchmark}/logs/split/{fold}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        parameters=section("split"),
+    shell:
+        "python -m stages.data.split --parameters {params.parameters:q} --data {input.data} --fold {wildcards.fold} "
+        "--output {output} 3>&2 2>&1 | tee -i {log}"

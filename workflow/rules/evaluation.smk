@@ -1,15 +1,17 @@
 # Maps and masks -> scores -> tables. Inputs are listed from the grid: what a removed setting left behind is not read.
 
 
+# The record is no output: Snakemake deletes outputs before their job runs and when it fails, and git tracks this file.
 rule scores:
     input:
         data="results/{benchmark}/data",
+        split=split_list,
         maps=setting_maps,
         code=code("stages.evaluation.scores"),
     output:
-        directory("results/{benchmark}/scores/{method}/{setting}"),
+        directory("results/{benchmark}/scores/{repeat}/{method}/{setting}"),
     log:
-        "results/{benchmark}/logs/scores/{method}/{setting}.log",
+        "results/{benchmark}/logs/scores/{repeat}/{method}/{setting}.log",
     conda:
         "../../environment.yml"
     resources:
@@ -17,17 +19,20 @@ rule scores:
         runtime=60,
     params:
         parameters=section("scores"),
-        maps="results/{benchmark}/maps/{method}/{setting}",
+        maps="results/{benchmark}/maps/{repeat}/{method}/{setting}",
         splits=splits,
+        record=lambda wildcards: RecordFile(*run_of(wildcards)),
+        identity=lambda wildcards: identity(*run_of(wildcards)),
     shell:
         "python -m stages.evaluation.scores --parameters {params.parameters:q} --data {input.data} "
-        "--maps {params.maps} --splits {params.splits} --output {output} 3>&2 2>&1 | tee -i {log}"
+        "--split-list {input.split} --maps {params.maps} --splits {params.splits} --output {output} "
+        "--record {params.record} --identity {params.identity} 3>&2 2>&1 | tee -i {log}"
 
 
+# From the scores of all repeats, or their records; a lost record it writes again.
 rule comparison_tables:
     input:
-        data="results/{benchmark}/data",
-        scores=lambda wildcards: score_folders(wildcards.benchmark),
+        scores=scored,
         code=code("stages.evaluation.comparison_tables"),
     output:
         expand("results/{{benchmark}}/tables/{name}.csv", name=TABLES),
@@ -43,19 +48,20 @@ rule comparison_tables:
         runtime=60,
     params:
         parameters=section("comparison_tables"),
+        record="results/{benchmark}/record",
         scores="results/{benchmark}/scores",
+        reuse=lambda wildcards: Reuse(wildcards.benchmark),
         tables="results/{benchmark}/tables",
-        splits=splits,
     shell:
-        "python -m stages.evaluation.comparison_tables --parameters {params.parameters:q} --scores {params.scores} "
-        "--data {input.data} --output {params.tables} --metrics {output.metrics} --splits {params.splits} "
-        "3>&2 2>&1 | tee -i {log}"
+        "python -m stages.evaluation.comparison_tables --parameters {params.parameters:q} --record {params.record} "
+        "--scores {params.scores} {params.reuse} --output {params.tables} --metrics {output.metrics} 3>&2 2>&1 | tee -i {log}"
 
 
 rule trade_off_table:
     input:
         data="results/{benchmark}/data",
-        maps="results/{benchmark}/maps/_trade_off",
+        split=split_list,
+        maps=of_first_repeat("results/{benchmark}/maps/{repeat}/_trade_off"),
         code=code("stages.evaluation.trade_off_table"),
     output:
         "results/{benchmark}/tables/trade_off.csv",
@@ -71,4 +77,5 @@ rule trade_off_table:
         split=trade_off_split,
     shell:
         "python -m stages.evaluation.trade_off_table --parameters {params.parameters:q} --data {input.data} "
-        "--split {params.split} --trade-off {input.maps} --output {output} 3>&2 2>&1 | tee -i {log}"
+        "--split-list {input.split} --split {params.split} --trade-off {input.maps} --output {output} "
+        "3>&2 2>&1 | tee -i {log}"

@@ -5,9 +5,10 @@
 rule export:
     input:
         data="results/{benchmark}/data",
+        split=split_list,
         raw=raw_folder,
-        maps=lambda wildcards: anomaly_maps(wildcards.benchmark),
-        scores=lambda wildcards: score_folders(wildcards.benchmark),
+        maps=lambda wildcards: maps_shown(wildcards.benchmark),
+        scores=lambda wildcards: scores_shown(wildcards.benchmark),
         comparison="results/{benchmark}/tables/comparison.csv",
         code=code("stages.export.export"),
     output:
@@ -21,7 +22,9 @@ rule export:
         runtime=120,
     params:
         parameters=section("export"),
+        maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
+        scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
         "python -m stages.export.export --parameters {params.parameters:q} --data {input.data} --raw {input.raw} "
-        "--maps results/{wildcards.benchmark}/maps --scores results/{wildcards.benchmark}/scores "
+        "--split-list {input.split} --maps {params.maps} --scores {params.scores} "
         "--comparison {input.comparison} --output {output} 3>&2 2>&1 | tee -i {log}"

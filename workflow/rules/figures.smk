@@ -4,7 +4,8 @@
 rule scheme:
     input:
         data="results/{benchmark}/data",
-        trajectory="results/{benchmark}/maps/_trajectory",
+        split=split_list,
+        trajectory=of_first_repeat("results/{benchmark}/maps/{repeat}/_trajectory"),
         code=code("stages.figures.scheme"),
     output:
         captioned("figure-1-scheme", PAPER, "Fig. 1: the scheme"),
@@ -20,15 +21,18 @@ rule scheme:
         parameters=section("scheme"),
     shell:
         "python -m stages.figures.scheme --parameters {params.parameters:q} --data {input.data} "
-        "--trajectory {input.trajectory} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
+        "--split-list {input.split} --trajectory {input.trajectory} --output results/{wildcards.benchmark}/figures "
+        "3>&2 2>&1 | tee -i {log}"
 
 
-# The figures of single slices share their inputs: which setting is shown is known when the tables are there.
+# The figures of single slices share their inputs, the first repeat's: which setting is shown is known when the tables
+# are there.
 rule examples_figure_2:
     input:
         data="results/{benchmark}/data",
-        maps=lambda wildcards: anomaly_maps(wildcards.benchmark),
-        scores=lambda wildcards: score_folders(wildcards.benchmark),
+        split=split_list,
+        maps=lambda wildcards: maps_shown(wildcards.benchmark),
+        scores=lambda wildcards: scores_shown(wildcards.benchmark),
         comparison="results/{benchmark}/tables/comparison.csv",
         code=code("stages.figures.examples"),
     output:
@@ -44,9 +48,11 @@ rule examples_figure_2:
     params:
         figure="figure-2-methods",
         parameters=section("examples_figure_2"),
+        maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
+        scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
         "python -m stages.figures.examples --figure {params.figure} --parameters {params.parameters:q} "
-        "--data {input.data} --maps results/{wildcards.benchmark}/maps --scores results/{wildcards.benchmark}/scores "
+        "--data {input.data} --split-list {input.split} --maps {params.maps} --scores {params.scores} "
         "--comparison {input.comparison} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 
@@ -89,8 +95,9 @@ rule sensitivity_figure_4:
 rule sweep_figure_5:
     input:
         data="results/{benchmark}/data",
-        maps=lambda wildcards: anomaly_maps(wildcards.benchmark),
-        scores=lambda wildcards: score_folders(wildcards.benchmark),
+        split=split_list,
+        maps=lambda wildcards: maps_shown(wildcards.benchmark),
+        scores=lambda wildcards: scores_shown(wildcards.benchmark),
         comparison="results/{benchmark}/tables/comparison.csv",
         code=code("stages.figures.sweep"),
     output:
@@ -106,9 +113,11 @@ rule sweep_figure_5:
     params:
         figure="figure-5-scales",
         parameters=section("sweep_figure_5"),
+        maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
+        scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
         "python -m stages.figures.sweep --figure {params.figure} --parameters {params.parameters:q} "
-        "--data {input.data} --maps results/{wildcards.benchmark}/maps --scores results/{wildcards.benchmark}/scores "
+        "--data {input.data} --split-list {input.split} --maps {params.maps} --scores {params.scores} "
         "--comparison {input.comparison} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
 
 

@@ -6,54 +6,92 @@ def milestone(files):
     return [file for benchmark in config["run"] for file in files(benchmark)]
 
 
+def is_only_data(benchmark):
+    return not methods.of(benchmark_parameters(benchmark))
+
+
 def stores(benchmark):
-    return [f"results/{benchmark}/data"]
+    """The slice store, and a split list a fold."""
+    folds = benchmark_parameters(benchmark)["repeats"]["folds"]
+    return [
+        f"results/{benchmark}/data",
+        *(f"results/{benchmark}/split/fold{n + 1}.csv" for n in range(folds)),
+    ]
 
 
-def checkpoint_file(benchmark, network):
-    return f"results/{benchmark}/checkpoints/{network}.safetensors"
+def checkpoint_file(benchmark, repeat, network):
+    return f"results/{benchmark}/checkpoints/{repeat}/{network}.safetensors"
 
 
 def networks(benchmark):
     """The checkpoints that any setting of any method needs."""
     needed = methods.networks_in_use(benchmark_parameters(benchmark))
-    return [checkpoint_file(benchmark, name) for name in needed]
+    return [
+        checkpoint_file(benchmark, repeat, name)
+        for repeat in repeat_names(benchmark)
+        for name in needed
+    ]
 
 
-def anomaly_maps(benchmark):
-    """The maps of every setting of every method."""
+def maps_shown(benchmark):
+    """The maps of every setting of every method in the first repeat, out of which figures and pages choose."""
     return [
         file
         for method, setting in method_settings(benchmark)
-        for file in map_files(benchmark, method, setting.name)
+        for file in map_files(
+            benchmark, repeat_names(benchmark)[0], method, setting.name
+        )
     ]
 
 
 def detections(benchmark):
     """All that the detection chapter makes."""
     extra = methods.sampled(benchmark_parameters(benchmark))
-    return anomaly_maps(benchmark) + [
-        f"results/{benchmark}/maps/_{rule.removesuffix('_maps')}" for rule in extra
+    first = repeat_names(benchmark)[0]
+    return [
+        *(file for run in runs(benchmark) for file in map_files(*run)),
+        *(
+            f"results/{benchmark}/maps/{first}/_{rule.removesuffix('_maps')}"
+            for rule in extra
+        ),
     ]
 
 
-def score_folders(benchmark):
+def score_folder(benchmark, repeat, method, setting):
+    return f"results/{benchmark}/scores/{repeat}/{method}/{setting}"
+
+
+def scores_shown(benchmark):
+    """The slice scores that belong to these maps."""
+    first = repeat_names(benchmark)[0]
     return [
-        f"results/{benchmark}/scores/{method}/{setting.name}"
+        score_folder(benchmark, first, method, setting.name)
         for method, setting in method_settings(benchmark)
     ]
 
 
 def tables(benchmark):
+    """The tables; without the trade-off, which takes networks, where records spare all else that does."""
     folder = f"results/{benchmark}"
+    if is_only_data(benchmark):
+        return []
+    spared = {"trade_off.csv"} if all_reused(benchmark) else set()
+    names = [name for name in table_names(benchmark) if name not in spared]
     return [
-        *(f"{folder}/tables/{name}" for name in table_names(benchmark)),
+        *(f"{folder}/tables/{name}" for name in names),
         f"{folder}/metrics.json",
     ]
 
 
 # As CSV, from the slice scores.
-TABLES = ("comparison", "lesion_size", "paired", "sensitivity", "scores")
+TABLES = (
+    "comparison",
+    "lesion_size",
+    "paired",
+    "sensitivity",
+    "scores",
+    "repeats",
+)
 
 
 def table_names(benchmark):
@@ -95,9 +133,10 @@ def guided_over_levels(method):
 
 
 def figure_names(benchmark):
-    """The figures of a benchmark: some need several channels, or a grid with L and s or w."""
+    """The figures of a benchmark, what is there soonest first: some need several channels, or a grid with L and s or w."""
     values = benchmark_parameters(benchmark)
-    names = ["figure-7-healthy", "settings", "comparison", "lesion-size"]
+    names = ["figure-1-scheme"] if "trajectory" in methods.sampled(values) else []
+    names += ["figure-7-healthy", "settings", "comparison", "lesion-size"]
     if len(values["data"]["channels"]) > 1:
         names += ["figure-3-methods", "supplement-1-diseased", "supplement-2-healthy"]
     else:
@@ -106,8 +145,6 @@ def figure_names(benchmark):
         names += ["figure-4-sensitivity", "figure-5-scales", "figure-6-levels"]
     if any(map(guided_over_levels, values["methods"].values())):
         names.append("heatmap")
-    if "trajectory" in methods.sampled(values):
-        names.append("figure-1-scheme")
     if "trade_off" in values:
         names.append("trade-off")
     return names
@@ -115,6 +152,8 @@ def figure_names(benchmark):
 
 def figures(benchmark):
     folder = f"results/{benchmark}"
+    if is_only_data(benchmark):
+        return []
     return [
         *(
             f"{folder}/figures/{name}.{extension}"
@@ -127,4 +166,4 @@ def figures(benchmark):
 
 
 def exports(benchmark):
-    return [f"results/{benchmark}/export"]
+    return [] if is_only_data(benchmark) else [f"results/{benchmark}/export"]

@@ -25,8 +25,9 @@ rule tables_page:
 rule explorer:
     input:
         data="results/{benchmark}/data",
-        maps=lambda wildcards: anomaly_maps(wildcards.benchmark),
-        scores=lambda wildcards: score_folders(wildcards.benchmark),
+        split=split_list,
+        maps=lambda wildcards: maps_shown(wildcards.benchmark),
+        scores=lambda wildcards: scores_shown(wildcards.benchmark),
         table="results/{benchmark}/tables/scores.csv",
         comparison="results/{benchmark}/tables/comparison.csv",
         code=code("stages.pages.explorer"),
@@ -42,7 +43,9 @@ rule explorer:
         runtime=60,
     params:
         parameters=section("explorer"),
+        maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
+        scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
         "python -m stages.pages.explorer --parameters {params.parameters:q} --benchmark {wildcards.benchmark} "
-        "--data {input.data} --maps results/{wildcards.benchmark}/maps --scores results/{wildcards.benchmark}/scores "
+        "--data {input.data} --split-list {input.split} --maps {params.maps} --scores {params.scores} "
         "--table {input.table} --comparison {input.comparison} --output {output} 3>&2 2>&1 | tee -i {log}"

@@ -1,4 +1,4 @@
-# Slice stores -> networks, each by the module of its name. A job that was killed goes on from the state folder, which
+# Slices -> networks, each by the module of its name. A job that was killed goes on from the state folder, which
 # Snakemake does not clean up; nor does it delete logs, so that metrics and sheets can be looked at whatever happens, and
 # an imported checkpoint is taken as it is.
 
@@ -6,13 +6,14 @@
 rule train:
     input:
         data="results/{benchmark}/data",
+        split=split_list,
         code=lambda wildcards: code(f"stages.training.{wildcards.network}"),
     output:
-        checkpoint="results/{benchmark}/checkpoints/{network}.safetensors",
+        checkpoint="results/{benchmark}/checkpoints/{repeat}/{network}.safetensors",
     log:
-        text="results/{benchmark}/logs/train/{network}.log",
-        metrics="results/{benchmark}/training/{network}/metrics.csv",
-        sheet="results/{benchmark}/training/{network}/sheet.png",
+        text="results/{benchmark}/logs/train/{repeat}/{network}.log",
+        metrics="results/{benchmark}/training/{repeat}/{network}/metrics.csv",
+        sheet="results/{benchmark}/training/{repeat}/{network}/sheet.png",
     retries: 1
     conda:
         "../../environment.yml"
@@ -23,9 +24,9 @@ rule train:
         runtime=lambda wildcards, attempt: 1440 * attempt,
     params:
         parameters=section("train", "network"),
-        log="results/{benchmark}/training/{network}",
-        state="results/{benchmark}/state/{network}",
+        log="results/{benchmark}/training/{repeat}/{network}",
+        state="results/{benchmark}/state/{repeat}/{network}",
     shell:
-        "python -m stages.training.{wildcards.network} --parameters {params.parameters:q} --data {input.data}/train "
-        "--checkpoint {output.checkpoint} --log {params.log} --state {params.state} --threads {threads} "
-        "3>&2 2>&1 | tee -i {log.text}"
+        "python -m stages.training.{wildcards.network} --parameters {params.parameters:q} --data {input.data} "
+        "--split-list {input.split} --checkpoint {output.checkpoint} --log {params.log} --state {params.state} "
+        "--threads {threads} 3>&2 2>&1 | tee -i {log.text}"

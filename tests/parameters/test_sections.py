@@ -1,0 +1,136 @@
+"""What each rule is handed, and the identity of what comes of it."""
+
+import copy
+from pathlib import Path
+
+import pytest
+from changes import PARAMS, put
+
+from stages.errors import InputError
+from stages.parameters import reading, sections
+from stages.repeats import Repeat
+
+SETTINGS: dict[str, dict] = {
+    "guided-ddim": {"L": 20, "s": 5},
+    "guided-ddpm": {"L": 20, "s": 2},
+    "vae": {},
+    "fixed-point-gan": {},
+    "classifier-free": {"L": 20, "w": 2},
+    "intensity": {"view": "plain"},
+}
+"""One of each method of `smoke`."""
+
+
+def test_a_method_gets_its_networks_and_what_they_are_made_from():
+    smoke = reading.benchmark(PARAMS, "smoke")
+    guided = sections.section(smoke, "detect", "guided-ddim", {"L": 20, "s": 5})
+    own = ["denoiser", "intensity", "noise_schedule", "classifier"]
+    assert list(guided) == ["seed", "data", "detection", *own, "options", "setting"]
+    assert guided["options"] == {"encode_class": "healthy", "decode_class": "healthy"}
+    assert guided["setting"] == {"L": 20, "s": 5}
+    assert "stride" in guided["detection"]
+    assert "classifier" not in sections.section(smoke, "detect", "guided-ddim", {"L": 20, "s": 0})
+    plain = sections.section(smoke, "detect", "vae", {})
+    assert list(plain) == ["seed", "data", "detection", "vae", "options", "setting"]
+    assert "stride" not in plain["detection"]
+
+
+def test_a_repeat_has_its_own_seed_where_something_is_drawn_from_it():
+    smoke = reading.benchmark(PARAMS, "smoke") | {"seed": 5, "repeats": {"folds": 2, "seeds": [7, 8]}}
+    other = Repeat(2, 8)
+    trained = [("train", "vae"), ("latents", "none"), ("detect", "vae"), ("trade_off_maps", None), ("trajectory", None)]
+    assert {rule for rule, _ in trained} == set(sections.REPEATED)
+    for rule, item in trained:
+        assert sections.section(smoke, rule, item, repeat=other)["seed"] == 8
+        assert sections.section(smoke, rule, item)["seed"] == 7, "the first"
+    for rule in ("phantom", "split", "comparison_tables", "examples_figure_3"):
+        assert sections.section(smoke, rule, repeat=other)["seed"] == 5
+    assert "seed" not in sections.section(smoke, "extract")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "concerned"),
+    [
+        # what makes the phantom and the slices makes all
+        ("phantom/noise", 0.1, set(SETTINGS)),
+        ("data/brats/step", 2, set(SETTINGS)),
+        ("data/split/train", 2, set(SETTINGS)),
+        ("evaluation/healthy_quantile", 0.9, set(SETTINGS)),
+        # what makes a network or a method makes its own
+        ("denoiser/training/iterations", 21, {"guided-ddim", "guided-ddpm", "classifier-free"}),
+        ("classifier/training/iterations", 21, {"guided-ddim", "guided-ddpm"}),
+        ("detection/solver", "heun", {"guided-ddim", "classifier-free"}),
+        ("vae/loss/kl_gate", False, {"vae"}),
+        ("methods/vae/options/score", "combined", {"vae"}),
+        # what makes no result, or only tables and figures, makes none; nor does what the same grid holds beside it
+        ("denoiser/training/save_minutes", 99, set()),
+        ("detection/batch", 3, set()),
+        ("data/published_slices", {"test": 3}, set()),
+        ("evaluation/bootstrap", 3, set()),
+        ("methods/classifier-free/grid", [{"L": [5, 10, 20], "w": [2]}], set()),
+        ("repeats", {"folds": 1, "seeds": [0, 1]}, set()),
+    ],
+)  # fmt: skip
+def test_the_identity_of_scores_is_that_of_all_parameters_that_make_them(path, value, concerned):
+    def identities(parameters: dict) -> dict[str, str]:
+        return {name: sections.identity(parameters, Repeat(1, 0), name, one) for name, one in SETTINGS.items()}
+
+    before = reading.benchmark(PARAMS, "smoke")
+    after = copy.deepcopy(before)
+    put(after, path, value)
+    old, new = identities(before), identities(after)
+    assert len(set(old.values())) == 6
+    assert {name for name in old if old[name] != new[name]} == concerned
+
+
+def test_another_fold_seed_or_setting_has_another_identity(config, published):
+    smoke = reading.benchmark(PARAMS, "smoke")
+    runs = [(Repeat(1, 0), 5), (Repeat(2, 0), 5), (Repeat(1, 1), 5), (Repeat(1, 0), 0)]
+    assert len({sections.identity(smoke, repeat, "guided-ddim", {"L": 20, "s": s}) for repeat, s in runs}) == 4
+    published("a,train", "b,test")
+    listed = reading.benchmark(config, "brats2020")
+    before = sections.identity(listed, Repeat(1, 0), "vae", {})
+    Path("workflow/splits/ours.csv").write_text("subject_id,split\nb,train\na,test\n")
+    assert sections.identity(listed, Repeat(1, 0), "vae", {}) != before
+
+
+def test_the_trade_off_and_the_scheme_get_the_networks_of_their_method():
+    smoke = reading.benchmark(PARAMS, "smoke")
+    section = sections.section(smoke, "trade_off_maps")
+    assert section["setting"] == {"L": 20, "s": 5}
+    assert section["options"] == {"encode_class": "healthy", "decode_class": "healthy"}
+    assert section["trade_off"].keys() == {"slices", "solvers"}
+    assert "stride" not in section["detection"], "the stride of the other maps changes nothing here"
+    assert "classifier" in section
+    smoke["figures"]["scheme"] = {"L": 20, "s": 0}
+    assert "classifier" not in sections.section(smoke, "trajectory")
+    assert "stride" in sections.section(smoke, "trajectory")["detection"]
+
+
+def test_levels_are_those_of_the_class():
+    smoke = reading.benchmark(PARAMS, "smoke")
+    assert sections.levels(smoke) == [10, 20]
+    assert sections.levels(smoke, "healthy") == [20]
+    assert sections.levels(smoke, "none") == [10, 20]
+    assert sections.levels(smoke, "diseased") == []
+
+
+def test_a_stage_gets_its_part_and_nothing_else():
+    smoke = reading.benchmark(PARAMS, "smoke")
+    section = sections.section(smoke, "train", "denoiser")
+    assert list(section) == ["seed", "data", "denoiser", "intensity", "noise_schedule"]
+    assert section["data"] == {"size": 16, "channels": ["t1", "t1ce", "t2", "flair"]}
+    assert list(sections.section(smoke, "train", "vae")) == ["seed", "data", "vae"]
+    data = sections.section(smoke, "extract")["data"]
+    assert "folder" not in data
+    assert "chexpert" not in data
+    assert "split" not in data
+    assert data["brats"] == {"percentiles": [1, 99], "slices": [8, 12], "step": 1, "pad": 32}
+    assert sections.section(smoke, "split")["data"] == {
+        "reader": "brats",
+        "split": {"train": 3, "validation": 2, "test": 2},
+    }
+    evaluation = {"lesion_pixels_at_256": 20, "healthy_quantile": 0.98}
+    assert sections.section(smoke, "scores") == {"evaluation": evaluation}
+    with pytest.raises(InputError, match="there is no rule 'trian'"):
+        sections.section(smoke, "trian")
