@@ -5,19 +5,21 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from stages.data.store import StoreWriter
+from stages.data.store import StoreWriter, open_split
 from stages.evaluation import records, scores
-from stages.evaluation.summary import FIELD_MEANS, MEANS, values
+from stages.evaluation.summary import FIELD_MEANS, MEANS, USE_MEANS, values
 from stages.methods import settings
 from stages.pages import explorer
 
 SIZE = 16
 HOSTILE = '<img src=x onerror="alert(1)">', "</script><script>alert(1)</script>"
 """Names of slices that would run as code where they were taken for markup."""
+REPEAT = "fold1-seed0"
 PARAMETERS = {
     "seed": 0,
+    "repeats": {"folds": 1, "seeds": [0]},
     "data": {"size": SIZE, "channels": ["t1", "flair"]},
-    "evaluation": {"lesion_pixels_at_256": 20},
+    "evaluation": {"lesion_pixels_at_256": 20, "healthy_quantile": 0.98},
     "methods": {
         "guided-ddim": {"grid": [{"L": [250, 500], "s": [0, 20, 80]}, {"L": [125], "s": [20]}]},
         "intensity": {"grid": [{"view": ["plain", "inverted"]}]},
@@ -28,12 +30,15 @@ PARAMETERS = {
 REPORTED = {"guided-ddim": "L500_s20", "intensity": "view-plain", "ready-made": "default"}
 
 
-def write_store(folder, masks):
-    """Three subjects of six slices, the last three of each with a lesion; two slices have names of `HOSTILE`."""
+def write_store(root, masks):
+    """Three subjects of six slices, the last three of each with a lesion; two slices have names of `HOSTILE`.
+
+    A fourth one, which comes first in the store, is not in the test split.
+    """
     rng = np.random.default_rng(0)
     names = iter(HOSTILE)
-    with StoreWriter(folder, channels=2, size=SIZE, masks=masks) as writer:
-        for subject in ("A", "B", "C"):
+    with StoreWriter(root / "data", channels=2, size=SIZE, masks=masks) as writer:
+        for subject in ("0", "A", "B", "C"):
             for z in range(6):
                 image, mask = np.zeros((2, SIZE, SIZE)), np.zeros((SIZE, SIZE), np.uint8)
                 image[:, 2:14, 3:13] = rng.uniform(0.2, 1, (2, 12, 10))
@@ -43,6 +48,8 @@ def write_store(folder, masks):
                     row["slice_id"] = next(names)
                 row |= {"label": int(mask.any()), "lesion_pixels": int(masks and mask.sum()), "affine": "[]"}
                 writer.append(image[None], mask[None] if masks else None, [row])
+    (root / "split").mkdir()
+    (root / "split/fold1.csv").write_text("subject_id,split\n0,train\nA,test\nB,test\nC,test\n")
 
 
 def write_maps(folder, images, number):
@@ -67,9 +74,13 @@ class ExplorerBenchmark:
     def __init__(self, root, masks=True):
         self.root, self.output = root, root / "explorer.html"
         self.parameters = PARAMETERS | {"figures": dict(PARAMETERS["figures"])}
-        write_store(root / "data/test", masks)
-        write_maps(root / "maps", np.load(root / "data/test/images.npy"), number=1)
+        write_store(root, masks)
+        write_maps(root / "maps" / REPEAT, np.asarray(self.store().images), number=1)
         self.score()
+
+    def store(self):
+        """The test split."""
+        return open_split(self.root / "data", self.root / "split/fold1.csv", "test")
 
     def score(self):
         """Score all maps and write both tables."""
@@ -80,13 +91,16 @@ class ExplorerBenchmark:
                     argparse.Namespace(
                         parameters=self.parameters,
                         data=self.root / "data",
-                        maps=self.root / "maps" / method / name,
+                        split_list=self.root / "split/fold1.csv",
+                        maps=self.root / "maps" / REPEAT / method / name,
                         splits=["test"],
-                        output=self.root / "scores" / method / name,
+                        output=self.root / "scores" / REPEAT / method / name,
+                        record=self.root / "record" / REPEAT / method / f"{name}.csv",
+                        identity="0" * 64,
                     )
                 )
                 slices = self.slices(method, name)
-                means = {metric: pd.Series(values(slices, metric)).mean() for metric in MEANS | FIELD_MEANS}
+                means = {metric: pd.Series(values(slices, metric)).mean() for metric in MEANS | FIELD_MEANS | USE_MEANS}
                 rows.append({"method": method, "setting": name, "split": "test", **means})
         records.write_csv(self.root / "tables/scores.csv", pd.DataFrame(rows))
         comparison = pd.DataFrame({"method": REPORTED.keys(), "setting": REPORTED.values()})
@@ -94,11 +108,15 @@ class ExplorerBenchmark:
 
     def slices(self, method, setting):
         """The slice scores of a setting."""
-        return records.read_slice_scores(self.root / "scores" / method / setting / "test.csv")
+        return records.read_slice_scores(self.root / "scores" / REPEAT / method / setting / "test.csv")
 
     def maps(self, method, setting):
         """(N, H, W) of a setting."""
-        return np.load(self.root / "maps" / method / setting / "test/maps.npy")
+        return np.load(self.root / "maps" / REPEAT / method / setting / "test/maps.npy")
+
+    def images(self, method, setting):
+        """Its reconstructions (N, C, H, W)."""
+        return np.load(self.root / "maps" / REPEAT / method / setting / "test/images.npy")
 
     def build(self):
         """Run the stage; the page's text."""
@@ -107,8 +125,9 @@ class ExplorerBenchmark:
                 parameters=self.parameters,
                 benchmark="tiny & <small>",
                 data=self.root / "data",
-                maps=self.root / "maps",
-                scores=self.root / "scores",
+                split_list=self.root / "split/fold1.csv",
+                maps=self.root / "maps" / REPEAT,
+                scores=self.root / "scores" / REPEAT,
                 table=self.root / "tables/scores.csv",
                 comparison=self.root / "tables/comparison.csv",
                 output=self.output,

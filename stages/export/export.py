@@ -1,9 +1,11 @@
-"""Anomaly maps as files for other programs: NIfTI in each subject's own space, or PNG where there is no volume.
+"""Anomaly maps as files for other programs: NIfTI in each volume's own space, or PNG where there is no volume.
 
 For every method that comparison.csv lists, at the setting that it reports, and every slice of the test split:
 
-  <method>/<subject>_map.nii.gz           the maps in the voxels of the raw volume: its shape, qform, sform and units
-  <method>/<subject>_segmentation.nii.gz  1 where the map is above the method's average Otsu threshold
+  <method>/<case>_map.nii.gz              the maps in the voxels of the raw volume: its shape, qform, sform and units
+  <method>/<case>_segmentation.nii.gz     1 where the map is above the method's average Otsu threshold
+
+(a subject with two time points has two cases);
 
 or, for radiographs and other data without volumes, in the raw image's pixels (the slice's, where it is not known):
 
@@ -13,7 +15,8 @@ or, for radiographs and other data without volumes, in the raw image's pixels (t
 
 and README.txt, and export.json (settings, thresholds, scales, slices). Maps of one unit have one scale. Slices that
 were not processed are 0. There is no segmentation where the data set has no masks, since its threshold is taken on the
-scored slices. A raw file must still be the one that was extracted.
+scored slices. A raw file must still be the one that was extracted. Of a benchmark with several repeats (folds, seeds),
+the first is written.
 """
 
 import argparse
@@ -28,14 +31,15 @@ import pandas as pd
 from matplotlib import colormaps
 from PIL import Image
 
-from stages import command
+from stages import command, repeats
 from stages.data.chexpert import RAW_DATA
 from stages.data.chexpert_table import find_tree
-from stages.data.store import SliceStore, replacing
+from stages.data.store import SliceStore
 from stages.evaluation import records
 from stages.export import native_space
 from stages.figures import results, style
 from stages.figures.results import DECIDING, SPLIT, Method, Scale
+from stages.writing import replacing
 
 GREY_LEVELS = 65535
 VOLUMES, IMAGES = "nifti", "png"
@@ -86,33 +90,44 @@ def exported(methods: list[Method], scale: Scale) -> list[Exported]:
 
 
 def file_names(names: list[str]) -> list[str]:
-    """Names of files for slices or subjects, each once: what is no letter, digit, dot, dash or _ becomes _."""
+    """Names of files for slices or volumes, each once: what is no letter, digit, dot, dash or _ becomes _."""
     plain = [re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_" for name in names]
     seen = [name.lower() for name in plain]  # some file systems do not tell upper from lower case
     return [name if seen.count(name.lower()) == 1 else f"{name}_{n:04d}" for n, name in enumerate(plain)]
 
 
-def subject_rows(store: SliceStore) -> dict[str, np.ndarray]:
-    """Each subject's rows of the store, subjects in the manifest's order."""
-    subjects = store.manifest["subject_id"]
-    return {subject: np.flatnonzero(subjects == subject) for subject in subjects.unique()}
+def case_names(sources: list[str]) -> list[str]:
+    """What volumes are called: the last part of their source, or all of it where two would be called alike.
+
+    >>> case_names(["HGG/case1", "LGG/case2"]), case_names(["a/t1.nii.gz", "b/t1.nii.gz"])
+    (['case1', 'case2'], ['a/t1', 'b/t1'])
+    """
+    whole = [source.removesuffix(".gz").removesuffix(".nii") for source in sources]
+    last = [name.rsplit("/", 1)[-1] for name in whole]
+    return last if len(set(last)) == len(last) else whole
+
+
+def volume_rows(store: SliceStore) -> dict[str, np.ndarray]:
+    """Each volume's rows of the store, by the manifest's `source` and in its order."""
+    sources = store.manifest["source"]
+    return {source: np.flatnonzero(sources == source) for source in sources.unique()}
 
 
 def other_grids(store: SliceStore, raw: Path, data: dict) -> dict[str, native_space.VolumeGrid] | None:
-    """The grids of all subjects of someone else's reader, or None where any has none: then there are only images."""
+    """The grids of all volumes of someone else's reader, or None where any has none: then there are only images."""
     grids = {}
-    for subject, rows in subject_rows(store).items():
+    for source, rows in volume_rows(store).items():
         grid = native_space.other_grid(raw, store.manifest.iloc[rows], store.images[rows], data)
         if grid is None:
             return None
-        grids[subject] = grid
+        grids[source] = grid
     return grids
 
 
 def export_volumes(
     store: SliceStore, methods: list[Exported], raw: Path, data: dict, output: Path, grids: dict | None = None
 ) -> dict:
-    """Write NIfTI files; returns what export.json says of each subject.
+    """Write NIfTI files; returns what export.json says of each volume.
 
     Args:
         store: of the test split.
@@ -120,17 +135,17 @@ def export_volumes(
         raw: folder of the raw data set.
         data: the section of params.yaml.
         output: folder to write to.
-        grids: of the subjects, where they are known; else those of BraTS' reader.
+        grids: of the volumes, where they are known; else those of BraTS' reader.
     """
-    subjects = subject_rows(store)
+    volumes = volume_rows(store)
     said = {}
-    for (subject, rows), name in zip(
-        command.progress("Exporting", len(subjects), unit="subject", over=subjects.items()),
-        file_names(list(subjects)),
+    for (source, rows), name in zip(
+        command.progress("Exporting", len(volumes), unit="volume", over=volumes.items()),
+        file_names(case_names(list(volumes))),
         strict=True,
     ):
         manifest = store.manifest.iloc[rows]
-        grid = grids[subject] if grids else native_space.brats_grid(raw, manifest, store.images[rows], data)
+        grid = grids[source] if grids else native_space.brats_grid(raw, manifest, store.images[rows], data)
         for method in methods:
             title = f"{method.name} {method.setting}"
             slices = method.slices(rows)
@@ -140,8 +155,9 @@ def export_volumes(
             if labels is not None:
                 path, what = output / method.name / f"{name}_segmentation.nii.gz", f"segmentation, {title}"
                 native_space.write_nifti(path, grid.volume(labels), grid, 1, what, label=True)
-        said[subject] = {
+        said[source] = {
             "file": name,
+            "subject": manifest["subject_id"].iloc[0],
             "volume": grid.path.relative_to(raw).as_posix(),
             "slices": sorted(manifest["position"].tolist()),
         }
@@ -156,7 +172,8 @@ def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: d
     said = {}
     for row in command.progress("Exporting", len(store), unit="slice", over=range(len(store))):
         values = store.manifest.iloc[row]
-        shape = store.images.shape[-2:]
+        height, width = store.images.shape[-2:]
+        shape = (height, width)
         if tree is not None:
             shape = native_space.radiograph_shape(tree / values["source"], store.images[row, 0])
         for method in methods:
@@ -169,7 +186,7 @@ def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: d
             labels = method.segmentation(pixels)
             if labels is not None:
                 _write_png(stem, "segmentation", 255 * native_space.to_radiograph(labels, shape))
-        item = {"file": names[row], "source": values["source"], "rows": shape[0], "columns": shape[1]}
+        item = {"file": names[row], "volume": values["source"], "rows": shape[0], "columns": shape[1]}
         said[values["slice_id"]] = item
     return said
 
@@ -180,11 +197,12 @@ def _write_png(stem: Path, kind: str, pixels: np.ndarray) -> None:
         Image.fromarray(pixels).save(partial, "png")
 
 
-def description(kind: str, methods: list[Exported], items: dict) -> dict:
-    """What export.json holds: `format`, the methods (numbers that are not there are null), and the slices."""
+def description(kind: str, repeat: str, methods: list[Exported], items: dict) -> dict:
+    """What export.json holds: `format`, the repeat, the methods (numbers that are not there are null), the slices."""
     return {
         "format": kind,
         "split": SPLIT,
+        "repeat": repeat,
         "methods": {
             method.name: {
                 "setting": method.setting,
@@ -194,11 +212,11 @@ def description(kind: str, methods: list[Exported], items: dict) -> dict:
             }
             for method in methods
         },
-        "subjects" if kind == VOLUMES else "slices": items,
+        "volumes" if kind == VOLUMES else "slices": items,
     }
 
 
-def readme(kind: str, methods: list[Exported]) -> str:
+def readme(kind: str, repeat: str, methods: list[Exported], unit: str) -> str:
     """README.txt: what the files are, how to open them, and a line a method."""
     table = pd.DataFrame(
         {
@@ -209,30 +227,32 @@ def readme(kind: str, methods: list[Exported]) -> str:
             "threshold": [f"{method.threshold:.6g}" if np.isfinite(method.threshold) else "-" for method in methods],
         }
     )
-    return "\n\n".join([*(textwrap.fill(text, 100) for text in _texts(kind)), table.to_string(index=False)]) + "\n"
+    paragraphs = [textwrap.fill(text, 100) for text in _texts(kind, repeat, unit)]
+    return "\n\n".join([*paragraphs, table.to_string(index=False)]) + "\n"
 
 
-def _texts(kind: str) -> list[str]:
+def _texts(kind: str, repeat: str, unit: str) -> list[str]:
     """The paragraphs of README.txt."""
     files = {
-        VOLUMES: "<method>/<subject>_map.nii.gz is the anomaly map in the voxels of the subject's raw volume (shape, "
+        VOLUMES: "<method>/<case>_map.nii.gz is the anomaly map in the voxels of the case's raw volume (shape, "
         "qform, sform and units are its own): open the raw volume in a viewer (ITK-SNAP, 3D Slicer, FSLeyes, MRIcroGL) "
-        "and add the map as an overlay. Slices that were not processed are 0; export.json lists those that were. A "
-        "pixel of a map that was computed at a lower resolution has its value in every voxel that it covers.",
+        "and add the map as an overlay. Slices that were not processed are 0; export.json lists those that were, and "
+        "says whose case it is. A pixel of a map that was computed at a lower resolution has its value in every voxel "
+        "that it covers.",
         IMAGES: "<method>/<slice>_map.png is the anomaly map in colours, from 0 (black) to the end of its method's "
         "scale (bright); <slice>_values.png has its values in 16 bits of grey: value = grey * largest / 65535 (below "
         "0: 0). Radiographs are in the pixels of the raw image, so that the map can be laid over it; other "
         "slices are in their own.",
     }
     return [
-        "Anomaly maps of the test split, each method at the setting that comparison.csv reports.",
+        "Anomaly maps of the test split, each method at the setting that comparison.csv reports."
+        + (f" Of {repeat}." if repeat else ""),
         files[kind],
         "<...>_segmentation is 1 (PNG: 255) where the map is above the method's average Otsu threshold over the scored "
         "test slices, the one of the headline Dice. It is there only where the data set has masks.",
         "Larger values are more anomalous. The scale with which a map is shown is that of the figures: it ends at the "
         f"99.5th percentile of the method's maps of up to {DECIDING} diseased test slices. Methods whose maps are the "
-        "absolute difference of image and reconstruction, summed over the channels, have one unit and so one scale, "
-        "which ends at the median of theirs. For research, not for diagnosis.",
+        f"{unit} have one unit and so one scale, which ends at the median of theirs. For research, not for diagnosis.",
     ]
 
 
@@ -245,9 +265,9 @@ def arguments() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> None:
     """Find out whether the slices form volumes, and write the files; export.json comes last."""
     parameters, data = options.parameters, options.parameters["data"]
-    store = results.open_split(options.data, data["channels"])
+    store = results.open_split(options.data, options.split_list, data["channels"])
     opened = results.open_reported(options.comparison, parameters["methods"], options.maps, options.scores, store)
-    scale = results.common_scale(opened, parameters["figures"]["method"], store, parameters["seed"])
+    scale = results.common_scale(opened, parameters["figures"]["method"], store, parameters)
     methods = exported(opened, scale)
     kind, grids = (VOLUMES if data["reader"] == "brats" else IMAGES), None
     if data["reader"] not in ("brats", "chexpert"):
@@ -257,10 +277,11 @@ def main(options: argparse.Namespace) -> None:
         items = export_volumes(store, methods, options.raw, data, options.output, grids)
     else:
         items = export_images(store, methods, options.raw, data, options.output)
-    records.write_text(options.output / "README.txt", readme(kind, methods))
-    said = description(kind, methods, items)
+    repeat = results.repeat_shown(parameters)
+    records.write_text(options.output / "README.txt", readme(kind, repeat, methods, scale.unit))
+    said = description(kind, repeats.first(parameters).name, methods, items)
     records.write_text(options.output / "export.json", json.dumps(said, indent=2, allow_nan=False) + "\n")
-    what = "subjects as NIfTI" if kind == VOLUMES else "slices as PNG"
+    what = "volumes as NIfTI" if kind == VOLUMES else "slices as PNG"
     print(f"{len(items)} {what}, of each method: {', '.join(method.name for method in methods)}")
 
 

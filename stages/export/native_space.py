@@ -1,4 +1,4 @@
-"""From the slices of a benchmark back to what they were cut from: a subject's own voxels, a radiograph's own pixels.
+"""From the slices of a benchmark back to what they were cut from: a volume's own voxels, a radiograph's own pixels.
 
 The inverse of the recipes in stages.data.brats_case and stages.data.radiographs: the padding is cut off, slices are
 transposed back and stacked at their positions. Resampling by area is undone by giving a pixel's value to every voxel
@@ -39,7 +39,7 @@ _ALIKE = 0.9
 
 @dataclass(frozen=True)
 class VolumeGrid:
-    """A subject's own voxels, and how its slices lie in them.
+    """A volume's own voxels, and how its slices lie in them.
 
     Attributes:
         path: the raw volume.
@@ -129,11 +129,11 @@ def write_nifti(
 
 
 def brats_grid(raw: Path, rows: pd.DataFrame, images: np.ndarray, data: dict) -> VolumeGrid:
-    """The grid of a subject that stages.data.brats extracted, once its raw volume is found to be the one extracted.
+    """The grid of a case that stages.data.brats extracted, once its raw volume is found to be the one extracted.
 
     Args:
         raw: folder of the raw data set.
-        rows: the subject's n rows of the manifest.
+        rows: the volume's n rows of the manifest.
         images: (n, C, size, size), its slices.
         data: the section of params.yaml.
 
@@ -148,7 +148,7 @@ def brats_grid(raw: Path, rows: pd.DataFrame, images: np.ndarray, data: dict) ->
         volume, affine = read_volume(path, source)
     except BadCaseError as error:
         raise InputError(
-            f"{error.file}: {error.reason}, and maps can be put into a subject's space only beside its raw volume: "
+            f"{error.file}: {error.reason}, and maps can be put into a volume's space only beside its raw volume: "
             "put it back"
         ) from error
     changed = InputError(f"{path} is not the volume that was extracted: put that one back, or extract the data again")
@@ -165,7 +165,7 @@ def brats_grid(raw: Path, rows: pd.DataFrame, images: np.ndarray, data: dict) ->
 
 
 def other_grid(raw: Path, rows: pd.DataFrame, images: np.ndarray, data: dict) -> VolumeGrid | None:
-    """The grid of a subject of someone else's reader, whose recipe is not known here; None where there is none.
+    """The grid of a volume of someone else's reader, whose recipe is not known here; None where there is none.
 
     There is one where the manifest's `source` is a NIfTI file, or a case folder with one for a channel; where its
     affine is the manifest's; and where its axial slices, transposed, padded to `pad` of the reader's section (without
@@ -175,7 +175,7 @@ def other_grid(raw: Path, rows: pd.DataFrame, images: np.ndarray, data: dict) ->
     size = images.shape[-1]
     pad = (data.get(data["reader"]) or {}).get("pad", size)
     positions = rows["position"].to_numpy()
-    if rows["source"].nunique() > 1 or not isinstance(pad, int) or pad % size:
+    if not isinstance(pad, int) or pad % size:
         return None
     try:
         path = _volume_file(raw, source, data["channels"])

@@ -28,7 +28,7 @@ def draw(methods: dict, comparison: pd.DataFrame) -> Figure:
 
     Args:
         methods: name -> grid, as in params.yaml, from top to bottom.
-        comparison: comparison.csv by method: its reported setting, every metric and its interval.
+        comparison: comparison.csv by method: its reported setting, every metric and its interval, and `seeds`.
     """
     style.use()
     metrics = shown(comparison)
@@ -60,7 +60,7 @@ def draw(methods: dict, comparison: pd.DataFrame) -> Figure:
         axes.grid(visible=True, axis="both")
         _scale(axes, metric, table[[metric, f"{metric}_low", f"{metric}_high"]].to_numpy())
     sns.despine(figure, left=True, bottom=True)
-    note = "mean and 95 % interval (bootstrap over subjects)"
+    note = results.interval_note(comparison)
     if not any(metric in metrics for metric in NEEDS_MASKS):
         note += "; no masks in this data set: neither Dice nor AUROC over pixels"
     figure.supxlabel(note)
@@ -89,7 +89,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> None:
     """Draw what comparison.csv says of the methods of params.yaml."""
     methods = options.parameters["methods"]
-    comparison = results.open_comparison(options.table, list(methods), list(TITLES))
+    comparison = results.open_comparison(options.table, list(methods), list(TITLES), ["seeds"])
     style.save(draw(methods, comparison), options.output, "comparison")
 
 

@@ -37,7 +37,7 @@ FIGURES = tuple(dict.fromkeys([*ONE_CHANNEL, *SEVERAL_CHANNELS]))
 
 LARGE = 0.9  # inches, the largest side of a panel
 LABELS = 1.1  # inches, the widest label of a row
-UNIT = "colour bar: summed absolute difference of input and reconstruction, one scale for all methods that have both"
+UNIT = "one scale for all methods that have both"
 OWN = "maps of another unit: on the scale that stands at the name"
 MASK = "outlined: the mask; Dice: at the average Otsu threshold"
 MEAN = "mean: over all pixels of the map"
@@ -56,6 +56,7 @@ class Content:
         rows: the slices, row numbers of the store.
         window: the part of each slice that is shown, from `crop`.
         kind: `diseased` or `healthy`.
+        repeat: which repeat they are of, `results.repeat_shown`.
     """
 
     store: SliceStore
@@ -66,6 +67,7 @@ class Content:
     rows: list[int]
     window: tuple[slice, slice]
     kind: str
+    repeat: str = ""
 
     @property
     def masked(self) -> bool:
@@ -75,8 +77,19 @@ class Content:
     @property
     def notes(self) -> list[str]:
         """What the foot says."""
-        notes = [UNIT] if self.scale.common else []
-        return [*notes, *([OWN] if self.scale.own else []), MASK if self.masked else MEAN]
+        notes = [f"colour bar: {self.scale.unit}, {UNIT}"] if self.scale.common else []
+        notes += [OWN] if self.scale.own else []
+        return [*notes, *self.own_notes]
+
+    @property
+    def own_notes(self) -> list[str]:
+        """What the foot says beside the maps' scales."""
+        return [MASK if self.masked else MEAN, *([self.repeat] if self.repeat else [])]
+
+    @property
+    def room(self) -> float:
+        """Inches that the foot needs beyond what every figure has."""
+        return 0.15 if self.repeat else 0.0
 
     def caption(self, row: int, width: float) -> str:
         """The slice's name and class, and its lesion's area where there are masks, on lines of so many inches."""
@@ -116,9 +129,9 @@ def draw(content: Content) -> Figure:
 def _columns(content: Content) -> Figure:
     """Fig. 2: a column a method; per slice a row of reconstructions and a row of maps, the mask below the input."""
     columns, down = len(content.methods) + 1, len(content.rows)
-    side = min(LARGE, style.PAGE[0] / (columns + 0.5), style.PAGE[1] / (2.5 * down + 2))
+    side = min(LARGE, style.PAGE[0] / (columns + 0.5), (style.PAGE[1] - content.room) / (2.5 * down + 2))
     labels = ["input", *content.labels(0.85 * side)]
-    figure = panels.figure(max((columns + 0.5) * side, 4 * LARGE), (2.5 * down + 2) * side)
+    figure = panels.figure(max((columns + 0.5) * side, 4 * LARGE), (2.5 * down + 2) * side + content.room)
     blocks = figure.subplots(down, squeeze=False)[:, 0]
     for axes, row in zip(blocks, content.rows, strict=True):
         # Written upwards, so a small panel has no room for the word.
@@ -146,11 +159,14 @@ def _rows(content: Content) -> Figure:
     channels, across = len(content.channels), min(len(content.rows), 2)
     lines, down = len(content.methods) + 1, -(-len(content.rows) // across)
     labels = ["input", *content.labels(LABELS)]
-    wide, high = (style.PAGE[0] - LABELS) / (across * (channels + 1)), style.PAGE[1] / (down * (lines + 0.5) + 1)
+    wide, high = (
+        (style.PAGE[0] - LABELS) / (across * (channels + 1)),
+        (style.PAGE[1] - content.room) / (down * (lines + 0.5) + 1),
+    )
     # No lower than the lines of the labels are.
     side = max(min(LARGE, wide, high), 1.3 * style.SMALL / 72 * max(label.count("\n") + 1 for label in labels))
     width = max(LABELS + across * (channels + 1) * side, 5 * LARGE)
-    figure = panels.figure(width, (down * (lines + 0.5) + 1) * side)
+    figure = panels.figure(width, (down * (lines + 0.5) + 1) * side + content.room)
     blocks = figure.subplots(down, across, squeeze=False).ravel()
     for axes in blocks[len(content.rows) :]:
         axes.remove()
@@ -218,7 +234,7 @@ def choose(figure: str, deciding: Method, store: SliceStore, counts: dict, seed:
     rows = rule(frame, counts[f"{kind}_slices"], seed)
     if not rows:
         scored = "scored " if kind == DISEASED and store.masks is not None else ""
-        raise InputError(f"{store.folder} has no {scored}{kind} slice to show: give the test split more subjects")
+        raise InputError(f"the test split has no {scored}{kind} slice to show: give it more subjects")
     return rule(frame, counts["supplement_slices"], seed, rows) if figure.startswith("supplement") else rows
 
 
@@ -237,14 +253,15 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(
             f"--figure {figure} is not for data.channels {', '.join(channels)}: these have {', '.join(possible)}"
         )
-    store = results.open_split(options.data, channels)
+    store = results.open_split(options.data, options.split_list, channels)
     shown = results.open_reported(options.comparison, list(methods), options.maps, options.scores, store)
     (deciding,) = (method for method in shown if method.name == counts["method"])
     rows = choose(figure, deciding, store, counts, parameters["seed"])
-    scale = results.common_scale(shown, deciding.name, store, parameters["seed"])
+    scale = results.common_scale(shown, deciding.name, store, parameters)
     titles = [setting(methods[method.name], method.setting).title for method in shown]
     window = panels.crop(store.images[rows])
-    content = Content(store, shown, titles, channels, scale, rows, window, possible[figure])
+    repeat = results.repeat_shown(parameters)
+    content = Content(store, shown, titles, channels, scale, rows, window, possible[figure], repeat)
     style.save(draw(content), options.output, figure)
 
 

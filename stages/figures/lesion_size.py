@@ -58,7 +58,9 @@ def draw(methods: list[str], table: pd.DataFrame) -> Figure:
         axes.get_legend().remove()
     names = ["\n".join(style.wrapped(name, 1.5, style.SMALL)) for name in methods]
     figure.legend(handles, names, loc="outside right upper", handlelength=2.6)
-    figure.supxlabel("lesion area; mean and 95 % interval (bootstrap over subjects)")
+    figure.supxlabel(
+        "lesion area; mean and 95 % interval (bootstrap over subjects, and over seeds where there are several)"
+    )
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
-from stages.evaluation.summary import WITH_MASKS, WITHOUT_MASKS
+from stages.evaluation import sensitivity
 from stages.figures import style
 from stages.methods import Setting, settings
 
@@ -52,7 +52,7 @@ def points(methods: dict, keys: dict[str, str], scores: pd.DataFrame) -> pd.Data
         if key in one
     ]
     table = pd.DataFrame(places, columns=["method", "setting", "x", "line"])
-    columns = ["method", "setting", "split", *WITH_MASKS, *WITHOUT_MASKS]
+    columns = ["method", "setting", "split", *sensitivity.COLUMNS]
     return table.merge(scores[columns], on=["method", "setting"])
 
 

@@ -8,18 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import command
-from stages.data.store import SliceStore, open_array, open_store
+from stages import command, repeats
+from stages.data import store as slice_store
+from stages.data.store import SliceStore, open_array
+from stages.detection.difference import anomaly_map
 from stages.errors import InputError
-from stages.evaluation import records
+from stages.evaluation import records, sensitivity
 from stages.evaluation.scores import open_maps
-from stages.evaluation.summary import WITH_MASKS, WITHOUT_MASKS
 from stages.figures import selection
 from stages.methods import settings
 
 SPLIT = "test"
 DECIDING = 16
 """Diseased slices whose maps set the ends of the colour scales."""
+OF_BOTH = {"plain": "", "min-max": ", both scaled to [0, 1]"}
+"""What is done to input and reconstruction before they are compared, in words, by `detection.difference`."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +52,26 @@ class Scale:
         common: of all methods whose maps are the summed absolute difference of input and reconstruction; None where
             there is no such method.
         own: method -> its own end, for the others.
+        difference: how the methods of `common` compare the two, `detection.difference`.
     """
 
     common: float | None
     own: dict[str, float]
+    difference: str = "plain"
+
+    @property
+    def unit(self) -> str:
+        """What the maps of the common scale are, in words."""
+        return f"summed absolute difference of input and reconstruction{OF_BOTH[self.difference]}"
 
     def end(self, method: str) -> float:
         """The end of one method's scale."""
         return self.own[method] if method in self.own or self.common is None else self.common
 
 
-def open_split(data: Path, channels: list[str]) -> SliceStore:
+def open_split(data: Path, split_list: Path, channels: list[str]) -> SliceStore:
     """The slices of the test split; InputError where they have not the channels that params.yaml names."""
-    store = open_store(data / SPLIT)
+    store = slice_store.open_split(data, split_list, SPLIT)
     if len(channels) != store.images.shape[1]:
         raise InputError(
             f"{store.folder / 'images.npy'} has {store.images.shape[1]} channels where data.channels names "
@@ -70,15 +80,17 @@ def open_split(data: Path, channels: list[str]) -> SliceStore:
     return store
 
 
-def open_comparison(path: Path, methods: Sequence[str], metrics: Sequence[str] = ()) -> pd.DataFrame:
-    """comparison.csv by method, in the order of `methods`: `setting`, and each metric with its interval.
+def open_comparison(
+    path: Path, methods: Sequence[str], metrics: Sequence[str] = (), counts: Sequence[str] = ()
+) -> pd.DataFrame:
+    """comparison.csv by method, in the order of `methods`: `setting`, each metric with its interval, and counts.
 
     Every figure reads the reported settings here; none chooses again.
 
     Raises:
         InputError: it is missing or damaged, or does not list a method.
     """
-    numbers = [f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")]
+    numbers = [*(f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")), *counts]
     table = records.read_csv(path, ["method", "setting"], numbers).set_index("method")
     for name in methods:
         if name not in table.index:
@@ -87,12 +99,12 @@ def open_comparison(path: Path, methods: Sequence[str], metrics: Sequence[str] =
 
 
 def open_scores(path: Path, methods: dict) -> pd.DataFrame:
-    """scores.csv: method, setting, split and the metrics of Fig. 4, a row a setting and split.
+    """scores.csv: method, setting, split and `sensitivity.COLUMNS`, a row a setting and split.
 
     Raises:
         InputError: it is missing or damaged, or does not list a setting of `methods`' grids on the test split.
     """
-    table = records.read_csv(path, ["method", "setting", "split"], [*WITH_MASKS, *WITHOUT_MASKS])
+    table = records.read_csv(path, ["method", "setting", "split"], list(sensitivity.COLUMNS))
     test = table[table["split"] == SPLIT]
     listed = set(zip(test["method"], test["setting"], strict=True))
     for name, method in methods.items():
@@ -130,18 +142,18 @@ def open_reported(comparison: Path, names: Sequence[str], maps: Path, scores: Pa
     return [open_method(*item, maps, scores, store) for item in reported(comparison, names).items()]
 
 
-def is_summed_difference(method: Method, store: SliceStore, rows: Sequence[int]) -> bool:
+def is_summed_difference(method: Method, store: SliceStore, rows: Sequence[int], difference: str) -> bool:
     """Whether a method's maps are what its reconstructions say: |input - reconstruction|, summed over channels.
 
-    Such maps have one unit, whatever the method. A quarter is allowed for, on average over the given slices: halves
-    are rounded, and the released code compares with an image to which it has added noise.
+    Both are first scaled as `difference`, a name of `DIFFERENCES`, says. Such maps have one unit, whatever the method.
+    A quarter is allowed for, on average over the given slices: halves are rounded, and the released code compares with
+    an image to which it has added noise.
     """
     if method.images is None:
         return False
     own = np.asarray(method.maps[rows], np.float64)
-    reconstructions, inputs = (np.asarray(array[rows], np.float64) for array in (method.images, store.images))
-    difference = np.abs(inputs - reconstructions).sum(axis=1)
-    return bool(np.abs(own - difference).mean() <= 0.25 * difference.mean() + 1e-3)
+    expected = anomaly_map(np.asarray(store.images[rows]), np.asarray(method.images[rows]), difference)
+    return bool(np.abs(own - expected).mean() <= 0.25 * expected.mean() + 1e-3)
 
 
 def brightness(method: Method, rows: Sequence[int]) -> float:
@@ -150,7 +162,7 @@ def brightness(method: Method, rows: Sequence[int]) -> float:
     return end if end > 0 else 1.0
 
 
-def colour_scale(methods: Sequence[Method], store: SliceStore, rows: Sequence[int]) -> Scale:
+def colour_scale(methods: Sequence[Method], store: SliceStore, rows: Sequence[int], difference: str) -> Scale:
     """One scale for all maps of the same unit, and one of its own for each other method.
 
     The common end is the median of the methods' ends, so that a single method that is wrong everywhere does not darken
@@ -160,25 +172,42 @@ def colour_scale(methods: Sequence[Method], store: SliceStore, rows: Sequence[in
         methods: whose maps are shown.
         store: the split.
         rows: the slices that decide, the same ones for all figures that are to be compared.
+        difference: how maps compare input and reconstruction, `detection.difference`.
     """
     ends = {method.name: brightness(method, rows) for method in methods}
-    shared = {method.name for method in methods if is_summed_difference(method, store, rows)}
+    shared = {method.name for method in methods if is_summed_difference(method, store, rows, difference)}
     common = float(np.median([ends[name] for name in sorted(shared)])) if shared else None
-    return Scale(common, {name: end for name, end in ends.items() if name not in shared})
+    return Scale(common, {name: end for name, end in ends.items() if name not in shared}, difference)
 
 
-def common_scale(methods: Sequence[Method], deciding: str, store: SliceStore, seed: int) -> Scale:
+def common_scale(methods: Sequence[Method], deciding: str, store: SliceStore, parameters: dict) -> Scale:
     """The `colour_scale` of whatever shows single slices: from `DECIDING` diseased ones, the same ones everywhere.
 
     Args:
         methods: whose maps are shown.
         deciding: the one of them whose Dice spreads the slices.
         store: the split; without a diseased slice, all of it decides.
-        seed: of the draws.
+        parameters: seed, detection.difference.
     """
     (slices,) = (method.slices for method in methods if method.name == deciding)
-    rows = selection.diseased_slices(slices, DECIDING, seed)
-    return colour_scale(methods, store, rows or list(range(len(store))))
+    rows = selection.diseased_slices(slices, DECIDING, parameters["seed"]) or list(range(len(store)))
+    return colour_scale(methods, store, rows, parameters["detection"]["difference"])
+
+
+def repeat_shown(parameters: dict) -> str:
+    """Which repeat whatever shows single slices is about, in words; nothing where the benchmark has but one.
+
+    >>> repeat_shown({"repeats": {"folds": 1, "seeds": [0, 1, 2]}})
+    'fold 1, seed 0: the first of 3 repeats'
+    """
+    count, shown = len(repeats.repeats(parameters)), repeats.first(parameters)
+    return f"fold {shown.fold}, seed {shown.seed}: the first of {count} repeats" if count > 1 else ""
+
+
+def interval_note(table: pd.DataFrame) -> str:
+    """What a figure says of its intervals: what was drawn again for them, as the table's column `seeds` has it."""
+    over = "subjects and seeds" if table["seeds"].max() > 1 else "subjects"
+    return f"mean and 95 % interval (bootstrap over {over})"
 
 
 def table_parser(description: str, table: str) -> argparse.ArgumentParser:
@@ -192,9 +221,10 @@ def table_parser(description: str, table: str) -> argparse.ArgumentParser:
 def parser(description: str, output: str = "folder of the figures") -> argparse.ArgumentParser:
     """The command line of a stage that shows single slices."""
     result = command.parser(description)
-    result.add_argument("--data", type=Path, required=True, help="folder of the slice stores; `test` is shown")
-    result.add_argument("--maps", type=Path, required=True, help="folder of <method>/<setting>/test/{maps,images}.npy")
-    result.add_argument("--scores", type=Path, required=True, help="folder of <method>/<setting>/test.csv")
+    result.add_argument("--data", type=Path, required=True, help="folder of the slice store")
+    result.add_argument("--split-list", type=Path, required=True, help="split list; what it calls `test` is shown")
+    result.add_argument("--maps", type=Path, required=True, help="folder of a repeat's <method>/<setting>/test/")
+    result.add_argument("--scores", type=Path, required=True, help="folder of a repeat's <method>/<setting>/test.csv")
     result.add_argument("--comparison", type=Path, required=True, help="comparison.csv, which names the settings")
     result.add_argument("--output", type=Path, required=True, help=output)
     return result

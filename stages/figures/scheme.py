@@ -2,8 +2,9 @@
 
 Writes `figure-1-scheme` as PNG, SVG and PDF. Above, an image x is encoded to noise level L by reversed DDIM; below, the
 noise is decoded by DDIM, guided by the gradient of a classifier; at the left, the anomaly map, the sum over channels of
-|x - x_0|. The last channel is shown, the others small at x and x_0. Clean images are shown from 0 to 1, noisy ones from
-their 0.5th to their 99.5th percentile, since the range of x_k is not that of images; gradients around 0.
+|x - x_0|, both scaled to [0, 1] first where detection.difference is min-max. The last channel is shown, the others
+small at x and x_0. Clean images are shown from 0 to 1, noisy ones from their 0.5th to their 99.5th percentile, since
+the range of x_k is not that of images; gradients around 0.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import ConnectionPatch
 
 from stages import command
-from stages.data.store import open_array, open_store
+from stages.data.store import open_array, open_split
+from stages.detection.difference import anomaly_map
 from stages.errors import InputError
 from stages.figures import panels, style
 from stages.figures.trade_off_figure import SOLVER_TITLES
@@ -31,6 +33,8 @@ PANEL, HEADLINE = 1.0, 0.3  # inches from one image to the next, and of a row wi
 WIDTH = 5.2  # inches at least, for these lines
 ENCODING, DECODING, GUIDANCE = style.COLOURS[0], style.COLOURS[2], style.COLOURS[1]
 WINDOW = 0.5, 99.5  # percentiles
+SUM = r"\sum_c "
+FORMULAS = {"plain": ("|x - x_0|", ""), "min-max": (r"|\hat x - \hat x_0|", "\nhat: scaled to [0, 1]")}
 SIDE = 0.4  # of an image's width, beside it: the other channels
 NOTE: dict[str, Any] = {"color": "white", "fontsize": style.SMALLEST, "bbox": panels.SHADE, "va": "top"}
 NOTE |= {"xycoords": "axes fraction", "textcoords": "offset points"}
@@ -47,6 +51,8 @@ class Trajectory:
         solver: its name in params.yaml.
         encoded, decoded: (K, C, H, W).
         gradient: (K, C, H, W); None at s = 0.
+        map: the anomaly map (H, W), part of that of the whole images.
+        difference: how it compares them, `detection.difference`.
         mask: (H, W) of the slice, or None where the data set has none.
     """
 
@@ -57,11 +63,19 @@ class Trajectory:
     encoded: np.ndarray
     decoded: np.ndarray
     gradient: np.ndarray | None
+    map: np.ndarray
+    difference: str
     mask: np.ndarray | None
 
 
-def read(folder: Path, data: Path) -> Trajectory:
-    """Read a trajectory, and the mask of its slice.
+def read(folder: Path, data: Path, split_list: Path, difference: str) -> Trajectory:
+    """Read a trajectory and the mask of its slice, and make its anomaly map.
+
+    Args:
+        folder: that `stages.detection.trajectory` wrote.
+        data: folder of the slice store.
+        split_list: the split list that the trajectory's slice was chosen by.
+        difference: how the map compares image and reconstruction, a name of `DIFFERENCES`.
 
     Raises:
         InputError: a file is missing or damaged, or the slice is not in the data.
@@ -76,17 +90,32 @@ def read(folder: Path, data: Path) -> Trajectory:
         raise InputError(f"{path} is missing: run the rule trajectory") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error!r}): run the rule trajectory again") from None
-    store = open_store(data / split)
+    store = open_split(data, split_list, split)
     rows = np.flatnonzero(store.manifest["slice_id"] == slice_id)
     if not rows.size:
-        raise InputError(f"{path} is about slice {slice_id!r}, which {store.folder} has not: run the rule trajectory")
+        raise InputError(
+            f"{path} is about slice {slice_id!r}, which {split_list} has not in {split}: run the rule trajectory"
+        )
     shape = (len(levels), *store.images.shape[1:])
     names = ("encoded", "decoded", *(["gradient"] if guided else []))
     arrays = {name: open_array(folder / f"{name}.npy", shape, np.float32) for name in names}
+    # Before the cut, which would change the extremes that min-max scales by.
+    whole = anomaly_map(arrays["encoded"][:1], arrays["decoded"][:1], difference)[0]
     down, across = panels.crop(store.images[rows[:1]])
     arrays = {name: array[..., down, across] for name, array in arrays.items()}
     mask = None if store.masks is None else np.asarray(store.masks[rows[0], down, across])
-    return Trajectory(slice_id, levels, setting, solver, mask=mask, gradient=arrays.pop("gradient", None), **arrays)
+    return Trajectory(
+        slice_id,
+        levels,
+        setting,
+        solver,
+        arrays["encoded"],
+        arrays["decoded"],
+        arrays.get("gradient"),
+        whole[down, across],
+        difference,
+        mask,
+    )
 
 
 def draw(trajectory: Trajectory, channels: list[str]) -> Figure:
@@ -195,11 +224,10 @@ def _draw_gradients(figure: Figure, grid: GridSpec, images: list[Axes], trajecto
 def _draw_map(axes: Axes, image: Axes, reconstruction: Axes, trajectory: Trajectory) -> None:
     """The anomaly map with its colour bar, and what it is made of."""
     several = len(trajectory.encoded[0]) > 1
-    difference = np.abs(trajectory.encoded[0] - trajectory.decoded[0]).sum(axis=0)
-    top = _end(difference)
-    _image(axes).imshow(difference, cmap=style.MAP_COLOURS, vmin=0, vmax=top)
-    formula = r"$a = \sum_c |x - x_0|$" if several else "$a = |x - x_0|$"
-    axes.set_title(f"anomaly map\n{formula}", loc="left")
+    top = _end(trajectory.map)
+    _image(axes).imshow(trajectory.map, cmap=style.MAP_COLOURS, vmin=0, vmax=top)
+    terms, note = FORMULAS[trajectory.difference]
+    axes.set_title(f"anomaly map\n$a = {SUM if several else ''}{terms}${note}", loc="left")
     panels.bar(axes, top, cax=axes.inset_axes((0, -0.35, 0.9, 0.08)))
     if trajectory.mask is not None:
         _outline(axes, trajectory.mask)
@@ -211,7 +239,8 @@ def _draw_map(axes: Axes, image: Axes, reconstruction: Axes, trajectory: Traject
 
 def arguments() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the slice stores, one a split")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the slice store")
+    parser.add_argument("--split-list", type=Path, required=True, help="split list of the trajectory's repeat")
     parser.add_argument("--trajectory", type=Path, required=True, help="folder that stages.detection.trajectory wrote")
     parser.add_argument("--output", type=Path, required=True, help="folder of the figure")
     return parser
@@ -219,8 +248,9 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     """Draw the trajectory that the rule of that name sampled."""
-    trajectory = read(options.trajectory, options.data)
-    style.save(draw(trajectory, options.parameters["data"]["channels"]), options.output, "figure-1-scheme")
+    channels, difference = options.parameters["data"]["channels"], options.parameters["detection"]["difference"]
+    trajectory = read(options.trajectory, options.data, options.split_list, difference)
+    style.save(draw(trajectory, channels), options.output, "figure-1-scheme")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def diseased_slices(slices: pd.DataFrame, count: int, seed: int, shown: Sequence
 
 
 def healthy_slices(manifest: pd.DataFrame, count: int, seed: int, shown: Sequence[int] = ()) -> list[int]:
-    """Rows of healthy slices, by ascending position in the volume; drawn where no source holds several, as radiographs.
+    """Rows of healthy slices, by ascending position in the volume; drawn where no volume holds several, as radiographs.
 
     There the position is the number of a view.
     """

@@ -1,13 +1,14 @@
 """How scores depend on the settings of the methods: figure-4-sensitivity, settings or heatmap, named by --figure.
 
-All show Dice at the average Otsu threshold and AUROC, or where the data set has no masks, the image-level AUROC; the
-reported setting, which comparison.csv names, is ringed or framed.
+All show Dice and AUROC, or where the data set has no masks, the image-level AUROC; the reported setting, which
+comparison.csv names, is ringed or framed. Dice is that at the average Otsu threshold, but in figure-4-sensitivity.
 
 figure-4-sensitivity, like the paper's Fig. 4: the method that figures.method names, on the test subjects: a line with
 markers for each noise level L, over the guidance scale s on a logarithmic axis with a place for 0; the reported setting
-has its 95 % interval. Every other method is a thin line at its reported setting, named at the right. Where
-figures.published names a data set, what the paper reports on it is drawn dashed, in the colour and with the marker of
-its L. A method without s is drawn over the guidance weight w, or whatever number its grid has.
+has its 95 % interval. Dice is that at each slice's own Otsu threshold, as the published values were computed; that at
+the average Otsu threshold is faint beside it. Every other method is a thin line at its reported setting, named at the
+right. Where figures.published names a data set, what the paper reports on it is drawn dashed, in the colour and with
+the marker of its L. A method without s is drawn over the guidance weight w, or whatever number its grid has.
 
 settings: every method whose grid has numbers, a column each, over s, w, another number or L; a marker for each value of
 the other keys; test subjects solid, validation subjects faint. Methods without numbers are dashed lines in all columns.
@@ -28,14 +29,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from stages import command
+from stages.evaluation.sensitivity import COLUMNS
 from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
 from stages.figures import heatmap, lines, published, results, style
 from stages.methods import Setting, setting, settings
 
 FIGURES = ("figure-4-sensitivity", "settings", "heatmap")
-PAPER = {"dice_average_otsu": "dice", "auroc": "auroc"}  # a metric's column in the published table
+PAPER = {"dice_own_otsu": "dice", "auroc": "auroc"}  # Fig. 4's metrics, and their columns in the published table
+BESIDE = {"dice_own_otsu": "dice_average_otsu"}  # and what is drawn faint beside one of them
 PAPER_COLUMNS = ["dataset", "method", "L", "s", "dice", "auroc"]
 FAINT: dict[str, Any] = {"alpha": 0.35, "linewidth": 0.9, "markerfacecolor": "white"}
+PALE: dict[str, Any] = {"alpha": 0.45, "linewidth": 0.8, "markersize": 2.6}
 PUBLISHED: dict[str, Any] = {"linewidth": 0.7, "markersize": 2.6, "markerfacecolor": "white"}
 DASHES = (4, 2)
 POINTS: dict[str, Any] = style.POINTS | {"legend": False}
@@ -53,12 +57,13 @@ def draw_figure_4(
         methods: name -> detector and grid, as in params.yaml.
         name: the one whose lines are drawn.
         scores: scores.csv.
-        comparison: comparison.csv by method: its reported setting and its scores there.
+        comparison: comparison.csv by method: its reported setting, its scores there and their intervals.
         paper: the published values of a data set; None where none are drawn.
     """
     style.use()
-    key, metrics = lines.axis_key(methods[name], ("s", "w")), plotted(scores)
-    if paper is None or key != "s" or metrics != WITH_MASKS:
+    key = lines.axis_key(methods[name], ("s", "w"))
+    metrics = tuple(PAPER) if plotted(scores) == WITH_MASKS else WITHOUT_MASKS
+    if paper is None or key != "s" or metrics == WITHOUT_MASKS:
         paper = pd.DataFrame(columns=PAPER_COLUMNS)
 
     # What is drawn: our lines, the published ones, and a look for each noise level of both.
@@ -81,16 +86,19 @@ def draw_figure_4(
     for axes, metric in zip(panels, metrics, strict=True):
         if len(own):
             sns.lineplot(own, x="x", y=metric, ax=axes, dashes=False, zorder=3, **look)
+        if len(own) and metric in BESIDE:
+            sns.lineplot(own, x="x", y=BESIDE[metric], ax=axes, dashes=False, zorder=1.5, **look, **PALE)
         if len(theirs):
             dashes = dict.fromkeys(titles, DASHES)
             sns.lineplot(theirs, x="s", y=PAPER[metric], ax=axes, dashes=dashes, zorder=2, **look, **PUBLISHED)
         _interval(axes, own, comparison.loc[name], metric)
         lines.scale_axis(axes, key, sorted({*own["x"], *theirs["s"]}))
-        axes.set_ylabel(TITLES[metric])
+        axes.set_ylabel("Dice" if metric in BESIDE else TITLES[metric])
         _flat_lines(axes, flat[metric])
     if metrics == WITHOUT_MASKS:
         figure.supxlabel(style.NO_MASKS)
-    _legend_4(figure, palette, lines.in_order(ours), str(paper["dataset"].iloc[0]) if len(paper) else None)
+    dataset = str(paper["dataset"].iloc[0]) if len(paper) else None
+    _legend_4(figure, palette, lines.in_order(ours), dataset, masked=metrics != WITHOUT_MASKS)
     figure.draw_without_rendering()  # the layout is settled
     for axes in panels:
         _move_apart(axes)
@@ -99,9 +107,13 @@ def draw_figure_4(
 
 
 def _interval(axes: Axes, own: pd.DataFrame, reported: pd.Series, metric: str) -> None:
-    """The reported setting's ring and its interval."""
+    """The reported setting's ring and its interval; the ring alone where folds chose differently: what is reported, and
+    its interval, is then of no single setting.
+    """
     for row in own[own["setting"] == reported["setting"]].to_dict("records"):
-        ends = [[row[metric] - reported[f"{metric}_low"]], [reported[f"{metric}_high"] - row[metric]]]
+        ends: list | None = [[row[metric] - reported[f"{metric}_low"]], [reported[f"{metric}_high"] - row[metric]]]
+        if not np.isclose(row[metric], reported[metric], rtol=1e-6):
+            ends = None
         axes.errorbar([row["x"]], [row[metric]], yerr=ends, zorder=4, elinewidth=0.8, **style.RING)
 
 
@@ -154,7 +166,7 @@ def _move_apart(axes: Axes) -> None:
         text.set_y(axes.transLimits.inverted().transform((0, place))[1])
 
 
-def _legend_4(figure: Figure, palette: dict[str, Any], ours: list[str], dataset: str | None) -> None:
+def _legend_4(figure: Figure, palette: dict[str, Any], ours: list[str], dataset: str | None, masked: bool) -> None:
     """The legend above the panels, in as many columns as the page has room for."""
     handles = []
     for line, marker in lines.markers(list(palette)).items():
@@ -162,6 +174,10 @@ def _legend_4(figure: Figure, palette: dict[str, Any], ours: list[str], dataset:
         if line not in ours:
             look |= PUBLISHED | {"linestyle": (0, DASHES), "label": f"{line} (published only)"}
         handles.append(Line2D([], [], **look))
+    if masked:
+        handles.append(Line2D([], [], label="Dice: each slice's own Otsu threshold", marker="o", color="0.3"))
+    if masked and ours:
+        handles.append(Line2D([], [], label="Dice: average Otsu threshold", marker="o", color="0.3", **PALE))
     if ours:
         handles.append(Line2D([], [], label="reported setting, 95 % interval", **style.RING))
     if dataset:
@@ -257,7 +273,7 @@ def main(options: argparse.Namespace) -> None:
     """Draw one of the figures from the tables; InputError where these do not list what params.yaml names."""
     methods = options.parameters["methods"]
     scores = results.open_scores(options.table, methods)
-    comparison = results.open_comparison(options.comparison, list(methods), [*WITH_MASKS, *WITHOUT_MASKS])
+    comparison = results.open_comparison(options.comparison, list(methods), list(COLUMNS))
     if options.figure == "settings":
         figure = draw_settings(methods, scores, comparison)
     elif options.figure == "heatmap":

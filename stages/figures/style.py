@@ -19,7 +19,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 
-from stages.data.store import replacing
+from stages.writing import replacing
 
 FORMATS = ("png", "svg", "pdf")
 # Okabe and Ito's colours, in an order whose grey values differ too: told apart by the colour-blind and in print. The
@@ -83,7 +83,7 @@ def use() -> None:
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write `<folder>/<name>.{png,svg,pdf}`, each whole or not at all, and close the figure.
+    """Write `<folder>/<name>.{png,svg,pdf}`, each whole or not at all, say where, and close the figure.
 
     What the layout leaves empty at the edges is cut off.
     """
@@ -96,6 +96,7 @@ def save(figure: Figure, folder: Path, name: str) -> None:
         with replacing(folder / f"{name}.{kind}") as partial:
             figure.savefig(partial, format=kind, metadata=_METADATA[kind], bbox_inches="tight", pad_inches="layout")
     plt.close(figure)
+    print(f"{folder / name}.png, .svg, .pdf", flush=True)
 
 
 def method_colours(methods: Iterable[str]) -> dict[str, str]:

@@ -60,14 +60,14 @@ def draw(content: Content, key: str | None, shown: list[Setting], reported: Sett
         reported: the setting that is reported.
     """
     (row,), last = content.rows, len(content.channels)
-    notes = [_unit(content.scale), *content.notes[-1:]]
+    notes = [_unit(content.scale), *content.own_notes]
     if reported in shown and len(shown) > 1:
         notes.append("bold: the setting that is reported")
     elif reported not in shown:
         notes.append(f"the reported setting is {reported.title}: the grid has fewer {key} there")
     side = min(LARGE, style.PAGE[0] / (len(shown) + 1.5))
     width = max((len(shown) + 1.5) * side, 5 * LARGE)
-    figure = panels.figure(width, (last + 1) * side + 2 * LARGE)
+    figure = panels.figure(width, (last + 1) * side + 2 * LARGE + content.room)
     headings = ["input", *(f"{key} = {one[key]:g}" if key else "reported" for one in shown)]
     grid = panels.Grid(figure.subplots(), [*map(style.channel_title, content.channels), "map"], headings)
     for heading, one in zip(grid.axes.get_xticklabels()[1:], shown, strict=True):
@@ -93,7 +93,7 @@ def draw(content: Content, key: str | None, shown: list[Setting], reported: Sett
 def _unit(scale: Scale) -> str:
     if scale.common is None:
         return "colour bar: the maps, in the unit of this method"
-    return "colour bar: summed absolute difference of input and reconstruction"
+    return f"colour bar: {scale.unit}"
 
 
 def _title(name: str, key: str | None, shown: list[Setting]) -> str:
@@ -114,22 +114,23 @@ def main(options: argparse.Namespace) -> None:
     parameters, figure = options.parameters, options.figure
     name, seed, channels = parameters["figures"]["method"], parameters["seed"], parameters["data"]["channels"]
     method, folders = parameters["methods"][name], (options.maps, options.scores)
-    store = results.open_split(options.data, channels)
+    store = results.open_split(options.data, options.split_list, channels)
     reported = setting(method, results.reported(options.comparison, [name])[name])
     deciding = results.open_method(name, reported.name, *folders, store)
     rows = selection.diseased_slices(deciding.slices, 1, seed)
     if not rows:
-        raise InputError(f"{store.folder} has no diseased slice to show: give the test split more subjects")
+        raise InputError("the test split has no diseased slice to show: give it more subjects")
     key, shown = columns(method, reported, FIGURES[figure])
     content = Content(
         store,
         [results.open_method(name, one.name, *folders, store) for one in shown],
         [one.title for one in shown],
         channels,
-        results.common_scale([deciding], name, store, seed),
+        results.common_scale([deciding], name, store, parameters),
         rows,
         panels.crop(store.images[rows]),
         "diseased",
+        results.repeat_shown(parameters),
     )
     style.save(draw(content, key, shown, reported), options.output, figure)
 

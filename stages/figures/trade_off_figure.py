@@ -134,7 +134,8 @@ def main(options: argparse.Namespace) -> None:
     """Draw what trade_off.csv says of the solvers of params.yaml."""
     trade_off = options.parameters["trade_off"]
     table = records.read_csv(options.table, ["solver"], NUMBERS)
-    style.save(draw(table, trade_off["setting"], list(trade_off["solvers"])), options.output, "trade-off")
+    figure = draw(table, trade_off["setting"], list(trade_off["solvers"]))
+    style.save(figure, options.output, "trade-off")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Pick a slice, a channel, a method; move its settings, the overlay's opacity and 
 file holds every setting of every method on `figures.explorer_slices` slices of the test split, chosen like those of the
 figures: diseased ones at even quantiles of the Dice of `figures.method` at its reported setting, a third of them
 healthy; fewer where they would make more than `figures.explorer_megabytes`. Maps are embedded exactly, so that Dice in
-the page is that of the scores; images and reconstructions have 256 shades.
+the page is that of the scores; images and reconstructions have 256 shades. Of a benchmark with several repeats (folds,
+seeds), it shows the first.
 """
 
 import argparse
@@ -45,7 +46,8 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
         store: of the test split.
         runs: every setting of every method.
         reported: method -> the name of its reported setting.
-        parameters: seed, data.channels, figures.{method, explorer_slices, explorer_megabytes}.
+        parameters: seed, repeats, data.channels, detection.difference, figures.{method, explorer_slices,
+            explorer_megabytes}.
 
     Raises:
         InputError: not one slice fits.
@@ -59,12 +61,14 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
     while count > 0:
         diseased, healthy = choose_slices(store, deciding.output.slices, count, parameters["seed"])
         rows = diseased + healthy
-        scale = results.common_scale(outputs, by, store, parameters["seed"])
+        scale = results.common_scale(outputs, by, store, parameters)
         contents = index(store, rows, runs, reported, scale, channels)
         about = _about(store, len(diseased), len(healthy), f"{by} {deciding.setting.title}".strip())
+        if repeat := results.repeat_shown(parameters):
+            about += f" Of {repeat}; means are those of the tables, over all repeats."
         if count < wanted:
             about += f" {wanted} slices were asked for; more than these would exceed {limit:g} MB."
-        text = page(f"{benchmark}: anomaly maps", about, contents, blocks(store, rows, runs))
+        text = page(f"{benchmark}: anomaly maps", about, scale.unit, contents, blocks(store, rows, runs))
         size = len(text.encode()) / MEGABYTE
         if size <= limit:
             print(f"explorer: {len(rows)} slices of {len(store)}, {len(runs)} settings, {size:.1f} MB")
@@ -96,7 +100,8 @@ def arguments() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> None:
     """Write the page of every setting, on the slices that the figures' method chooses at its reported one."""
     parameters = options.parameters
-    store, methods = results.open_split(options.data, parameters["data"]["channels"]), parameters["methods"]
+    store = results.open_split(options.data, options.split_list, parameters["data"]["channels"])
+    methods = parameters["methods"]
     runs = open_runs(methods, store, options.maps, options.scores, options.table)
     reported = results.reported(options.comparison, list(methods))
     records.write_text(options.output, explorer(options.benchmark, store, runs, reported, parameters))

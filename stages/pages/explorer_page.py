@@ -13,6 +13,7 @@ import numpy as np
 from stages import command
 from stages.data.store import SliceStore
 from stages.evaluation import records
+from stages.evaluation.summary import USE_TITLES
 from stages.figures import style
 from stages.figures.results import Scale
 from stages.pages import inline
@@ -25,25 +26,34 @@ SCRIPTS = ("arrays.js", "settings.js", "drawing.js", "view.js", "controls.js", "
 SCORES = {
     "dice_average_otsu": "Dice (average Otsu)",
     "dice_own_otsu": "Dice (own Otsu)",
+    "dice_healthy_quantile": USE_TITLES["dice_healthy_quantile"],
     "auroc": "AUROC",
     "auroc_body": "AUROC within the body",
     "mean_map": "mean of the map",
     "max_map": "maximum of the map",
     "average_otsu": "average Otsu threshold",
     "otsu": "own Otsu threshold",
+    "healthy_quantile": "threshold at the quantile of healthy validation maps",
     "predicted_pixels": "pixels above the average Otsu threshold",
     "true_positives": "of these, in the mask",
+    "one_finding": "score above which a finding counts: one false one a slice",
+    "lesions": "lesions in the slice",
+    "lesions_found": "of these, found",
+    "false_findings": "false findings",
+    "seconds": USE_TITLES["seconds"],
+    "memory_mb": USE_TITLES["memory_mb"],
 }
 # Of the slice, not of the map.
 _NO_SCORES = ("position", "label", "lesion_pixels", "scored", "body_share")
 
 
-def page(title: str, about: str, contents: dict, packed: dict[str, str]) -> str:
+def page(title: str, about: str, unit: str, contents: dict, packed: dict[str, str]) -> str:
     """The HTML file. No text of the data can become markup.
 
     Args:
         title: the benchmark's name.
         about: which slices it shows.
+        unit: what maps of the common scale are, `Scale.unit`.
         contents: from `index`.
         packed: from `blocks`.
     """
@@ -54,6 +64,7 @@ def page(title: str, about: str, contents: dict, packed: dict[str, str]) -> str:
     parts = {
         "title": html.escape(title),
         "about": html.escape(about),
+        "unit": html.escape(unit),
         "style": style_sheet,
         "style-source": inline.source(style_sheet),
         "script": script,

@@ -9,11 +9,13 @@ from numpy.typing import DTypeLike
 
 from stages.data.store import SliceStore
 from stages.evaluation import records
-from stages.evaluation.summary import FIELD_MEANS, MEANS
+from stages.evaluation.summary import FIELD_MEANS, MEANS, USE_MEANS
 from stages.figures import results
 from stages.methods import Setting, settings
 
-_MEANS = MEANS | FIELD_MEANS
+_MEANS = MEANS | FIELD_MEANS | USE_MEANS
+_KINDS = {"healthy": ("healthy",), "all": ("healthy", "diseased")}
+"""Of the slices that a mean is over; all others are diseased."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ def _means(row: pd.Series) -> dict[str, dict[str, float]]:
     result: dict[str, dict[str, float]] = {}
     for metric, (column, population) in _MEANS.items():
         if np.isfinite(row[metric]):
-            kind = "healthy" if population == "healthy" else "diseased"
-            result.setdefault(column, {}).setdefault(kind, float(row[metric]))
+            for kind in _KINDS.get(population, ("diseased",)):
+                result.setdefault(column, {}).setdefault(kind, float(row[metric]))
     return result
 
 

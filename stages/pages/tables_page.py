@@ -1,8 +1,9 @@
 """The tables of a benchmark on one HTML page, sorted by a click on a header, and below them the benchmark's parameters.
 
-Every table is a CSV named on the command line, in that order; `<x>, <x>_low, <x>_high` become one column `value [low,
-high]` that sorts by its value. Long tables have a box that filters their rows, the parameters one that searches them.
-The page holds its style and its script: it loads nothing and works from a disk, in print, and by keyboard.
+Every table is a CSV named on the command line, in that order; `<x>, <x>_low, <x>_high, <x>_seed_sd` become one column
+`value [low, high] ± sd` that sorts by its value. Columns that decide are shown, further ones by a tick. Long tables
+have a box that filters their rows, the parameters one that searches them. The page holds its style and its script: it
+loads nothing and works from a disk, in print, and by keyboard.
 """
 
 import argparse
@@ -18,12 +19,15 @@ from stages import command
 from stages.evaluation import records
 from stages.evaluation.summary import OWN_UNIT
 from stages.pages import inline
-from stages.pages.tables_texts import COLUMN_TEXTS, COLUMN_TITLES, TABLE_TEXTS
+from stages.pages.tables_texts import COLUMN_TEXTS, COLUMN_TITLES, FURTHER, TABLE_TEXTS
 
 ASSETS = Path(__file__).parent / "tables_assets"
-THREE_DIGITS = (*OWN_UNIT, "average_otsu", "p", "p_holm", "smallest_p")
+THREE_DIGITS = (*OWN_UNIT, "average_otsu", "p", "p_subjects", "p_seeds", "p_holm", "smallest_p")
+WHOLE = ("memory_mb",)
 FILTERED_FROM = 13
 """Tables of so many rows have a box that filters them."""
+LONG = 20
+"""Texts of more letters go on several lines."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,17 @@ class Column:
     Attributes:
         name: in the CSV.
         low, high: the columns of its interval; None without one.
+        spread: the column of its standard deviation over seeds; None without one.
         digits: format of its numbers; None where not all that is not empty is a finite number.
+        further: it is shown on demand.
     """
 
     name: str
     low: str | None
     high: str | None
+    spread: str | None
     digits: str | None
+    further: bool
 
     @property
     def title(self) -> str:
@@ -60,9 +68,10 @@ def is_number(text: str) -> bool:
 
 
 def columns(frame: pd.DataFrame) -> list[Column]:
-    """The columns of a table of texts, intervals folded into the value before them; wholly empty ones are left out.
+    """The columns of a table of texts, intervals and spreads folded into their value; wholly empty ones are left out.
 
-    An interval is <x>_low and <x>_high of a column <x>, or `low` and `high` right behind a column.
+    An interval is <x>_low and <x>_high of a column <x>, or `low` and `high` right behind a column; a spread is
+    <x>_seed_sd. Further ones are those of `FURTHER`, and what repeats the column before it word for word.
     """
     names = list(frame.columns)
     intervals = {name: (f"{name}_low", f"{name}_high") for name in names if {f"{name}_low", f"{name}_high"} <= {*names}}
@@ -71,14 +80,17 @@ def columns(frame: pd.DataFrame) -> list[Column]:
         for name, *ends in zip(names, names[1:], names[2:], strict=False)
         if ends == ["low", "high"] and name not in intervals
     }
-    folded = {end for ends in intervals.values() for end in ends}
-    found = []
+    spreads = {name: f"{name}_seed_sd" for name in names if f"{name}_seed_sd" in names}
+    folded = {*spreads.values(), *(end for ends in intervals.values() for end in ends)}
+    found: list[Column] = []
     for name in names:
         filled = [text for text in frame[name] if text]
         if name not in folded and (filled or frame.empty):
             numeric = filled and all(map(is_number, filled))
             low, high = intervals.get(name, (None, None))
-            found.append(Column(name, low, high, digits(name, filled) if numeric else None))
+            printed = digits(name, filled) if numeric else None
+            again = bool(found) and not numeric and len(frame) > 0 and frame[name].equals(frame[found[-1].name])
+            found.append(Column(name, low, high, spreads.get(name), printed, again or name in FURTHER))
     return found
 
 
@@ -87,6 +99,8 @@ def digits(name: str, texts: list[str]) -> str:
 
     Three digits for columns in units of their own, p-values, and whatever is small all over.
     """
+    if name in WHOLE:
+        return ",.0f"
     values = np.abs([float(text) for text in texts])
     if (values == values.round()).all():
         return ",.0f" if values.max() >= 10_000 else ".0f"
@@ -103,11 +117,16 @@ def _cell(row: dict, column: Column) -> str:
     ends = [row[end] for end in (column.low, column.high) if end]
     if column.digits and text and ends and all(map(is_number, ends)):
         shown += " <small>[{}, {}]</small>".format(*(format(float(end), column.digits) for end in ends))
-    return f'<td{_kind(column)} data-value="{html.escape(text)}">{shown}</td>'
+    if column.digits and text and column.spread and is_number(row[column.spread]):
+        shown += f" <small>± {float(row[column.spread]):{column.digits}}</small>"
+    long = not column.digits and len(text) > LONG
+    return f'<td{_kind(column, long)} data-value="{html.escape(text)}">{shown}</td>'
 
 
-def _kind(column: Column) -> str:
-    return ' class="number"' if column.digits else ""
+def _kind(column: Column, long: bool = False) -> str:
+    flags = {"number": bool(column.digits), "further": column.further, "long": long}
+    names = [name for name, flag in flags.items() if flag]
+    return f' class="{" ".join(names)}"' if names else ""
 
 
 def table_html(name: str, frame: pd.DataFrame) -> str:
@@ -124,8 +143,14 @@ def table_html(name: str, frame: pd.DataFrame) -> str:
     if frame.empty:
         return "\n".join([*parts, '<p class="note">No rows: this data set has nothing that belongs here.</p>'])
     kept = {end for column in shown for end in (column.name, column.low, column.high)}
-    if empty := [column for column in frame.columns if column not in kept and not frame[column].any()]:
+    parts_of = {f"{column}{end}" for column in frame.columns for end in ("_low", "_high", "_seed_sd")}
+    if empty := [name for name in frame.columns if name not in kept | parts_of and not frame[name].any()]:
         parts.append(f'<p class="note">Empty, and left out here: {html.escape(", ".join(empty))}.</p>')
+    if further := [column for column in shown if column.further]:
+        parts.append(
+            f'<label class="more" hidden><input type="checkbox" data-brief="{key}"> Show all columns '
+            f'<span class="count">({len(further)} more)</span></label>'
+        )
     if len(frame) >= FILTERED_FROM:
         parts.append(
             f'<div class="search"><label for="{key}-filter">Show rows with</label>'

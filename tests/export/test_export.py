@@ -12,8 +12,9 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
+from stages import split_lists
 from stages.data import brats, chexpert
-from stages.data.store import open_store
+from stages.data.store import open_split, open_store
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.evaluation.scores import score_slices
@@ -32,23 +33,41 @@ def segmentation(subject: int) -> np.ndarray:
     return mask
 
 
-@pytest.fixture
-def volumes(tmp_path):
+def write_volumes(tmp_path, names: list[str], tested: list[str]) -> list[str]:
     """Raw cases and their store at 24 px (no resampling); returns the command's arguments but --output."""
     raw, rng = tmp_path / "raw", np.random.default_rng(1)
-    for subject in range(6):
-        name = f"BraTS20_Training_{subject:03d}"
+    for subject, name in enumerate(names):
         (raw / name).mkdir(parents=True)
         brain = np.zeros(SHAPE, bool)
         brain[2:18, 3:17, 2:9] = True
         arrays = {key: np.where(brain, rng.integers(1, 900, SHAPE), 0).astype(np.int16) for key in SEQUENCES}
         for key, volume in {**arrays, "seg": segmentation(subject % 3)}.items():
             nib.save(nib.Nifti1Image(volume, AFFINE), raw / name / f"{name}_{key}.nii.gz")
-    own = {"percentiles": [1, 99], "slices": [1, 7], "pad": 24}
+    own = {"percentiles": [1, 99], "slices": [1, 7], "step": 1, "pad": 24}
     data = {"reader": "brats", "channels": SEQUENCES, "size": 24, "brats": own, "on_bad_case": "stop"}
-    data["split"] = {"train": 2, "validation": 1, "test": 3}
-    brats.extract({"seed": 0, "data": data}, raw, tmp_path / "data")
+    brats.extract({"data": data}, raw, tmp_path / "data")
+    write_split(tmp_path, tested)
     return command_line(tmp_path, data, raw)
+
+
+def write_split(tmp_path, tested: list[str]) -> None:
+    """The split list: these subjects are tested, the others trained on."""
+    subjects = open_store(tmp_path / "data").manifest["subject_id"].unique()
+    assert set(tested) <= set(subjects)
+    split_of = {subject: "test" if subject in tested else "train" for subject in subjects}
+    split_lists.write(tmp_path / "split.csv", split_lists.SplitList("subject_id", split_of))
+
+
+def open_test(tmp_path):
+    """The test split."""
+    return open_split(tmp_path / "data", tmp_path / "split.csv", "test")
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    """Six cases, of which three are tested, not the first ones."""
+    names = [f"BraTS20_Training_{number:03d}" for number in range(6)]
+    return write_volumes(tmp_path, names, [names[1], *names[4:]])
 
 
 @pytest.fixture
@@ -65,14 +84,14 @@ def radiographs(tmp_path):
     pd.DataFrame(rows[:0], columns=rows[0].keys()).to_csv(tree / "valid.csv", index=False)
     own = {"healthy": "No Finding", "diseased": "Pleural Effusion", "view": "Frontal"}
     data = {"reader": "chexpert", "channels": ["xray"], "size": 16, "chexpert": own, "on_bad_case": "stop"}
-    data["split"] = {name: {"healthy": 1, "diseased": 1} for name in ("train", "validation", "test")}
-    chexpert.extract({"seed": 0, "data": data}, tmp_path / "raw", tmp_path / "data")
+    chexpert.extract({"data": data}, tmp_path / "raw", tmp_path / "data")
+    write_split(tmp_path, ["patient00003", "patient00006"])
     return command_line(tmp_path, data, tmp_path / "raw", threshold=np.nan)
 
 
 def command_line(tmp_path: Path, data: dict, raw: Path, threshold: float = THRESHOLD) -> list[str]:
     """Maps (the mask plus noise, in units of their own) and comparison.csv beside the store."""
-    store = open_store(tmp_path / "data/test")
+    store = open_test(tmp_path)
     masks = np.zeros((len(store), *store.images.shape[-2:])) if store.masks is None else np.asarray(store.masks)
     rng = np.random.default_rng(3)
     for unit, (method, setting) in enumerate(METHODS.items(), start=1):
@@ -83,7 +102,7 @@ def command_line(tmp_path: Path, data: dict, raw: Path, threshold: float = THRES
     table = {"method": METHODS.keys(), "setting": METHODS.values()}
     pd.DataFrame(table).to_csv(tmp_path / "comparison.csv", index=False)
     places = {"data": tmp_path / "data", "raw": raw, "maps": tmp_path / "maps", "scores": tmp_path / "scores"}
-    places["comparison"] = tmp_path / "comparison.csv"
+    places |= {"split-list": tmp_path / "split.csv", "comparison": tmp_path / "comparison.csv"}
     return ["--parameters", parameters(data)] + [
         text for name, path in places.items() for text in (f"--{name}", str(path))
     ]
@@ -91,12 +110,15 @@ def command_line(tmp_path: Path, data: dict, raw: Path, threshold: float = THRES
 
 def parameters(data: dict, methods: Iterable[str] = METHODS) -> str:
     figures = {"method": "guided-ddim"}
-    return json.dumps({"seed": 0, "data": data, "methods": dict.fromkeys(methods), "figures": figures})
+    repeats = {"folds": 2, "seeds": [5]}
+    content = {"seed": 0, "repeats": repeats, "data": data, "methods": dict.fromkeys(methods), "figures": figures}
+    content |= {"detection": {"difference": "plain"}}
+    return json.dumps(content)
 
 
 def score(tmp_path: Path, method: str, setting: str, threshold: float = THRESHOLD) -> None:
     """Slice scores beside the maps, with a threshold of the test's own."""
-    store = open_store(tmp_path / "data/test")
+    store = open_test(tmp_path)
     maps = np.load(tmp_path / "maps" / method / setting / "test/maps.npy")
     slices = score_slices(maps, store.masks, store.manifest, 20, "maps.npy").assign(average_otsu=threshold)
     records.write_csv(tmp_path / "scores" / method / setting / "test.csv", slices)
@@ -113,16 +135,18 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 def test_volumes(tmp_path, volumes):
     said = run(volumes, tmp_path / "export")
-    store = open_store(tmp_path / "data/test")
+    store = open_test(tmp_path)
     subjects = store.manifest["subject_id"].unique().tolist()
     assert said["format"] == "nifti"
-    assert list(said["subjects"]) == subjects
+    assert list(said["volumes"]) == subjects  # the case folders bear their names
+    assert [item["subject"] for item in said["volumes"].values()] == subjects
+    assert said["repeat"] == "fold1-seed5"
     assert len(subjects) == 3
     for method, setting in METHODS.items():
         maps = np.load(tmp_path / "maps" / method / setting / "test/maps.npy")
         for subject in subjects:
             rows = store.manifest[store.manifest["subject_id"] == subject]
-            raw = nib.load(tmp_path / "raw" / said["subjects"][subject]["volume"])
+            raw = nib.load(tmp_path / "raw" / said["volumes"][subject]["volume"])
             found = nib.load(tmp_path / "export" / method / f"{subject}_map.nii.gz")
             assert found.shape == raw.shape
             np.testing.assert_array_equal(found.affine, raw.affine)
@@ -131,7 +155,7 @@ def test_volumes(tmp_path, volumes):
             for row, z in rows["position"].items():
                 expected[:, :, z] = maps[row, 3:21, 2:22].T
             np.testing.assert_array_equal(found.get_fdata(), expected)
-            assert said["subjects"][subject]["slices"] == rows["position"].tolist() == [2, 3, 4, 5, 6, 7]
+            assert said["volumes"][subject]["slices"] == rows["position"].tolist() == [2, 3, 4, 5, 6, 7]
             end = said["methods"][method]["scale_end"]
             assert found.header["cal_max"] == pytest.approx(end)
             diseased = maps[store.manifest["label"] == 1]  # no reconstructions: each method has a scale of its own
@@ -147,11 +171,43 @@ def test_volumes(tmp_path, volumes):
     text = (tmp_path / "export/README.txt").read_text()
     assert "L20_s5" in text
     assert "0.25" in text
+    assert "Of fold 1, seed 5: the first of 2 repeats." in text.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("difference", "scaled"), [("plain", ""), ("min-max", ", both scaled to [0, 1]")])
+def test_it_says_what_maps_of_one_unit_are(tmp_path, radiographs, difference, scaled):
+    radiographs[1] = radiographs[1].replace('"plain"', f'"{difference}"')
+    run(radiographs, tmp_path / "export")
+    text = " ".join((tmp_path / "export/README.txt").read_text().split())
+    assert f"summed absolute difference of input and reconstruction{scaled} have one unit" in text
+
+
+def test_time_points_of_a_patient_are_volumes_of_their_own(tmp_path):
+    names = ["BraTS-GLI-00007-000", "BraTS-GLI-00007-001", "BraTS-GLI-00008-000", "BraTS-GLI-00009-000"]
+    said = run(write_volumes(tmp_path, names, ["BraTS-GLI-00007", "BraTS-GLI-00009"]), tmp_path / "export")
+    tested = [names[0], names[1], names[3]]
+    assert {item["file"]: item["subject"] for item in said["volumes"].values()} == {
+        name: name.rsplit("-", 1)[0] for name in tested
+    }
+    store, maps = open_test(tmp_path), np.load(tmp_path / "maps/guided-ddim/L20_s5/test/maps.npy")
+    for name in tested:
+        rows = store.manifest[store.manifest["source"] == name]
+        found = nib.load(tmp_path / "export/guided-ddim" / f"{name}_map.nii.gz").get_fdata()
+        assert len(rows) == 6
+        for row, z in rows["position"].items():
+            np.testing.assert_array_equal(found[:, :, z], maps[row, 3:21, 2:22].T)
+    assert len(list((tmp_path / "export/guided-ddim").iterdir())) == 2 * len(tested)
+
+
+def test_cases_of_one_name_in_two_folders_keep_their_folders():
+    assert export.case_names(["HGG/a", "LGG/b"]) == ["a", "b"]
+    assert export.file_names(export.case_names(["HGG/a", "LGG/a"])) == ["HGG_a", "LGG_a"]
+    assert export.case_names(["sub-1/t1.nii.gz", "sub-2/t1.nii"]) == ["sub-1/t1", "sub-2/t1"]
 
 
 def test_maps_of_one_unit_have_one_scale(tmp_path, volumes):
     """Maps that are the summed difference of input and reconstruction; the third is in a unit of its own."""
-    images = np.load(tmp_path / "data/test/images.npy").astype(float)
+    images = np.asarray(open_test(tmp_path).images, float)
     for strength, (method, setting) in enumerate(METHODS.items(), start=1):
         reconstruction = np.clip(images - 0.1 * strength, 0, 1)
         folder = tmp_path / "maps" / method / setting / "test"
@@ -182,7 +238,7 @@ def test_same_bytes_twice(tmp_path, volumes):
 
 def test_radiographs(tmp_path, radiographs):
     said = run(radiographs, tmp_path / "export")
-    store = open_store(tmp_path / "data/test")
+    store = open_test(tmp_path)
     maps = np.load(tmp_path / "maps/ready-made/default/test/maps.npy").astype(float)
     end, largest = (said["methods"]["ready-made"][key] for key in ("scale_end", "largest"))
     assert largest == maps.max() > end
@@ -207,11 +263,12 @@ def test_radiographs(tmp_path, radiographs):
 
 def test_someone_elses_slices_are_images(tmp_path, volumes):
     """A reader whose recipe is not known and whose source is no volume: PNG in the slice's own pixels, no failure."""
-    path = tmp_path / "data/test/manifest.csv"
+    path = tmp_path / "data/manifest.csv"
     manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
-    names = manifest["slice_id"].tolist()
-    names[:3] = ["a/b: \u00e9", "A/B: \u00e9", "../.."]  # what no file may be called
-    manifest.assign(source="subject.npz", affine="[]", slice_id=names).to_csv(path, index=False)
+    tested = manifest["slice_id"].isin(open_test(tmp_path).manifest["slice_id"])
+    manifest.loc[np.flatnonzero(tested)[:3], "slice_id"] = ["a/b: \u00e9", "A/B: \u00e9", "../.."]  # no file's name
+    manifest.assign(source="subject.npz", affine="[]").to_csv(path, index=False)
+    names = manifest.loc[tested, "slice_id"].tolist()
     for method, setting in METHODS.items():
         score(tmp_path, method, setting)
     volumes[1] = parameters({"reader": "arrays", "channels": SEQUENCES, "size": 24, "arrays": {"gain": 1.0}})
@@ -221,7 +278,7 @@ def test_someone_elses_slices_are_images(tmp_path, volumes):
     assert files[:3] == ["a_b____0000", "A_B____0001", "_.."]
     assert list(said["slices"]) == names
     labels = np.asarray(Image.open(tmp_path / "export/guided-ddim" / f"{files[1]}_segmentation.png"))
-    np.testing.assert_array_equal(labels, 255 * np.load(tmp_path / "data/test/masks.npy")[1])
+    np.testing.assert_array_equal(labels, 255 * open_test(tmp_path).masks[1])
     assert len(list((tmp_path / "export/guided-ddim").iterdir())) == 3 * len(names)
     assert not list(tmp_path.glob("*.png"))
 
@@ -231,7 +288,7 @@ def test_someone_elses_volumes_are_volumes(tmp_path, volumes):
     volumes[1] = parameters({"reader": "mine", "channels": SEQUENCES, "size": 24, "mine": own})
     said = run(volumes, tmp_path / "export")
     assert said["format"] == "nifti"
-    subject = next(iter(said["subjects"]))
+    subject = next(iter(said["volumes"]))
     labels = nib.load(tmp_path / "export/guided-ddim" / f"{subject}_segmentation.nii.gz")
     truth = nib.load(tmp_path / "raw" / subject / f"{subject}_seg.nii.gz")
     np.testing.assert_array_equal(np.asarray(labels.dataobj), np.asarray(truth.dataobj) > 0)
@@ -250,7 +307,7 @@ def test_bad_inputs(tmp_path, volumes):
     with pytest.raises(InputError, match="does not list method 'guided-ddim'"):
         run(volumes, output)
     (tmp_path / "comparison.csv").write_text(comparison)
-    subject = open_store(tmp_path / "data/test").manifest["subject_id"].iloc[-1]
+    subject = open_test(tmp_path).manifest["subject_id"].iloc[-1]
     raw = tmp_path / "raw" / subject / f"{subject}_t1.nii.gz"
     raw.write_bytes(gzip.compress(b"no volume"))
     with pytest.raises(InputError, match=rf"{subject}_t1\.nii\.gz: the file is truncated"):
@@ -260,7 +317,7 @@ def test_bad_inputs(tmp_path, volumes):
 
 
 def test_missing_radiograph(tmp_path, radiographs):
-    source = open_store(tmp_path / "data/test").manifest["source"].iloc[0]
+    source = open_test(tmp_path).manifest["source"].iloc[0]
     (tmp_path / "raw/CheXpert-v1.0-small" / source).unlink()
     with pytest.raises(InputError, match=r"view1_frontal\.png is missing, .* put it back"):
         run(radiographs, tmp_path / "export")

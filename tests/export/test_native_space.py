@@ -25,8 +25,8 @@ OBLIQUE = nib.affines.from_matvec(TURN @ np.diag([-0.9, 1.1, 2.5]), [31.5, -40.2
 SCANNER = nib.affines.from_matvec(TURN @ np.diag([-0.9, 1.1, 2.5]), [1, 2, 3])
 
 
-def section(pad: int, size: int, channels=SEQUENCES, slices=(2, 7)) -> dict:
-    own = {"percentiles": [1, 99], "slices": list(slices), "pad": pad}
+def section(pad: int, size: int, channels=SEQUENCES, slices=(2, 7), step=1) -> dict:
+    own = {"percentiles": [1, 99], "slices": list(slices), "step": step, "pad": pad}
     return {"reader": "brats", "channels": list(channels), "size": size, "brats": own}
 
 
@@ -50,7 +50,7 @@ def extracted(raw: Path, name: str, data: dict):
     """A subject's slices and rows of the manifest, as the reader makes them."""
     case = next(case for case in find_cases(raw) if case.name == name)
     result = read_case(case, Recipe.from_parameters(data))
-    return result, pd.DataFrame(manifest_rows(case, result))
+    return result, pd.DataFrame(manifest_rows(case, case.name, result))
 
 
 def written(tmp_path: Path, *volume, **options) -> nib.Nifti1Image:
@@ -86,6 +86,18 @@ def test_mask_falls_on_the_raw_segmentation(tmp_path, pad, suffix):
     assert found.header.get_intent()[0] == "label"
     assert found.header["descrip"].item() == b"mask"
     assert b"Jane Doe" not in gzip.decompress((tmp_path / "exported.nii.gz").read_bytes())
+
+
+def test_of_every_second_slice_the_others_stay_empty(tmp_path):
+    data, name = section(24, 24, step=2), NAMES[0]
+    write_oblique(tmp_path / "raw", name)
+    result, rows = extracted(tmp_path / "raw", name, data)
+    grid = brats_grid(tmp_path / "raw", rows, result.images, data)
+    expected = volumes_of(name)["seg"] > 0
+    assert grid.positions.tolist() == [4, 6]  # there is no brain at 2
+    assert expected[:, :, 5].any()
+    expected[:, :, 5] = False
+    np.testing.assert_array_equal(grid.volume(result.masks), expected)
 
 
 def test_every_voxel_comes_back_at_full_resolution(tmp_path):

@@ -24,9 +24,9 @@ METHODS = {name: {"grid": [{"L": [500], "s": [20]}]} for name in NAMES[:-1]}
 METHODS |= {"intensity": {"grid": [{"view": ["plain", "equalised"]}]}}
 
 
-def table(masked=True, unit=1.0):
+def table(masked=True, unit=1.0, seeds=1):
     """Eight methods; the unit of the last one's map is `unit` times that of the others."""
-    frame = pd.DataFrame({"method": NAMES, "setting": ["L500_s20"] * 7 + ["view-equalised"]})
+    frame = pd.DataFrame({"method": NAMES, "setting": ["L500_s20"] * 7 + ["view-equalised"], "seeds": seeds})
     for number, metric in enumerate(summary.METRICS):
         frame[metric] = np.linspace(0.3, 0.8, 8) + 0.01 * number
         if (not masked and "dice" in metric) or (not masked and metric in ("auroc", "auroc_all")):
@@ -94,6 +94,13 @@ def test_without_masks_the_figure_says_what_is_not_there():
         "mean map,\nhealthy / diseased",
     ]
     assert "no masks in this data set" in figure.get_supxlabel()
+    close(figure)
+
+
+@pytest.mark.parametrize(("seeds", "over"), [(1, "subjects"), (3, "subjects and seeds")])
+def test_the_note_says_what_the_intervals_are_over(seeds, over):
+    figure = comparison_figure.draw(METHODS, table(seeds=seeds))
+    assert figure.get_supxlabel() == f"mean and 95 % interval (bootstrap over {over})"
     close(figure)
 
 

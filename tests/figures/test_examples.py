@@ -9,6 +9,8 @@ from matplotlib.text import Text
 from synthetic_results import (
     METHODS,
     PARAMETERS,
+    REPEAT,
+    SETTINGS,
     assert_nothing_overlaps,
     content,
     stage_options,
@@ -16,12 +18,14 @@ from synthetic_results import (
     write_method,
 )
 
+from stages.detection.difference import anomaly_map
 from stages.errors import InputError
 from stages.figures import examples, selection, style
 
 
 def options(folder, figure="figure-3-methods", **more):
-    return stage_options(folder, figure, **more)
+    rest = {"repeats": {"folds": 1, "seeds": [0]}, "detection": {"difference": "plain"}}
+    return stage_options(folder, figure, **(rest | more))
 
 
 def one_channel_options(folder, figure="figure-2-methods", **parameters):
@@ -142,10 +146,39 @@ def test_a_figure_is_for_the_channels_that_it_needs(results, one_channel, drawn)
 
 def test_slices_are_those_of_the_rule(results, drawn):
     examples.main(options(results))
-    slices = pd.read_csv(results / "scores/guided-ddim/L20_s5/test.csv")
+    slices = pd.read_csv(results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv")
     expected = slices["slice_id"][selection.diseased_slices(slices, 2, 0)].tolist()
     found = re.findall(r"[ABC]_z\d+", " ".join(texts(drawn["figure-3-methods"])))
     assert found == expected
+
+
+def test_of_several_repeats_the_first_is_shown_and_named(results, drawn):
+    examples.main(options(results, repeats={"folds": 1, "seeds": [3, 4, 5]}))
+    examples.main(options(results, "figure-7-healthy", repeats={"folds": 2, "seeds": [3]}))
+    notes = [" ".join(texts(figure)).replace("\n", " ") for figure in drawn.values()]
+    assert "fold 1, seed 3: the first of 3 repeats" in notes[0]
+    assert "fold 1, seed 3: the first of 2 repeats" in notes[1]
+    for figure in drawn.values():
+        assert_nothing_overlaps(figure)
+    examples.main(options(results))
+    assert "repeats" not in " ".join(texts(drawn["figure-3-methods"]))
+
+
+def test_what_the_maps_are_is_said_as_the_benchmark_compares(results, drawn):
+    """Maps of scaled images share a scale where the benchmark makes such ones, and the colour bar says so."""
+    inputs = np.load(results / "data/images.npy").astype(np.float32)
+    images = 0.5 * inputs + 0.3 * inputs**2
+    for name, setting in SETTINGS.items():
+        write_method(results, name, setting, anomaly_map(inputs, images, "min-max"), images)
+    examples.main(options(results, detection={"difference": "min-max"}))
+    found = " ".join(texts(drawn["figure-3-methods"])).replace("\n", " ")
+    assert "summed absolute difference of input and reconstruction, both scaled to [0, 1], one scale" in found
+    assert "map: 0 to" not in found
+    assert_nothing_overlaps(drawn["figure-3-methods"])
+    examples.main(options(results))
+    found = " ".join(texts(drawn["figure-3-methods"])).replace("\n", " ")
+    assert "both scaled" not in found
+    assert found.count("map: 0 to") == 2, "plain differences are another unit"
 
 
 def test_a_supplement_without_further_slices_says_so(results, drawn):
@@ -165,7 +198,7 @@ def test_without_masks_nothing_is_outlined_and_the_mean_takes_the_place_of_dice(
     assert "Dice" not in found
     assert "mask" not in found
     assert found.count("diseased") == 2
-    means = pd.read_csv(unmasked / "scores/guided-ddim/L20_s5/test.csv")
+    means = pd.read_csv(unmasked / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv")
     row = selection.diseased_slices(means, 2, 0)[0]
     assert f"mean {means['mean_map'][row]:.3f}" in texts(figure)
 
@@ -183,7 +216,7 @@ def test_files_are_written_the_same_twice_with_text_as_text(results):
 
 
 def test_a_long_name_of_a_slice_goes_on_two_lines(results):
-    path = results / "data/test/manifest.csv"
+    path = results / "data/manifest.csv"
     manifest = pd.read_csv(path, dtype=str)
     manifest["slice_id"] = [
         f"patient64{n:03d}_study1_view1_frontal_of_a_long_series_from_that_hospital" for n in range(len(manifest))
@@ -201,18 +234,18 @@ def test_what_is_missing_or_does_not_fit_is_named(results):
         examples.main(options(results, methods=METHODS | {"vae": {"grid": [{}]}}))
     with pytest.raises(InputError, match=r"2 channels where data\.channels names 3"):
         examples.main(options(results, data={"size": 32, "channels": ["t1", "t2", "flair"]}))
-    scores = results / "scores/guided-ddim/L20_s5/test.csv"
+    scores = results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv"
     whole = scores.read_text()
     lines = whole.splitlines(keepends=True)
     scores.write_text("".join([lines[0], lines[2], lines[1], *lines[3:]]))
     with pytest.raises(InputError, match=r"L20_s5/test\.csv scores other slices"):
         examples.main(options(results))
     scores.write_text(whole)
-    path = results / "maps/guided-ddim/L20_s5/test/images.npy"
+    path = results / "maps" / REPEAT / "guided-ddim/L20_s5/test/images.npy"
     np.save(path, np.load(path)[:, :1])
     with pytest.raises(InputError, match=r"L20_s5/test/images\.npy"):
         examples.main(options(results))
-    (results / "maps/guided-ddim/L20_s5/test/maps.npy").unlink()
+    (results / "maps" / REPEAT / "guided-ddim/L20_s5/test/maps.npy").unlink()
     with pytest.raises(InputError, match=r"L20_s5/test/maps\.npy"):
         examples.main(options(results))
     (results / "comparison.csv").unlink()
@@ -222,12 +255,12 @@ def test_what_is_missing_or_does_not_fit_is_named(results):
 
 
 def test_a_split_without_the_slices_is_refused(results):
-    path = results / "data/test/manifest.csv"
+    path = results / "data/manifest.csv"
     pd.read_csv(path, dtype=str).assign(label=1).to_csv(path, index=False)
     with pytest.raises(InputError, match="has no healthy slice to show"):
         examples.main(options(results, "figure-7-healthy"))
-    scores = pd.read_csv(results / "scores/guided-ddim/L20_s5/test.csv").assign(scored=0, label=0)
-    scores.to_csv(results / "scores/guided-ddim/L20_s5/test.csv", index=False)
+    scores = pd.read_csv(results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv").assign(scored=0, label=0)
+    scores.to_csv(results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv", index=False)
     with pytest.raises(InputError, match="no scored diseased slice"):
         examples.main(options(results))
 
@@ -241,7 +274,7 @@ def test_the_setting_shown_is_that_of_the_comparison(results, drawn):
 
 
 def test_dice_stands_where_it_hides_less_of_the_lesion(results):
-    masks = np.zeros_like(np.load(results / "data/test/masks.npy"))
+    masks = np.zeros_like(np.load(results / "data/masks.npy"))
     for row, column in ((7, 0), (17, 24)):
         masks[row, 26:, column : column + 8] = 1
     shown = content(results, [7, 17])
@@ -254,7 +287,7 @@ def test_dice_stands_where_it_hides_less_of_the_lesion(results):
 
 def test_a_method_may_have_reconstructions_of_another_type(results, drawn):
     """Someone else's maps in single precision, with reconstructions."""
-    inputs = np.load(results / "data/test/images.npy").astype(np.float32)
+    inputs = np.load(results / "data/images.npy").astype(np.float32)
     write_method(results, "ready-made", "default", inputs.sum(axis=1) * 0.5, inputs * 0.5)
     examples.main(options(results))
     assert "ready-made" in texts(drawn["figure-3-methods"]), "no scale of its own at its name"

@@ -18,15 +18,14 @@ def table(methods=METHODS, slices=30):
     rng = np.random.default_rng(0)
     frames = {}
     for name in methods:
-        frames[name] = pd.DataFrame(
-            {
-                "subject_id": np.repeat(list("ABCDE"), slices // 5),
-                "lesion_pixels": np.arange(slices) * 7 % 101 + 1,
-                "scored": 1,
-                "dice_average_otsu": rng.uniform(0.2, 0.9, slices),
-                "auroc": rng.uniform(0.6, 1, slices),
-            }
-        )
+        slice_scores = {
+            "subject_id": np.repeat(list("ABCDE"), slices // 5),
+            "lesion_pixels": np.arange(slices) * 7 % 101 + 1,
+            "scored": 1,
+            "dice_average_otsu": rng.uniform(0.2, 0.9, slices),
+            "auroc": rng.uniform(0.6, 1, slices),
+        }
+        frames[name] = [pd.DataFrame(slice_scores)]  # of one seed
     return by_lesion_size(frames, dict.fromkeys(methods, "default"), 3, 50, 0)
 
 

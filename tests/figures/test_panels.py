@@ -5,6 +5,7 @@ import pytest
 from matplotlib.pyplot import close
 from synthetic_results import content
 
+from stages.detection.difference import anomaly_map
 from stages.figures import panels
 from stages.figures import results as reading
 
@@ -19,28 +20,49 @@ def test_methods_of_one_unit_share_a_scale_that_no_single_one_decides(results):
         diffusion, name="wrong", images=np.full_like(inputs, 30), maps=np.abs(inputs - 30).sum(axis=1)
     )
     dark = dataclasses.replace(diffusion, name="dark", images=inputs * 0.99, maps=(inputs * 0.01).sum(axis=1))
-    scale = reading.colour_scale([diffusion, wrong, dark, ready_made], shown.store, rows)
+    scale = reading.colour_scale([diffusion, wrong, dark, ready_made], shown.store, rows, "plain")
     assert scale.common == pytest.approx(end), "the median of the three"
     own = np.percentile(np.asarray(ready_made.maps[rows], np.float64), 99.5)
     assert scale.own == {"ready-made": pytest.approx(own)}
     assert scale.end("wrong") == scale.end("dark") == scale.common
     assert scale.end("ready-made") == scale.own["ready-made"]
     black = dataclasses.replace(ready_made, maps=np.zeros_like(inputs[:, 0]))
-    assert reading.colour_scale([black], shown.store, rows) == reading.Scale(None, {"ready-made": 1.0})
+    assert reading.colour_scale([black], shown.store, rows, "plain") == reading.Scale(None, {"ready-made": 1.0})
 
 
 def test_a_map_that_is_no_difference_has_a_unit_of_its_own(results):
     """As of a VAE whose options.score is `gradient`: there are reconstructions, but the map is something else."""
     shown = content(results, [7])
     diffusion, rows = shown.methods[0], [6, 7, 8]
-    assert reading.is_summed_difference(diffusion, shown.store, rows)
+    assert reading.is_summed_difference(diffusion, shown.store, rows, "plain")
     noisy = dataclasses.replace(diffusion, maps=diffusion.maps + np.float16(0.01))
-    assert reading.is_summed_difference(noisy, shown.store, rows), "the released code's noise is allowed for"
+    assert reading.is_summed_difference(noisy, shown.store, rows, "plain"), "the released code's noise is allowed for"
     for maps in (diffusion.maps * 3, np.asarray(diffusion.maps) ** 2, np.zeros_like(diffusion.maps)):
         other = dataclasses.replace(diffusion, maps=maps)
-        assert not reading.is_summed_difference(other, shown.store, rows)
-        assert reading.colour_scale([other], shown.store, rows).common is None
-    assert not reading.is_summed_difference(shown.methods[1], shown.store, rows)
+        assert not reading.is_summed_difference(other, shown.store, rows, "plain")
+        assert reading.colour_scale([other], shown.store, rows, "plain").common is None
+    assert not reading.is_summed_difference(shown.methods[1], shown.store, rows, "plain")
+
+
+def test_methods_of_scaled_images_share_a_scale(results):
+    """As of the authors' chest radiographs: by the plain difference, none of their maps would be recognised."""
+    shown = content(results, [7])
+    inputs, rows = np.asarray(shown.store.images, np.float32), [6, 7, 8]
+    darker, brighter = (
+        dataclasses.replace(
+            shown.methods[0], name=name, images=images, maps=anomaly_map(inputs, images, "min-max").astype(np.float16)
+        )
+        for name, images in (("darker", 0.5 * inputs**2), ("brighter", 2 * inputs**1.5 + 0.5))
+    )
+    scale = reading.colour_scale([darker, brighter, shown.methods[1]], shown.store, rows, "min-max")
+    ends = [np.percentile(method.maps[rows].astype(float), 99.5) for method in (darker, brighter)]
+    assert scale.common == pytest.approx(np.mean(ends))
+    assert list(scale.own) == ["ready-made"]
+    assert "both scaled to [0, 1]" in scale.unit
+    plain = reading.colour_scale([darker, brighter], shown.store, rows, "plain")
+    assert list(plain.own) == ["darker", "brighter"]
+    assert "scaled" not in plain.unit
+    assert not reading.is_summed_difference(shown.methods[0], shown.store, rows, "min-max"), "made of plain images"
 
 
 def test_the_window_holds_all_that_is_not_black_and_is_square():

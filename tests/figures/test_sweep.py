@@ -5,15 +5,17 @@ import pandas as pd
 import pytest
 from matplotlib.pyplot import close
 from matplotlib.text import Text
-from synthetic_results import assert_nothing_overlaps, content, stage_options
+from synthetic_results import REPEAT, assert_nothing_overlaps, content, stage_options, write_method
 
+from stages.detection.difference import anomaly_map
 from stages.errors import InputError
 from stages.figures import style, sweep
 from stages.methods import Setting
 
 
 def options(folder, figure="figure-5-scales", **more):
-    return stage_options(folder, figure, **more)
+    rest = {"repeats": {"folds": 1, "seeds": [0]}, "detection": {"difference": "plain"}}
+    return stage_options(folder, figure, **(rest | more))
 
 
 def texts(figure):
@@ -32,15 +34,15 @@ def test_columns_are_the_settings_ascending_with_their_own_pixels_and_dice(resul
     found, images = texts(drawn[figure]), drawn[figure].axes[0].images
     assert [text for text in found if text.startswith(("s = ", "L = "))] == headings
     name = next(text for text in found if "_z" in text).split(",")[0]
-    slices = pd.read_csv(results / "scores/guided-ddim/L20_s5/test.csv")
+    slices = pd.read_csv(results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv")
     row = int(np.flatnonzero(slices["slice_id"] == name)[0])
     scored = slices.loc[slices["scored"] == 1, "dice_average_otsu"]
     assert abs(slices["dice_average_otsu"][row] - scored.median()) <= 0.02 * np.ptp(scored) + 1e-9, "the median slice"
-    rows, cols = np.load(results / "data/test/images.npy")[row].any(axis=0).nonzero()
+    rows, cols = np.load(results / "data/images.npy")[row].any(axis=0).nonzero()
     window = images[0].get_array().shape[0]
     assert window >= max(np.ptp(rows), np.ptp(cols)) + 1
     for index, setting in enumerate(columns):
-        folder = results / "maps/guided-ddim" / setting / "test"
+        folder = results / "maps" / REPEAT / "guided-ddim" / setting / "test"
         reconstruction = np.load(folder / "images.npy")[row].astype(np.float32)
         panel = images[3 + 3 * index]  # after the input's two channels and the mask
         assert np.asarray(panel.get_array()).sum() == pytest.approx(reconstruction[0].sum(), rel=1e-5)
@@ -48,7 +50,7 @@ def test_columns_are_the_settings_ascending_with_their_own_pixels_and_dice(resul
         assert np.asarray(anomaly_map.get_array()).sum() == pytest.approx(
             np.load(folder / "maps.npy")[row].astype(float).sum(), rel=1e-5
         )
-        dice = pd.read_csv(results / f"scores/guided-ddim/{setting}/test.csv")["dice_average_otsu"][row]
+        dice = pd.read_csv(results / "scores" / REPEAT / f"guided-ddim/{setting}/test.csv")["dice_average_otsu"][row]
         assert found.count(f"Dice {dice:.2f}") >= 1
     assert len({images[5 + 3 * index].get_clim() for index in range(2)}) == 1, "one colour scale"
     bold = [text.get_text() for text in drawn[figure].findobj(Text) if text.get_weight() == "bold"]
@@ -121,6 +123,23 @@ def test_text_lies_on_no_other_text(results, count):
     close(figure)
 
 
+def test_of_several_repeats_the_first_is_shown_and_named(results, drawn):
+    sweep.main(options(results, repeats={"folds": 1, "seeds": [3, 4, 5]}))
+    assert "fold 1, seed 3: the first of 3 repeats" in " ".join(texts(drawn["figure-5-scales"])).replace("\n", " ")
+    assert_nothing_overlaps(drawn["figure-5-scales"])
+
+
+def test_the_colour_bar_says_that_images_are_scaled(results, drawn):
+    inputs = np.load(results / "data/images.npy").astype(np.float32)
+    for n, setting in enumerate(("L20_s5", "L20_s0")):
+        images = 0.5 * inputs + (0.2 + 0.1 * n) * inputs**2
+        write_method(results, "guided-ddim", setting, anomaly_map(inputs, images, "min-max"), images)
+    sweep.main(options(results, detection={"difference": "min-max"}))
+    found = " ".join(texts(drawn["figure-5-scales"])).replace("\n", " ")
+    assert "difference of input and reconstruction, both scaled to [0, 1]" in found
+    assert_nothing_overlaps(drawn["figure-5-scales"])
+
+
 def test_without_masks_there_is_no_dice(unmasked, drawn):
     sweep.main(options(unmasked))
     found = " ".join(texts(drawn["figure-5-scales"]))
@@ -143,10 +162,10 @@ def test_what_is_wrong_is_named(results):
     with pytest.raises(InputError, match=r"L999_s5 is no setting of the method's grid"):
         sweep.main(options(results))
     table.to_csv(results / "comparison.csv", index=False)
-    (results / "maps/guided-ddim/L20_s0/test/maps.npy").unlink()
+    (results / "maps" / REPEAT / "guided-ddim/L20_s0/test/maps.npy").unlink()
     with pytest.raises(InputError, match=r"L20_s0/test/maps\.npy"):
         sweep.main(options(results))
-    path = results / "scores/guided-ddim/L20_s5/test.csv"
+    path = results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv"
     pd.read_csv(path).assign(scored=0, label=0).to_csv(path, index=False)
     with pytest.raises(InputError, match="has no diseased slice"):
         sweep.main(options(results))

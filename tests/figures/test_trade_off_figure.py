@@ -35,7 +35,8 @@ def drawn(tmp_path):
 
     def run(rows, setting=SETTING):
         rows.to_csv(tmp_path / "trade_off.csv", index=False)
-        text = json.dumps({"data": {"channels": ["flair"]}, "trade_off": {"setting": setting, "solvers": STRIDES}})
+        trade_off = {"setting": setting, "solvers": STRIDES}
+        text = json.dumps({"trade_off": trade_off})
         line = ["--parameters", text, "--table", str(tmp_path / "trade_off.csv"), "--output", str(tmp_path / "out")]
         trade_off_figure.main(trade_off_figure.arguments().parse_args(line))
         return {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}

@@ -10,9 +10,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from explorer_benchmark import HOSTILE, REPORTED, SIZE, ExplorerBenchmark
+from explorer_benchmark import HOSTILE, REPEAT, REPORTED, SIZE, ExplorerBenchmark
 
-from stages.data.store import open_store
 from stages.errors import InputError
 from stages.evaluation import metrics
 from stages.figures import results
@@ -20,14 +19,20 @@ from stages.methods import settings
 from stages.pages import explorer, explorer_page, explorer_runs
 
 
+def compared(benchmark, difference="plain"):
+    """The same, told how maps compare an image with its reconstruction."""
+    benchmark.parameters = benchmark.parameters | {"detection": {"difference": difference}}
+    return benchmark
+
+
 @pytest.fixture
 def benchmark(tmp_path):
-    return ExplorerBenchmark(tmp_path)
+    return compared(ExplorerBenchmark(tmp_path))
 
 
 @pytest.fixture
 def unmasked(tmp_path):
-    return ExplorerBenchmark(tmp_path / "unmasked", masks=False)
+    return compared(ExplorerBenchmark(tmp_path / "unmasked", masks=False))
 
 
 def contents(text):
@@ -47,7 +52,7 @@ def shown_rows(index, store):
 
 
 def test_maps_lie_in_the_page_bit_for_bit_and_pictures_in_256_shades(benchmark):
-    text, store = benchmark.build(), open_store(benchmark.root / "data/test")
+    text, store = benchmark.build(), benchmark.store()
     index = contents(text)
     rows = shown_rows(index, store)
     shape = (len(rows), 2, SIZE, SIZE)
@@ -67,7 +72,7 @@ def test_maps_lie_in_the_page_bit_for_bit_and_pictures_in_256_shades(benchmark):
             rest = found[expected.nbytes :]
             assert (len(rest) > 0) == setting["reconstructions"] == (method["name"] == "guided-ddim")
             if len(rest):
-                images = np.load(benchmark.root / "maps/guided-ddim" / setting["name"] / "test/images.npy")[rows]
+                images = benchmark.images("guided-ddim", setting["name"])[rows]
                 shades = (rest.reshape(shape) + inputs) / np.float32(255)
                 np.testing.assert_allclose(shades, np.clip(images, 0, 1), atol=0.5 / 255 + 1e-6)
             seen += 1
@@ -75,7 +80,7 @@ def test_maps_lie_in_the_page_bit_for_bit_and_pictures_in_256_shades(benchmark):
 
 
 def test_scores_and_means_are_those_of_the_files(benchmark):
-    index, store = contents(benchmark.build()), open_store(benchmark.root / "data/test")
+    index, store = contents(benchmark.build()), benchmark.store()
     rows = shown_rows(index, store)
     table = pd.read_csv(benchmark.root / "tables/scores.csv").set_index(["method", "setting"])
     names = {score["name"] for score in index["scores"]}
@@ -94,7 +99,7 @@ def test_scores_and_means_are_those_of_the_files(benchmark):
 
 
 def test_slices_are_two_diseased_to_one_healthy_by_the_rule_of_the_figures(benchmark):
-    store, slices = open_store(benchmark.root / "data/test"), benchmark.slices("guided-ddim", "L500_s20")
+    store, slices = benchmark.store(), benchmark.slices("guided-ddim", "L500_s20")
     for count, expected in ((1, (1, 0)), (2, (1, 1)), (3, (2, 1)), (6, (4, 2)), (12, (8, 4)), (99, (9, 9))):
         diseased, healthy = explorer.choose_slices(store, slices, count, 0)
         assert (len(diseased), len(healthy)) == expected
@@ -107,18 +112,30 @@ def test_slices_are_two_diseased_to_one_healthy_by_the_rule_of_the_figures(bench
 
 
 def test_the_common_colours_end_where_those_of_the_figures_do(benchmark):
-    store = open_store(benchmark.root / "data/test")
+    store = benchmark.store()
     outputs = [
-        results.open_method(*item, benchmark.root / "maps", benchmark.root / "scores", store)
+        results.open_method(*item, benchmark.root / "maps" / REPEAT, benchmark.root / "scores" / REPEAT, store)
         for item in REPORTED.items()
     ]
-    scale = results.common_scale(outputs, "guided-ddim", store, 0)
+    scale = results.common_scale(outputs, "guided-ddim", store, benchmark.parameters)
     index = contents(benchmark.build())
     assert {method["name"]: method["top"] for method in index["methods"]} == {
         name: scale.end(name) for name in REPORTED
     }
     tops = {setting["top"] for method in index["methods"] for setting in method["settings"]}
     assert len(tops) > 3, "each setting has its own end besides"
+
+
+def test_it_says_what_maps_of_one_unit_are(benchmark):
+    unit = "whose map is the summed absolute difference of input and reconstruction"
+    assert f"{unit}." in " ".join(benchmark.build().split())
+    assert f"{unit}, both scaled to [0, 1]." in " ".join(compared(benchmark, "min-max").build().split())
+
+
+def test_of_several_repeats_it_says_which_it_shows(benchmark):
+    assert "repeats" not in benchmark.build().split("<main")[0]
+    benchmark.parameters["repeats"] = {"folds": 2, "seeds": [7, 8]}
+    assert "Of fold 1, seed 7: the first of 4 repeats; means are those of the tables" in benchmark.build()
 
 
 def test_the_same_input_gives_the_same_bytes(benchmark):
@@ -188,7 +205,7 @@ def test_shades_end_at_0_and_1():
 
 
 def test_the_thresholds_of_the_page_give_the_dice_of_the_scores(benchmark):
-    index, store = contents(benchmark.build()), open_store(benchmark.root / "data/test")
+    index, store = contents(benchmark.build()), benchmark.store()
     compared = 0
     for method in index["methods"]:
         for setting in method["settings"]:
@@ -210,7 +227,7 @@ def test_files_that_do_not_fit_are_refused(benchmark):
     with pytest.raises(InputError, match=r"tables/scores\.csv is truncated"):
         benchmark.build()
     table.write_text(whole)
-    slices = benchmark.root / "scores/intensity/view-plain/test.csv"
+    slices = benchmark.root / "scores" / REPEAT / "intensity/view-plain/test.csv"
     slices.write_text(slices.read_text().replace("C_z005", "C_z006"))
     with pytest.raises(InputError, match="scores other slices"):
         benchmark.build()
@@ -222,9 +239,15 @@ def test_files_that_do_not_fit_are_refused(benchmark):
 def test_the_command_line_writes_the_page(benchmark, tmp_path):
     command = [sys.executable, "-m", "stages.pages.explorer", "--parameters", json.dumps(benchmark.parameters)]
     command += ["--benchmark", "tiny", "--output", str(tmp_path / "page.html")]
-    for name, path in (("data", "data"), ("maps", "maps"), ("scores", "scores"), ("table", "tables/scores.csv")):
+    for name, path in (
+        ("data", "data"),
+        ("split-list", "split/fold1.csv"),
+        ("maps", f"maps/{REPEAT}"),
+        ("scores", f"scores/{REPEAT}"),
+        ("table", "tables/scores.csv"),
+        ("comparison", "tables/comparison.csv"),
+    ):
         command += [f"--{name}", str(benchmark.root / path)]
-    command += ["--comparison", str(benchmark.root / "tables/comparison.csv")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert re.fullmatch(r"explorer: 6 slices of 18, 10 settings, 0\.\d MB\n", run.stdout)
     grid = [one.name for one in settings(benchmark.parameters["methods"]["guided-ddim"])]

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from stages.errors import InputError
-from stages.pages import tables_page
+from stages.evaluation import summary
+from stages.pages import tables_page, tables_texts
 
 SCORES = """method,setting,split,L,auroc,p,note,nothing
 b,L10,test,10,0.98765432,0.00042,,
@@ -93,6 +94,30 @@ def test_intervals_are_folded_into_their_value(page):
     assert first[3] == ["auroc", "AUROC"]
 
 
+def test_the_spread_over_seeds_stands_behind_the_interval():
+    texts = {"auroc": ["0.9", "0.8"], "auroc_low": ["0.8", "0.7"], "auroc_high": ["0.95", "0.9"]}
+    texts |= {"auroc_seed_sd": ["0.0123", ""], "image_auroc": ["0.7", "0.6"], "image_auroc_seed_sd": ["", ""]}
+    page = tables_page.table_html("comparison", pd.DataFrame(texts))
+    table = Tables(page).found["table-comparison"]
+    assert [text for _, text in table["heads"]] == ["AUROC", "image AUROC"]
+    assert [row[0][1] for row in table["rows"] if row] == ["0.900 [0.800, 0.950] ± 0.012", "0.800 [0.700, 0.900]"]
+    assert "left out" not in page
+
+
+def test_columns_that_few_ask_for_and_what_is_said_again_are_further():
+    frame = pd.DataFrame({"setting": ["a", "b"], "settings": ["a", "b"], "body_share": ["0.5", "0.5"], "n": ["1", "1"]})
+    assert [column.name for column in tables_page.columns(frame) if column.further] == ["settings", "body_share"]
+    frame["settings"] = ["a", "b (2 folds), c (1 fold)"]
+    assert [column.name for column in tables_page.columns(frame) if column.further] == ["body_share"]
+
+
+def test_every_metric_of_the_tables_has_its_text():
+    names = {*summary.EVERY_METRIC, *(f"{metric}_by_masks" for metric in ("dice_average_otsu", "auroc"))}
+    names |= {"setting_by_masks", "gap", "settings", "chosen_on", "repeat", "fold", "seed", "folds", "seeds"}
+    names |= {"p_subjects", "p_seeds"}
+    assert not names - tables_texts.COLUMN_TEXTS.keys()
+
+
 def test_page_holds_everything_and_nothing_foreign(page):
     text, tags = page.read_text(), Tables(page.read_text()).tags
     assert [tag for tag, _ in tags].count("script") == 1  # the cell's one is text
@@ -125,6 +150,7 @@ def test_long_tables_have_a_filter(page):
         (["0.5", "0.01"], "auroc", ".3f"),
         (["0.05", "0.002"], "reconstruction_error", "#.3g"),
         (["0.5", "0.0001"], "p_holm", "#.3g"),
+        (["1534.25", "812.5"], "memory_mb", ",.0f"),
         (["12.5", "0.01"], "healthy_mean_map", "#.3g"),
     ],
 )

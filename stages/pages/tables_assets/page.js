@@ -42,6 +42,15 @@ for (const table of document.querySelectorAll("table")) {
   });
 }
 
+// Further columns are shown on demand; without this script all are.
+for (const box of document.querySelectorAll("input[data-brief]")) {
+  const table = document.getElementById(box.dataset.brief);
+  const show = () => table.classList.toggle("brief", !box.checked);
+  box.addEventListener("change", show);
+  box.closest("label").hidden = false;
+  show();
+}
+
 // Every word must stand somewhere in the row.
 const words = (input) => input.value.toLowerCase().split(/\s+/).filter(Boolean);
 

@@ -8,7 +8,7 @@ import pytest
 from explorer_benchmark import ExplorerBenchmark
 from explorer_view import ready
 
-from stages.data.store import SliceStore, open_store
+from stages.data.store import SliceStore
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # No sandbox: it needs rights that containers do not give. The others keep the browser itself from calling home.
@@ -86,6 +86,7 @@ def visit(browser) -> Iterator[Callable]:
 def benchmark(tmp_path_factory) -> ExplorerBenchmark:
     """A small benchmark with its explorer."""
     result = ExplorerBenchmark(tmp_path_factory.mktemp("explorer"))
+    result.parameters = result.parameters | {"detection": {"difference": "plain"}}
     result.build()
     return result
 
@@ -93,7 +94,7 @@ def benchmark(tmp_path_factory) -> ExplorerBenchmark:
 @pytest.fixture(scope="module")
 def store(benchmark) -> SliceStore:
     """Its test split."""
-    return open_store(benchmark.root / "data/test")
+    return benchmark.store()
 
 
 @pytest.fixture

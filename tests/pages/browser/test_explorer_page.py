@@ -92,7 +92,7 @@ def test_the_plot_shows_dice_over_thresholds_and_takes_clicks(page, benchmark, s
 
 def test_each_panel_shows_its_own_pixels(page, benchmark, store):
     rows = slice_rows(page, store)
-    images = np.load(benchmark.root / "maps/guided-ddim/L500_s80/test/images.npy")
+    images = benchmark.images("guided-ddim", "L500_s80")
     maps = benchmark.maps("guided-ddim", "L500_s80")
     for number, channel, sequence in ((1, 0, "t1"), (3, 1, "flair")):
         go(page, method="guided-ddim", setting="L500_s80", sequence=sequence)

@@ -6,8 +6,6 @@ import pytest
 from explorer_benchmark import HOSTILE, ExplorerBenchmark
 from explorer_view import pictures, ready, score, shown_value, slice_rows, until
 
-from stages.data.store import open_store
-
 
 def test_the_keyboard_alone_reaches_and_changes_everything(page):
     visible = "[...document.querySelectorAll('button, select, input, summary')].filter((e) => e.offsetParent)"
@@ -113,6 +111,7 @@ def test_an_address_that_says_nothing_that_exists_shows_the_first_view(page, vis
 
 def test_without_masks_everything_but_dice_is_there(visit, tmp_path):
     benchmark = ExplorerBenchmark(tmp_path, masks=False)
+    benchmark.parameters = benchmark.parameters | {"detection": {"difference": "plain"}}
     benchmark.build()
     page = ready(visit(benchmark.output))
     assert page.locator("#no-mask").text_content() == "This data set has no masks."
@@ -122,7 +121,7 @@ def test_without_masks_everything_but_dice_is_there(visit, tmp_path):
     assert page.locator("#average").is_disabled()
     assert page.locator("#own").get_attribute("aria-pressed") == "true"
     assert "no mask, so no Dice" in page.locator("#counts").text_content()
-    row = slice_rows(page, open_store(benchmark.root / "data/test"))[0]
+    row = slice_rows(page, benchmark.store())[0]
     maps, slices = benchmark.maps("guided-ddim", "L500_s20"), benchmark.slices("guided-ddim", "L500_s20")
     assert shown_value(page) == pytest.approx((maps[row] > slices.at[row, "otsu"]).mean(), abs=1e-6)
     assert float(score(page, "mean_map")) == slices.at[row, "mean_map"]

@@ -51,7 +51,20 @@ def test_it_fits_the_window_in_light_and_dark(visit, tables, width, scheme):
     assert transparent or sum(abs(a - b) for a, b in zip(ink, paper, strict=False)) > 300
 
 
+def test_further_columns_come_by_a_tick_and_go_again(page, tables):
+    box, table = page.get_by_label("Show all columns"), page.locator("#table-scores")
+    further, others = table.locator("th.further"), table.locator("th:not(.further)")
+    assert further.count() >= 3
+    for shown in (False, True, False):
+        assert [head.is_visible() for head in further.all()] == [shown] * further.count()
+        assert [head.is_visible() for head in others.all()] == [True] * others.count()
+        assert table.locator("tbody td.further").first.is_visible() == shown
+        box.focus()
+        page.keyboard.press("Space")
+
+
 def test_every_header_sorts_its_column_and_says_which_way(page, tables):
+    page.get_by_label("Show all columns").check()
     sorted_columns = 0
     for name, frame in tables[1].items():
         table = page.locator(f"#table-{name}")
