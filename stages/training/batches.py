@@ -6,6 +6,7 @@ the order of the slices in epoch e from one seeded with (seed, e).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -75,8 +76,16 @@ def batch_indices(slices: int, batch: int, number: int, seed: int) -> np.ndarray
     rows = np.empty(batch, dtype=np.int64)
     for epoch in np.unique(positions // slices):
         here = positions // slices == epoch
-        rows[here] = np.random.default_rng([seed, int(epoch)]).permutation(slices)[positions[here] % slices]
+        rows[here] = _epoch(slices, seed, int(epoch))[positions[here] % slices]
     return rows
+
+
+@lru_cache(maxsize=2)  # a batch may begin in one epoch and end in the next
+def _epoch(slices: int, seed: int, number: int) -> np.ndarray:
+    """The order of the rows in an epoch, (slices,); kept while its batches are drawn, and so not to be written to."""
+    order = np.random.default_rng([seed, number]).permutation(slices)
+    order.flags.writeable = False
+    return order
 
 
 def augment(

@@ -13,7 +13,7 @@ from stages.data.store import StoreWriter
 from stages.errors import InputError
 from stages.networks.unet import NO_CLASS
 from stages.split_lists import SplitList
-from stages.training import denoiser
+from stages.training import batches, denoiser
 from stages.training.batches import augment, batch_indices
 from stages.training.loop import Players, learning_rate
 
@@ -124,10 +124,35 @@ def test_a_loss_that_is_not_finite_stops_in_one_sentence(tiny_store, tiny_parame
 
 
 def test_accumulated_batches_are_one_large_batch():
-    batches = np.concatenate([batch_indices(10, 4, number, seed=1) for number in range(5)])
-    assert sorted(batches[:10]) == list(range(10))
-    assert sorted(batches[10:]) == list(range(10))
-    assert list(batches) == list(batch_indices(10, 20, 0, seed=1))
+    rows = np.concatenate([batch_indices(10, 4, number, seed=1) for number in range(5)])
+    assert sorted(rows[:10]) == list(range(10))
+    assert sorted(rows[10:]) == list(range(10))
+    assert list(rows) == list(batch_indices(10, 20, 0, seed=1))
+
+
+def test_an_epoch_is_shuffled_once_for_all_its_batches(monkeypatch):
+    class Watched:
+        shuffled = 0
+
+        def permutation(self, slices):
+            Watched.shuffled += 1
+            return np.arange(slices)
+
+    batches._epoch.cache_clear()
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Watched())
+    try:
+        for number in range(25):  # of 4 of 10 rows: ten epochs, five batches lie in two
+            batch_indices(10, 4, number, seed=1)
+        assert Watched.shuffled == 10
+    finally:
+        batches._epoch.cache_clear()
+
+
+def test_what_is_done_to_a_batchs_rows_changes_no_later_batch():
+    first = batch_indices(10, 10, 0, seed=1)
+    kept = first.copy()
+    first[:] = 0
+    assert list(batch_indices(10, 10, 0, seed=1)) == list(kept)
 
 
 def test_learning_rate_warms_up_and_decays():
