@@ -55,6 +55,22 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
         yield Fabric(accelerator="cuda", devices=[index], precision=precision)
 
 
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Compute float32 as float32 on a CUDA card, where a run in mixed precision has allowed TF32, its 10 bits.
+
+    It holds for what is launched inside, gradients taken there included; a backward pass that is run later is rounded
+    as the run asks. What was allowed before is allowed again afterwards, whatever happens inside.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        matmul.allow_tf32 = cudnn.allow_tf32 = False
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
 def describe(device: torch.device) -> str:
     """What a device is called: a card by its name, the CPU by its threads."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

@@ -101,6 +101,24 @@ def test_a_card_computes_as_asked_whatever_the_cpu_knows(capsys, monkeypatch, tw
     assert capsys.readouterr().out == "device: cuda:0, a card, 1 GiB, bf16-mixed\n"
 
 
+@pytest.mark.parametrize("allowed", [(True, True), (False, True), (False, False)])
+def test_full_float32_gives_back_what_it_took_even_after_an_error(monkeypatch, allowed):
+    backends = [SimpleNamespace(allow_tf32=value) for value in allowed]
+    monkeypatch.setattr(torch.backends.cuda, "matmul", backends[0])
+    monkeypatch.setattr(torch.backends, "cudnn", backends[1])
+    inside = []
+
+    def fail():
+        with device.full_float32():
+            inside.extend(backend.allow_tf32 for backend in backends)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert inside == [False, False]
+    assert tuple(backend.allow_tf32 for backend in backends) == allowed
+
+
 @pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
 def test_peak_memory_is_the_processs_own_in_megabytes(monkeypatch, platform, unit):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

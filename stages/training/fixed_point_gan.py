@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from stages import command
 from stages.data.store import DISEASED, HEALTHY
+from stages.device import full_float32
 from stages.networks import build
 from stages.networks.fixed_point_gan import INTENSITY, Discriminator, Generator
 from stages.training.cli import add_arguments, run_training
@@ -131,10 +132,15 @@ class FixedPointObjective(Objective):
 
 
 def gradient_penalty(discriminator: nn.Module, x: Tensor) -> Tensor:
-    """Mean of (|grad D(x)| - 1)^2 over the batch x (N, C, H, W), D summed over the patches (Gulrajani et al. 2017)."""
+    """Mean of (|grad D(x)| - 1)^2 over the batch x (N, C, H, W), D summed over the patches (Gulrajani et al. 2017).
+
+    Without TF32, which mixed precision allows. The penalty's own derivative, taken later, is rounded as the run asks:
+    there nothing nearly equal is subtracted.
+    """
     x = x.detach().requires_grad_()
-    realness, _ = discriminator(x)
-    (slope,) = torch.autograd.grad(realness.sum(), x, create_graph=True)
+    with full_float32():
+        realness, _ = discriminator(x)
+        (slope,) = torch.autograd.grad(realness.sum(), x, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 

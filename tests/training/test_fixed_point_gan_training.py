@@ -61,6 +61,37 @@ def test_gradient_penalty_of_a_linear_critic():
     assert float(gradient_penalty(critic, torch.randn(5, 1, 2, 2))) == pytest.approx((13 - 1) ** 2)
 
 
+def tf32() -> tuple[bool, bool]:
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+@pytest.fixture
+def allowed_tf32():
+    before = tf32()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def test_gradient_penalty_is_taken_without_tf32_which_the_run_allows(allowed_tf32):
+    seen = []
+
+    class Watched(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            seen.append(tf32())
+            return 2 * x
+
+        @staticmethod
+        def backward(context, gradient):
+            seen.append(tf32())
+            return 2 * gradient
+
+    gradient_penalty(lambda x: (Watched.apply(x), None), torch.randn(2, 1, 2, 2))
+    assert seen == [(False, False), (False, False)], "on the way there and back"
+    assert tf32() == (True, True)
+
+
 def test_gradient_penalty_is_taken_between_real_and_translated_and_averaged_over_images():
     seen = []
 
