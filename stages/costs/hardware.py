@@ -1,0 +1,46 @@
+"""How fast devices compute: the one place for it. Estimates, from which hours follow that are right to a factor of 2.
+
+A GPU's rate is its vendor's peak times a share that a whole run of large convolutions may sustain: `SHARE`, assumed,
+not measured. Small images (64 x 64 and less) leave a GPU waiting for its next kernel, and take longer than this says.
+"""
+
+from dataclasses import dataclass
+
+SHARE = {"float32": 0.6, "bfloat16": 0.3}
+"""Of the peak: most of it where the units that compute are the limit, less where memory is."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A class of devices.
+
+    Attributes:
+        name: as it is printed.
+        float32: sustained FLOP/s without TF32.
+        bfloat16: sustained FLOP/s in mixed precision.
+        source: what the rates rest on.
+    """
+
+    name: str
+    float32: float
+    bfloat16: float
+    source: str
+
+    def rate(self, precision: str) -> float:
+        """FLOP/s of a run, by its precision in Lightning Fabric's words."""
+        return self.float32 if precision == "32-true" else self.bfloat16
+
+
+def _gpu(name: str, float32: float, bfloat16: float | None, source: str) -> Device:
+    """A GPU by its peaks, in TFLOP/s; None where it has no bfloat16 of its own and computes as in float32."""
+    plain = 1e12 * float32 * SHARE["float32"]
+    mixed = plain if bfloat16 is None else 1e12 * bfloat16 * SHARE["bfloat16"]
+    return Device(name, plain, mixed, source)
+
+
+DEVICES = (
+    Device("2 CPU cores", 0.12e12, 0.25e12, "measured: Xeon, AVX-512 with bfloat16, no AMX; two thirds of its peak"),
+    _gpu("RTX 6000 (Turing)", 16.3, None, "peak 16.3 TFLOP/s in float32, no bfloat16; the paper's card"),
+    _gpu("A100", 19.5, 312, "peaks 19.5 and 312 TFLOP/s, dense"),
+    _gpu("H100 SXM", 67, 989, "peaks 67 and 989 TFLOP/s, dense"),
+)

@@ -1,0 +1,136 @@
+"""The parts of a benchmark, each with what it takes: evaluations of networks, operations, bytes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stages import methods, repeats
+from stages.costs import evaluations, training
+from stages.costs.evaluations import Evaluations
+from stages.costs.slices import Labels
+from stages.networks import flops
+from stages.networks.flops import Flops
+from stages.parameters import sections
+
+HALF, SINGLE = 2, 4
+"""Bytes of a number in maps and reconstructions, and in latents."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A part of a benchmark, in all its repeats.
+
+    Attributes:
+        chapter: training, latents, detection or sampling.
+        name: of the network, the class, the method or the rule.
+        times: how often it is done: trainings, encodings, settings, runs.
+        evaluations: images that networks see.
+        slopes: those of them from which detection takes a gradient back to the image.
+        flops: of all that.
+        precision: of its arithmetic, in Lightning Fabric's words.
+        bytes: of maps and reconstructions; in the chapter latents, of x_L.
+    """
+
+    chapter: str
+    name: str
+    times: int
+    evaluations: float
+    slopes: int
+    flops: float
+    precision: str
+    bytes: int
+
+
+def work(parameters: dict, labels: Labels) -> Iterator[Work]:
+    """All parts of a benchmark with merged `parameters` and `labels` of its slices."""
+    names, count = methods.networks_in_use(parameters), len(repeats.repeats(parameters))
+    for name in names:
+        found = training.of(parameters, name, labels["train"])
+        yield Work(
+            chapter="training",
+            name=name,
+            times=count,
+            evaluations=count * found.evaluations,
+            slopes=0,
+            flops=count * found.flops,
+            precision=found.precision,
+            bytes=0,
+        )
+    kinds = {kind.SECTION: kind for kind in flops.listed() if kind.PART == "network"}
+    inference = _Inference(parameters, labels, {name: flops.of(kinds[name], parameters) for name in names})
+    yield from inference.latents()
+    yield from inference.detection()
+    yield from inference.sampling()
+
+
+@dataclass(frozen=True)
+class _Inference:
+    """What trained networks are used for.
+
+    Attributes:
+        parameters: of the benchmark, merged.
+        labels: of its slices.
+        flops: network -> what it takes for an image.
+    """
+
+    parameters: dict
+    labels: Labels
+    flops: dict[str, Flops]
+
+    def latents(self) -> Iterator[Work]:
+        """Encoding to noise, once a class and repeat."""
+        for name in dict.fromkeys(filter(None, map(methods.encoding, methods.of(self.parameters).values()))):
+            found = [evaluations.of_latents(self.parameters, name)]
+            arrays = len(sections.levels(self.parameters, name)) * self._channels * SINGLE
+            yield self._part("latents", name, self._repeats, self._scored, found, arrays)
+
+    def detection(self) -> Iterator[Work]:
+        """Every method at all its settings; not those whose maps are someone else's."""
+        for name, method in methods.of(self.parameters).items():
+            if "detector" in method:
+                settings = methods.settings(method)
+                found = [evaluations.of_method(self.parameters, name, setting) for setting in settings]
+                arrays = 1 + self._channels * evaluations.detector_class(method).reconstructs
+                times = self._repeats * len(settings)
+                yield self._part("detection", name, times, self._scored, found, len(settings) * arrays * HALF)
+
+    def sampling(self) -> Iterator[Work]:
+        """The rules that look into the sampler, which are done in the first repeat alone."""
+        sampled = methods.sampled(self.parameters)
+        if "trade_off_maps" in sampled and (split := methods.trade_off_split(self.parameters)):
+            trade_off = self.parameters["trade_off"]
+            slices = min(trade_off["slices"], len(self.labels[split]))
+            # Each with guidance and without.
+            runs = sum(map(len, trade_off["solvers"].values())) * len({0, trade_off["setting"]["s"]})
+            found = [evaluations.of_trade_off(self.parameters)]
+            yield self._part("sampling", "trade-off", runs, slices, found, runs * HALF)
+        if "trajectory" in sampled:
+            yield self._part("sampling", "trajectory", 1, 1, [evaluations.of_trajectory(self.parameters)], 0)
+
+    @property
+    def _repeats(self) -> int:
+        return len(repeats.repeats(self.parameters))
+
+    @property
+    def _channels(self) -> int:
+        return len(self.parameters["data"]["channels"])
+
+    @property
+    def _scored(self) -> int:
+        """Slices of the splits that are scored, in all repeats."""
+        return self._repeats * sum(len(self.labels[split]) for split in sections.splits(self.parameters))
+
+    def _part(
+        self, chapter: str, name: str, times: int, slices: int, found: list[dict[str, Evaluations]], kept: int
+    ) -> Work:
+        """What `slices` slices take, where `found` is what one takes, and `kept` are its bytes a pixel."""
+        counts = [(self.flops[network], counted) for one in found for network, counted in one.items()]
+        return Work(
+            chapter=chapter,
+            name=name,
+            times=times,
+            evaluations=slices * sum(one.forward + one.slope for _, one in counts),
+            slopes=slices * sum(one.slope for _, one in counts),
+            flops=slices * sum(cost.forward * one.forward + cost.slope * one.slope for cost, one in counts),
+            precision=self.parameters["detection"]["precision"],
+            bytes=slices * kept * self.parameters["data"]["size"] ** 2,
+        )
