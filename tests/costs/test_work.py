@@ -28,8 +28,10 @@ def test_slices_are_assumed_by_what_params_yaml_says(config):
 
     assert assumed("brats2020") == {"train": (5598, 10607), "validation": (0, 0), "test": (617, 1170)}
     assert assumed("chexpert") == {"train": (14179, 16776), "validation": (0, 0), "test": (200, 200)}
-    found = assumed("phantom-brain")  # 27, 31, 35, 39, 43 of 102, 8 and 20 subjects
-    assert {split: sum(both) for split, both in found.items()} == {"train": 510, "validation": 40, "test": 100}
+    config["benchmarks"]["phantom-brain"]["data"] |= {"split": {"train": 7, "validation": 0, "test": 2}}
+    config["benchmarks"]["phantom-brain"]["data"]["brats"] |= {"slices": [10, 19], "step": 3}
+    found = assumed("phantom-brain")  # 10, 13, 16, 19
+    assert {split: sum(both) for split, both in found.items()} == {"train": 28, "validation": 0, "test": 8}
 
 
 @pytest.mark.parametrize(("split", "reader"), [("raw", "chexpert"), ({"train": 9, "test": 3}, "chexpert")])
