@@ -21,9 +21,17 @@ STAMP := .venv/set-up
 BIOME := npx --yes --prefer-offline --fetch-retries=0 @biomejs/biome@2.6.8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# Without a card, several network jobs of few threads get more out of a CPU than one of many (2 cores: half as much again).
+CARDS := $(shell nvidia-smi --list-gpus 2> /dev/null)
+CORES := $(shell nproc)
+FEW := $(shell echo $$(( $(CORES) / 8 + 1 )))
+ON_CPU := --resources gpu=$$(( $(CORES) / $(FEW) )) \
+    --set-threads train=$(FEW) latents=$(FEW) detect=$(FEW) trade_off_maps=$(FEW) trajectory=$(FEW)
+DEVICES := $(if $(CARDS),--resources gpu=1,$(ON_CPU))
+
 run: env
-	snakemake --cores all $(ARGS) --resources gpu=1 -- first_figure
-	snakemake --cores all $(ARGS) --resources gpu=1
+	snakemake --cores all $(DEVICES) $(ARGS) -- first_figure
+	snakemake --cores all $(DEVICES) $(ARGS)
 
 # The rules of figures.smk and pages.smk; those that no benchmark in `run:` needs are not run.
 figures: env
