@@ -20,6 +20,9 @@ from stages.evaluation.scores import score_slices
 from stages.figures import examples, style
 from stages.figures import results as reading
 
+IDENTITY = "0123abcd"
+"""What records say of the parameters that made them."""
+
 SIZE = 32
 REPEAT = "fold1-seed0"
 SETTINGS = {"guided-ddim": "L20_s5", "ready-made": "default"}

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic_results import IDENTITY
 
 from stages.data.store import StoreWriter, open_split
 from stages.evaluation import comparison_tables, scores
@@ -50,9 +51,6 @@ def write_maps(path, masks, quality, seed):
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).uniform(0, 1, masks.shape)
     np.save(path, (noise + quality * masks).astype(np.float16))
-
-
-IDENTITY = "0123abcd"
 
 
 class Benchmark:

@@ -4,7 +4,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import IDENTITY
+from synthetic_results import IDENTITY
 
 from stages.errors import InputError
 from stages.evaluation import comparison_tables
