@@ -5,9 +5,8 @@ pooled over folds, mean over seeds), comparison.csv (a row a method: test split,
 over subjects and seeds), lesion_size.csv (a row a method and group of lesion sizes), paired.csv (a row a metric and
 pair of methods), comparison.md and .tex (these three as a document), sensitivity.csv and .md (Dice and AUROC over s and
 L), and metrics.json for `dvc metrics`. A record that is lost, or that other parameters made, is written again from the
-scores. What is read is listed from the grid: files left by settings that are no longer
-in it are not looked at. A data set without masks has no Dice and no AUROC over pixels: those columns are empty, and the
-tables say so.
+scores. What is read is listed from the grid: files left by settings that are no longer in it are not looked at. A data
+set without masks has no Dice and no AUROC over pixels: those columns are empty, and the tables say so.
 
 Without the workflow: `--benchmark NAME --record results/NAME/record --output FOLDER` makes the tables of the repeats
 that are finished with the parameters of now, and says which are missing.
