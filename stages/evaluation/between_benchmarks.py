@@ -139,9 +139,7 @@ def arguments() -> argparse.ArgumentParser:
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("base", help="the benchmark that the others are compared with, a name in params.yaml")
-    parser.add_argument(
-        "others", nargs="+", help="benchmarks on its test slices, such as those that inherit from it"
-    )
+    parser.add_argument("others", nargs="+", help="benchmarks on its test slices, such as those that inherit from it")
     parser.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
     parser.add_argument("--output", type=Path, help="CSV of all columns")
     return parser
