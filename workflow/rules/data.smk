@@ -21,8 +21,8 @@ rule phantom:
         module=phantom_module,
         parameters=section("phantom"),
     shell:
-        "python -m {params.module} --parameters {params.parameters:q} --output {output} "
-        "--processes {threads} 3>&2 2>&1 | tee -i {log}"
+        "python -m {params.module:q} --parameters {params.parameters:q} --output {output:q} "
+        "--processes {threads} 3>&2 2>&1 | tee -i {log:q}"
 
 
 rule extract:
@@ -44,8 +44,8 @@ rule extract:
         parameters=section("extract"),
         raw=raw_folder,
     shell:
-        "python -m {params.module} --parameters {params.parameters:q} --raw {params.raw:q} --output {output} "
-        "--processes {threads} 3>&2 2>&1 | tee -i {log}"
+        "python -m {params.module:q} --parameters {params.parameters:q} --raw {params.raw:q} --output {output:q} "
+        "--processes {threads} 3>&2 2>&1 | tee -i {log:q}"
 
 
 # A list for each fold: drawn from counts and the benchmark's seed, or taken from the list that data.split names.
@@ -66,5 +66,5 @@ rule split:
     params:
         parameters=section("split"),
     shell:
-        "python -m stages.data.split --parameters {params.parameters:q} --data {input.data} --fold {wildcards.fold} "
-        "--output {output} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.data.split --parameters {params.parameters:q} --data {input.data:q} --fold {wildcards.fold:q} "
+        "--output {output:q} 3>&2 2>&1 | tee -i {log:q}"

@@ -24,9 +24,9 @@ rule scores:
         record=lambda wildcards: RecordFile(*run_of(wildcards)),
         identity=lambda wildcards: identity(*run_of(wildcards)),
     shell:
-        "python -m stages.evaluation.scores --parameters {params.parameters:q} --data {input.data} "
-        "--split-list {input.split} --maps {params.maps} --splits {params.splits} --output {output} "
-        "--record {params.record} --identity {params.identity} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.evaluation.scores --parameters {params.parameters:q} --data {input.data:q} "
+        "--split-list {input.split:q} --maps {params.maps:q} --splits {params.splits:q} --output {output:q} "
+        "--record {params.record:q} --identity {params.identity:q} 3>&2 2>&1 | tee -i {log:q}"
 
 
 # From the scores of all repeats, or their records; a lost record it writes again.
@@ -53,8 +53,8 @@ rule comparison_tables:
         reuse=lambda wildcards: Reuse(wildcards.benchmark),
         tables="results/{benchmark}/tables",
     shell:
-        "python -m stages.evaluation.comparison_tables --parameters {params.parameters:q} --record {params.record} "
-        "--scores {params.scores} {params.reuse} --output {params.tables} --metrics {output.metrics} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.evaluation.comparison_tables --parameters {params.parameters:q} --record {params.record:q} "
+        "--scores {params.scores:q} {params.reuse:q} --output {params.tables:q} --metrics {output.metrics:q} 3>&2 2>&1 | tee -i {log:q}"
 
 
 rule trade_off_table:
@@ -76,6 +76,6 @@ rule trade_off_table:
         parameters=section("trade_off_table"),
         split=trade_off_split,
     shell:
-        "python -m stages.evaluation.trade_off_table --parameters {params.parameters:q} --data {input.data} "
-        "--split-list {input.split} --split {params.split} --trade-off {input.maps} --output {output} "
-        "3>&2 2>&1 | tee -i {log}"
+        "python -m stages.evaluation.trade_off_table --parameters {params.parameters:q} --data {input.data:q} "
+        "--split-list {input.split:q} --split {params.split:q} --trade-off {input.maps:q} --output {output:q} "
+        "3>&2 2>&1 | tee -i {log:q}"

@@ -25,6 +25,6 @@ rule export:
         maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
         scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
-        "python -m stages.export.export --parameters {params.parameters:q} --data {input.data} --raw {input.raw} "
-        "--split-list {input.split} --maps {params.maps} --scores {params.scores} "
-        "--comparison {input.comparison} --output {output} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.export.export --parameters {params.parameters:q} --data {input.data:q} --raw {input.raw:q} "
+        "--split-list {input.split:q} --maps {params.maps:q} --scores {params.scores:q} "
+        "--comparison {input.comparison:q} --output {output:q} 3>&2 2>&1 | tee -i {log:q}"

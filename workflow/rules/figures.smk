@@ -20,9 +20,9 @@ rule scheme:
     params:
         parameters=section("scheme"),
     shell:
-        "python -m stages.figures.scheme --parameters {params.parameters:q} --data {input.data} "
-        "--split-list {input.split} --trajectory {input.trajectory} --output results/{wildcards.benchmark}/figures "
-        "3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.scheme --parameters {params.parameters:q} --data {input.data:q} "
+        "--split-list {input.split:q} --trajectory {input.trajectory:q} --output results/{wildcards.benchmark:q}/figures "
+        "3>&2 2>&1 | tee -i {log:q}"
 
 
 # The figures of single slices share their inputs, the first repeat's: which setting is shown is known when the tables
@@ -51,9 +51,9 @@ rule examples_figure_2:
         maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
         scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
-        "python -m stages.figures.examples --figure {params.figure} --parameters {params.parameters:q} "
-        "--data {input.data} --split-list {input.split} --maps {params.maps} --scores {params.scores} "
-        "--comparison {input.comparison} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.examples --figure {params.figure:q} --parameters {params.parameters:q} "
+        "--data {input.data:q} --split-list {input.split:q} --maps {params.maps:q} --scores {params.scores:q} "
+        "--comparison {input.comparison:q} --output results/{wildcards.benchmark:q}/figures 3>&2 2>&1 | tee -i {log:q}"
 
 
 use rule examples_figure_2 as examples_figure_3 with:
@@ -87,9 +87,9 @@ rule sensitivity_figure_4:
         figure="figure-4-sensitivity",
         parameters=section("sensitivity_figure_4"),
     shell:
-        "python -m stages.figures.sensitivity --figure {params.figure} --parameters {params.parameters:q} "
-        "--table {input.scores} --comparison {input.comparison} "
-        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.sensitivity --figure {params.figure:q} --parameters {params.parameters:q} "
+        "--table {input.scores:q} --comparison {input.comparison:q} "
+        "--output results/{wildcards.benchmark:q}/figures 3>&2 2>&1 | tee -i {log:q}"
 
 
 rule sweep_figure_5:
@@ -116,9 +116,9 @@ rule sweep_figure_5:
         maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
         scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
-        "python -m stages.figures.sweep --figure {params.figure} --parameters {params.parameters:q} "
-        "--data {input.data} --split-list {input.split} --maps {params.maps} --scores {params.scores} "
-        "--comparison {input.comparison} --output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.sweep --figure {params.figure:q} --parameters {params.parameters:q} "
+        "--data {input.data:q} --split-list {input.split:q} --maps {params.maps:q} --scores {params.scores:q} "
+        "--comparison {input.comparison:q} --output results/{wildcards.benchmark:q}/figures 3>&2 2>&1 | tee -i {log:q}"
 
 
 use rule sweep_figure_5 as sweep_figure_6 with:
@@ -235,8 +235,8 @@ rule comparison_figure:
     params:
         parameters=section("comparison_figure"),
     shell:
-        "python -m stages.figures.comparison_figure --parameters {params.parameters:q} --table {input.table} "
-        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.comparison_figure --parameters {params.parameters:q} --table {input.table:q} "
+        "--output results/{wildcards.benchmark:q}/figures 3>&2 2>&1 | tee -i {log:q}"
 
 
 rule lesion_size:
@@ -256,8 +256,8 @@ rule lesion_size:
     params:
         parameters=section("lesion_size"),
     shell:
-        "python -m stages.figures.lesion_size --parameters {params.parameters:q} --table {input.table} "
-        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.lesion_size --parameters {params.parameters:q} --table {input.table:q} "
+        "--output results/{wildcards.benchmark:q}/figures 3>&2 2>&1 | tee -i {log:q}"
 
 
 rule trade_off_figure:
@@ -277,5 +277,5 @@ rule trade_off_figure:
     params:
         parameters=section("trade_off_figure"),
     shell:
-        "python -m stages.figures.trade_off_figure --parameters {params.parameters:q} --table {input.table} "
-        "--output results/{wildcards.benchmark}/figures 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.figures.trade_off_figure --parameters {params.parameters:q} --table {input.table:q} "
+        "--output results/{wildcards.benchmark:q}/figures 3>&2 2>&1 | tee -i {log:q}"

@@ -18,8 +18,8 @@ rule tables_page:
     params:
         parameters=section("tables_page"),
     shell:
-        "python -m stages.pages.tables_page --parameters {params.parameters:q} --benchmark {wildcards.benchmark} "
-        "--tables {input.tables} --output {output} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.pages.tables_page --parameters {params.parameters:q} --benchmark {wildcards.benchmark:q} "
+        "--tables {input.tables:q} --output {output:q} 3>&2 2>&1 | tee -i {log:q}"
 
 
 rule explorer:
@@ -46,6 +46,6 @@ rule explorer:
         maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
         scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
-        "python -m stages.pages.explorer --parameters {params.parameters:q} --benchmark {wildcards.benchmark} "
-        "--data {input.data} --split-list {input.split} --maps {params.maps} --scores {params.scores} "
-        "--table {input.table} --comparison {input.comparison} --output {output} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.pages.explorer --parameters {params.parameters:q} --benchmark {wildcards.benchmark:q} "
+        "--data {input.data:q} --split-list {input.split:q} --maps {params.maps:q} --scores {params.scores:q} "
+        "--table {input.table:q} --comparison {input.comparison:q} --output {output:q} 3>&2 2>&1 | tee -i {log:q}"
