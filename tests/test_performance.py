@@ -70,17 +70,17 @@ def test_a_stretch_that_is_cut_off_counts_in_proportion(clock):
 
 
 def test_both_sides_are_timed_in_turns_within_the_budget(clock):
-    here, plain = ticking(clock, (100, 0.1), batch=4), ticking(clock, (100, 0.3))
+    here, plain = ticking(clock, (100, 0.125), batch=4), ticking(clock, (100, 0.375))
     times = timing.in_turns(here, plain, budget=40)
-    assert times.most == 20  # five pairs of 20 (.1 + .3) s
-    assert times.here == pytest.approx(np.full(5, 10.0))
-    assert times.plain == pytest.approx(np.full(5, 30.0))
+    assert times.most == 16  # five pairs of 16 (.125 + .375) s
+    assert times.here == pytest.approx(np.full(5, 12.5))
+    assert times.plain == pytest.approx(np.full(5, 37.5))
     assert len(timing.in_turns(here, plain, budget=0.1).here) == 3
     sides = [measured.Measured(one, flops=one.batch * 1e9, bytes=1e6, memory=1) for one in (here, plain)]
     ours, reference = measured.rows(*sides, times)
     assert ours["speedup"] == ours["speedup_low"] == ours["speedup_high"] == pytest.approx(12)
-    assert (ours["images_per_second"], ours["flops_per_second"]) == pytest.approx((0.4, 0.4e9))
-    assert (reference["seconds"], reference["steps"], reference["steps_made"]) == (pytest.approx(30), 100, 20)
+    assert (ours["images_per_second"], ours["flops_per_second"]) == pytest.approx((0.32, 0.32e9))
+    assert (reference["seconds"], reference["steps"], reference["steps_made"]) == (pytest.approx(37.5), 100, 16)
 
 
 def test_a_batch_fits_time_and_memory(clock, monkeypatch):

@@ -34,9 +34,9 @@ class Stretch:
     path: Callable[[], Iterator]
     steps: int = 1
 
-    def run(self, steps: int) -> None:
-        """Make the first `steps`."""
-        deque(islice(self.path(), steps), maxlen=0)
+    def run(self, most: int) -> None:
+        """Make the first `most`, or all where there are fewer."""
+        deque(islice(self.path(), min(self.steps, most)), maxlen=0)
 
 
 @dataclass(frozen=True)
