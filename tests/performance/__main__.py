@@ -133,7 +133,7 @@ def _write(found: list[Row], profiles: list[pd.DataFrame], folder: Path) -> pd.D
 
 def _sentence(row: pd.Series) -> str:
     """What is printed of a row while the rest is being measured."""
-    part = "" if row["steps_made"] == row["steps"] else f", {row['steps_made']} of {row['steps']} steps"
+    part = "" if row["steps_made"] == row["steps"] else f", {row['steps_made']:.0f} of {row['steps']:.0f} steps"
     return (
         f"{row['size']}, {row['precision']}, {row['what']}: batch {row['batch']:.0f}{part}, "
         f"{row['images_per_second']:.3g} images/s, {row['flops_per_second'] / 1e9:.0f} GFLOP/s, "
