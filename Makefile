@@ -3,6 +3,7 @@
 # make figures draw every figure and page of these again, from the maps and tables that are there
 # make report  put figures, tables, run times and parameters into one page, report.html
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
+# make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
 # make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
 # make pull    fetch versioned results with DVC and tell Snakemake that they are up to date
@@ -12,7 +13,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test lint lock pull
+.PHONY: run figures report env test performance lint lock pull
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
@@ -60,6 +61,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: env
 	pytest $(ARGS)
+
+performance: env
+	python -m tests.performance $(ARGS)
 
 lint: env
 	ruff check

@@ -1,0 +1,1 @@
+"""How fast the networks compute here, and what share of the device that is: `python -m tests.performance --help`."""
