@@ -48,7 +48,7 @@ def results(tiny_store, tiny_split_list, tiny_parameters, tmp_path, monkeypatch)
         "figures": {"method": "guided-ddim"},
         "evaluation": {"lesion_pixels_at_256": 20},
     }
-    monkeypatch.setattr(reading, "load", lambda file: {})
+    monkeypatch.setattr(reading, "load", lambda file: {"paper": parameters})
     monkeypatch.setattr(reading, "benchmark", lambda config, name: parameters)
     monkeypatch.setattr(fidelity, "ENOUGH", 6)  # of the twelve slices, these are diseased
     return argparse.Namespace(folder=folder, parameters=parameters, output=tmp_path / "fidelity.csv")
@@ -128,11 +128,11 @@ def test_what_is_not_finite_does_not_hold():
     assert not fidelity._row("auroc", 0.9, float("nan"), float("nan"))["holds"]
 
 
-def test_only_a_benchmarks_own_precision_is_refused():
+def test_only_the_precision_that_is_used_is_refused():
     row = fidelity.Row("a", "CPU", "bf16-mixed", 1, "map", 1.0, 1.0, 0.02, 0.01, False, 1.0)
-    fidelity.refuse([row], {"a": "16-mixed"})
+    fidelity.refuse([row], "16-mixed")
     with pytest.raises(InputError, match=r"a: map differs by 0.02 in bf16-mixed, more than 0.01"):
-        fidelity.refuse([row], {"a": "bf16-mixed"})
+        fidelity.refuse([row], "bf16-mixed")
 
 
 def test_a_method_without_latents_is_no_case_for_the_gate(results):

@@ -13,7 +13,9 @@ SCALE = 2.0**10
 """By what log C is multiplied before it is differentiated, and the gradient divided after.
 
 On its way back through a network in float16 a gradient is as small as log C's, of which what lies below 6e-8 is lost
-there; a power of two changes no digit of those in float32 and bfloat16.
+there, and below 6e-5 its digits one by one: half of its values at the pixels, at levels below 250 of phantom-brain,
+whose largest within the network is 1.6 of the 65504 that float16 holds. In float32 and bfloat16 a power of two changes
+no digit.
 """
 
 

@@ -1,4 +1,4 @@
-"""Whether reduced precision keeps what float32 finds: the gate that a benchmark's `detection.precision` has to pass.
+"""Whether reduced precision finds what float32 does: the gate that `paper.detection.precision` has to pass.
 
 On the test slices of the first repeat of each BENCHMARK, whose networks are trained, the method of `figures.method` is
 run at its reported setting, slices to noise and back, in float32 and in each reduced precision that this device
@@ -9,7 +9,7 @@ computes itself. x_t is float64 outside the networks in all of them. Compared wi
 - round_trip: the mean of |x - x_0| at s = 0, over that in float32.
 
 Dice and AUROC are judged where enough slices are scored, and given elsewhere. Prints what it finds, writes it as CSV,
-and fails where the precision of a benchmark's own `detection.precision` does not hold.
+and fails where the precision of params.yaml's `paper`, as this device computes it, does not hold.
 """
 
 import argparse
@@ -187,27 +187,23 @@ def main(options: argparse.Namespace) -> None:
     if not reduced:
         raise InputError("this device computes no reduced precision itself: run the gate where one is")
     rows: list[Row] = []
-    used: dict[str, str] = {}
     for benchmark in options.benchmarks:
         parameters = reading.benchmark(config, benchmark)
-        used[benchmark] = computed(parameters["detection"]["precision"])
         rows += compare(benchmark, parameters, options.results / benchmark, reduced, options.threads)
     table = pd.DataFrame([asdict(row) for row in rows])
     with replacing(options.output) as partial:
         table.to_csv(partial, index=False, float_format="%.6g")
     print(table.drop(columns="device").to_string(index=False, float_format="{:.4g}".format, na_rep=""))
-    refuse(
-        rows, {name: computed(reading.benchmark(config, name)["detection"]["precision"]) for name in options.benchmarks}
-    )
+    refuse(rows, computed(config["paper"]["detection"]["precision"]))
 
 
-def refuse(rows: list[Row], used: dict[str, str]) -> None:
-    """InputError where the precision that a benchmark is detected in, benchmark -> precision, does not hold."""
+def refuse(rows: list[Row], used: Precision) -> None:
+    """InputError where the precision `used` does not hold."""
     for row in rows:
-        if row.precision == used[row.benchmark] and not row.holds:
+        if row.precision == used and not row.holds:
             raise InputError(
                 f"{row.benchmark}: {row.quantity} differs by {row.difference:.3g} in {row.precision}, more than "
-                f"{row.limit:g}: set detection.precision in params.yaml to one that holds"
+                f"{row.limit:g}: set paper.detection.precision in params.yaml to one that holds"
             )
 
 
