@@ -49,8 +49,8 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
         precision, reason = _on_cpu(precision)
         print(f"device: {describe(torch.device('cpu'))}, {precision} ({reason})", flush=True)
         # The plugin itself: asked by name for float16, Fabric computes in bfloat16 on a CPU.
-        plugins = [] if precision == "32-true" else [MixedPrecision(precision, "cpu")]
-        yield Fabric(accelerator="cpu", devices=1, plugins=plugins)
+        plugin = None if precision == "32-true" else MixedPrecision(precision, "cpu")
+        yield Fabric(accelerator="cpu", devices=1, plugins=plugin)
         return
     with _card() as index:
         torch.cuda.set_device(index)
