@@ -3,6 +3,7 @@
 # make figures draw every figure and page of these again, from the maps and tables that are there
 # make report  put figures, tables, run times and parameters into one page, report.html
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
+# make fidelity  which reduced precisions find what float32 finds: results/fidelity.csv (trains small networks at 256 px)
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
 # make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
@@ -13,7 +14,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test performance lint lock pull
+.PHONY: run figures report env test fidelity performance lint lock pull
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
@@ -41,6 +42,11 @@ figures: env
 
 report: env
 	snakemake --report report.html $(ARGS)
+
+fidelity: env
+	snakemake --cores all $(DEVICES) --config run=phantom-brain -- results/phantom-brain/tables/comparison.csv
+	snakemake --cores all $(DEVICES) --config run=phantom-brain-256 -- checkpoints
+	python -m tests.performance.fidelity phantom-brain phantom-brain-256 $(ARGS)
 
 env: $(STAMP)
 

@@ -4,21 +4,27 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.precision import MixedPrecision
+from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from stages.errors import InputError
 
 WAIT_SECONDS = 5
 
-Precision = Literal["32-true", "bf16-mixed"]
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 """The arithmetic of a run, in the words of Lightning Fabric."""
+
+BFLOAT16_CARDS = 8
+"""The least compute capability (major) of a CUDA card with bfloat16 of its own; the paper's RTX 6000 has 7.5."""
 
 
 @contextmanager
@@ -31,27 +37,29 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
 
     Args:
         threads: CPU threads, where the CPU computes.
-        precision: the arithmetic that params.yaml asks for. A CPU that knows no bfloat16 computes in 32-true: there
-            bfloat16 is emulated, and a training step takes ten times as long.
+        precision: the arithmetic that params.yaml asks for. A card without bfloat16 of its own computes in 16-mixed
+            what is asked in bf16-mixed. A CPU computes in 32-true what it could only emulate: there a training step in
+            bfloat16 takes ten times as long.
     """
     torch.set_num_threads(threads)
     # Adam's moments and faint gradients decay into subnormal numbers, on which a CPU computes many times slower. Set
     # before the first parallel operation, since the pool's threads inherit it.
     torch.set_flush_denormal(True)
     if not torch.cuda.is_available():
-        reason = "no CUDA device"
-        if precision != "32-true" and not _cpu_knows_bfloat16():
-            precision, reason = "32-true", f"{precision} asked, but this CPU computes bfloat16 by emulation"
+        precision, reason = _on_cpu(precision)
         print(f"device: {describe(torch.device('cpu'))}, {precision} ({reason})", flush=True)
-        yield Fabric(accelerator="cpu", devices=1, precision=precision)
+        # The plugin itself: asked by name for float16, Fabric computes in bfloat16 on a CPU.
+        plugin = None if precision == "32-true" else MixedPrecision(precision, "cpu")
+        yield Fabric(accelerator="cpu", devices=1, plugins=plugin)
         return
     with _card() as index:
         torch.cuda.set_device(index)
+        properties = torch.cuda.get_device_properties(index)
+        precision, reason = _on_card(precision, properties.major)
         # TF32 keeps 10 bits of the mantissa: fine beside bfloat16, but not what 32-true promises.
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "32-true"
-        properties = torch.cuda.get_device_properties(index)
         memory = properties.total_memory / 2**30
-        print(f"device: cuda:{index}, {properties.name}, {memory:.0f} GiB, {precision}", flush=True)
+        print(f"device: cuda:{index}, {properties.name}, {memory:.0f} GiB, {precision}{reason}", flush=True)
         yield Fabric(accelerator="cuda", devices=[index], precision=precision)
 
 
@@ -59,8 +67,9 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
 def full_float32() -> Iterator[None]:
     """Compute float32 as float32 on a CUDA card, where a run in mixed precision has allowed TF32, its 10 bits.
 
-    It holds for what is launched inside, gradients taken there included; a backward pass that is run later is rounded
-    as the run asks. What was allowed before is allowed again afterwards, whatever happens inside.
+    It holds for what is launched inside, gradients taken there included, and not for a backward pass that is run
+    later: for that there is `differentiated_in_full`. What was allowed before is allowed again afterwards, whatever
+    happens inside.
     """
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
@@ -69,6 +78,30 @@ def full_float32() -> Iterator[None]:
         yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def differentiated_in_full(loss: Callable[[], Tensor], weights: Sequence[Tensor]) -> Tensor:
+    """The scalar loss() under `full_float32`, its gradient too, however late and under whatever the latter is asked.
+
+    It is taken here and now with respect to those of `weights` that take one, to which alone the result can be
+    differentiated, once.
+    """
+    return _DifferentiatedInFull.apply(loss, *[weight for weight in weights if weight.requires_grad])
+
+
+class _DifferentiatedInFull(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, loss: Callable[[], Tensor], *weights: Tensor) -> Tensor:
+        with torch.enable_grad(), full_float32():
+            value = loss()
+            gradients = torch.autograd.grad(value, weights, allow_unused=True) if weights else ()
+        context.save_for_backward(*gradients)
+        return value.detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *(None if gradient is None else outer * gradient for gradient in context.saved_tensors)
 
 
 def describe(device: torch.device) -> str:
@@ -99,9 +132,38 @@ def only_one(state: Path) -> Iterator[None]:
         raise InputError(f"another process is at work in {state}: let it finish, or end it, then try again") from None
 
 
+def computed(asked: Precision) -> Precision:
+    """The precision in which this machine computes what is asked: see `leased`."""
+    if torch.cuda.is_available():
+        return _on_card(asked, torch.cuda.get_device_properties(0).major)[0]
+    return _on_cpu(asked)[0]
+
+
+def _on_cpu(asked: Precision) -> tuple[Precision, str]:
+    """The precision in which a CPU computes what is asked, and why it is a CPU, or another precision."""
+    known = {"bf16-mixed": ("bfloat16", _cpu_knows_bfloat16), "16-mixed": ("float16", _cpu_knows_float16)}
+    if asked in known:
+        kind, is_known = known[asked]
+        if not is_known():
+            return "32-true", f"{asked} asked, but this CPU computes {kind} by emulation"
+    return asked, "no CUDA device"
+
+
+def _on_card(asked: Precision, capability: int) -> tuple[Precision, str]:
+    """The precision in which a card of a compute capability (major) computes what is asked; if another, why."""
+    if asked == "bf16-mixed" and capability < BFLOAT16_CARDS:
+        return "16-mixed", f" ({asked} asked, but this card has no bfloat16 of its own)"
+    return asked, ""
+
+
 def _cpu_knows_bfloat16() -> bool:
     """Whether oneDNN's kernels for bfloat16 run here: on x86 they need AVX-512, on Arm its bfloat16 instructions."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def _cpu_knows_float16() -> bool:
+    """Whether oneDNN's kernels for float16 run here: on x86 they need AVX512-FP16."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_fp16_supported()
 
 
 @contextmanager

@@ -70,35 +70,56 @@ def test_without_cuda_the_cpu_computes_with_the_rules_threads(capsys, monkeypatc
     assert capsys.readouterr().out == "device: CPU, 1 threads, 32-true (no CUDA device)\n"
 
 
+KINDS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": torch.float32}
+
+
 @pytest.mark.parametrize(
     ("asked", "known", "computed", "said"),
     [
         ("bf16-mixed", True, "bf16-mixed", "bf16-mixed (no CUDA device)"),
         ("bf16-mixed", False, "32-true", "32-true (bf16-mixed asked, but this CPU computes bfloat16 by emulation)"),
+        ("16-mixed", True, "16-mixed", "16-mixed (no CUDA device)"),
+        ("16-mixed", False, "32-true", "32-true (16-mixed asked, but this CPU computes float16 by emulation)"),
         ("32-true", False, "32-true", "32-true (no CUDA device)"),
     ],
 )
-def test_a_cpu_without_bfloat16_computes_in_float32_and_says_so(capsys, monkeypatch, asked, known, computed, said):
+def test_a_cpu_that_would_emulate_computes_in_float32_and_says_so(capsys, monkeypatch, asked, known, computed, said):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: known)
+    other = {"bf16-mixed": "16-mixed"}.get(asked, "bf16-mixed")
+    for kind, name in {"bf16-mixed": "_is_mkldnn_bf16_supported", "16-mixed": "_is_mkldnn_fp16_supported"}.items():
+        answer = not known if kind == other else known
+        monkeypatch.setattr(torch.ops.mkldnn, name, lambda answer=answer: answer)
     x = torch.ones(4, 4)
     with device.leased(torch.get_num_threads(), asked) as fabric, fabric.autocast():
-        assert (x @ x).dtype == {"bf16-mixed": torch.bfloat16, "32-true": torch.float32}[computed]
+        assert (x @ x).dtype == KINDS[computed]
     assert capsys.readouterr().out == f"device: CPU, {torch.get_num_threads()} threads, {said}\n"
 
 
-def test_a_card_computes_as_asked_whatever_the_cpu_knows(capsys, monkeypatch, two_cards):
-    card = SimpleNamespace(uuid="test-0", name="a card", total_memory=2**30)
+@pytest.mark.parametrize(
+    ("asked", "major", "computed", "said"),
+    [
+        ("bf16-mixed", 8, "bf16-mixed", ""),
+        ("bf16-mixed", 7, "16-mixed", " (bf16-mixed asked, but this card has no bfloat16 of its own)"),
+        ("16-mixed", 9, "16-mixed", ""),
+        ("32-true", 7, "32-true", ""),
+    ],
+)
+def test_a_card_computes_what_it_knows_whatever_the_cpu_does(
+    capsys, monkeypatch, two_cards, asked, major, computed, said
+):
+    card = SimpleNamespace(uuid="test-0", name="a card", total_memory=2**30, major=major)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    for name in ("_is_mkldnn_bf16_supported", "_is_mkldnn_fp16_supported"):
+        monkeypatch.setattr(torch.ops.mkldnn, name, lambda: False)
     monkeypatch.setattr(device, "Fabric", SimpleNamespace)
-    monkeypatch.setattr(torch.backends.cuda, "matmul", SimpleNamespace())
+    monkeypatch.setattr(torch.backends.cuda, "matmul", matmul := SimpleNamespace())
     monkeypatch.setattr(torch.backends, "cudnn", SimpleNamespace())
-    with device.leased(torch.get_num_threads(), "bf16-mixed") as fabric:
-        assert fabric.precision == "bf16-mixed"
-    assert capsys.readouterr().out == "device: cuda:0, a card, 1 GiB, bf16-mixed\n"
+    with device.leased(torch.get_num_threads(), asked) as fabric:
+        assert fabric.precision == computed
+    assert matmul.allow_tf32 == (computed != "32-true")
+    assert capsys.readouterr().out == f"device: cuda:0, a card, 1 GiB, {computed}{said}\n"
 
 
 @pytest.mark.parametrize("allowed", [(True, True), (False, True), (False, False)])
@@ -117,6 +138,29 @@ def test_full_float32_gives_back_what_it_took_even_after_an_error(monkeypatch, a
         fail()
     assert inside == [False, False]
     assert tuple(backend.allow_tf32 for backend in backends) == allowed
+
+
+def test_a_loss_and_its_gradient_are_those_of_plain_autograd_and_taken_in_full_float32(monkeypatch):
+    backends = SimpleNamespace(allow_tf32=True), SimpleNamespace(allow_tf32=True)
+    monkeypatch.setattr(torch.backends.cuda, "matmul", backends[0])
+    monkeypatch.setattr(torch.backends, "cudnn", backends[1])
+    weights = [torch.tensor([2.0, 3.0], requires_grad=True), torch.ones(2), torch.ones(1, requires_grad=True)]
+    seen = []
+
+    def loss():
+        seen.append(tuple(backend.allow_tf32 for backend in backends))
+        value = (weights[0] ** 3 * weights[1]).sum()
+        value.register_hook(lambda _: seen.append(tuple(backend.allow_tf32 for backend in backends)))
+        return value
+
+    total = 5 * device.differentiated_in_full(loss, weights) + weights[0].sum()
+    assert seen == [(False, False)] * 2, "there and back"
+    total.backward()
+    assert len(seen) == 2
+    assert float(total.detach()) == 5 * (8 + 27) + 5
+    assert weights[0].grad.tolist() == [5 * 3 * 4 + 1, 5 * 3 * 9 + 1]
+    assert weights[1].grad is weights[2].grad is None, "one takes no gradient, the other is not used"
+    assert not device.differentiated_in_full(loss, [weights[1]]).requires_grad
 
 
 @pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])

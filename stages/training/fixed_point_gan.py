@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from stages import command
 from stages.data.store import DISEASED, HEALTHY
-from stages.device import full_float32
+from stages.device import differentiated_in_full
 from stages.networks import build
 from stages.networks.fixed_point_gan import INTENSITY, Discriminator, Generator
 from stages.training.cli import add_arguments, run_training
@@ -134,14 +134,16 @@ class FixedPointObjective(Objective):
 def gradient_penalty(discriminator: nn.Module, x: Tensor) -> Tensor:
     """Mean of (|grad D(x)| - 1)^2 over the batch x (N, C, H, W), D summed over the patches (Gulrajani et al. 2017).
 
-    Without TF32, which mixed precision allows. The penalty's own derivative, taken later, is rounded as the run asks:
-    there nothing nearly equal is subtracted.
+    Without TF32, which mixed precision allows, its own derivative by D's weights included.
     """
     x = x.detach().requires_grad_()
-    with full_float32():
+
+    def penalty() -> Tensor:
         realness, _ = discriminator(x)
         (slope,) = torch.autograd.grad(realness.sum(), x, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+    return differentiated_in_full(penalty, list(discriminator.parameters()))
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

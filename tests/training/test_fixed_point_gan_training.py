@@ -9,10 +9,11 @@ import pytest
 import torch
 from runs import kill, train
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stages import checkpoint, device
 from stages.networks import build
-from stages.networks.fixed_point_gan import Generator
+from stages.networks.fixed_point_gan import Discriminator, Generator
 from stages.training import fixed_point_gan
 from stages.training.fixed_point_gan import FixedPointObjective, Weights, gradient_penalty
 
@@ -52,13 +53,25 @@ def painted() -> torch.Tensor:
     return LABELS.float()[:, None, None, None].expand(-1, 2, 4, 4).contiguous()
 
 
+class Sloping(nn.Module):
+    """A critic of four patches, whose sum has the slope `weight`."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([3.0, -4.0, 0.0, 12.0]).reshape(1, 1, 2, 2))
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        return (self.weight * x).reshape(len(x), 1, 1, 4) + self.bias, None
+
+
 def test_gradient_penalty_of_a_linear_critic():
-    weight = torch.tensor([3.0, -4.0, 0.0, 12.0]).reshape(1, 1, 2, 2)
-
-    def critic(x):
-        return (weight * x).reshape(len(x), 1, 1, 4), None  # four patches, whose sum has the slope `weight`
-
-    assert float(gradient_penalty(critic, torch.randn(5, 1, 2, 2))) == pytest.approx((13 - 1) ** 2)
+    critic = Sloping()
+    penalty = gradient_penalty(critic, torch.randn(5, 1, 2, 2))
+    assert float(penalty.detach()) == pytest.approx((13 - 1) ** 2)
+    (2 * penalty).backward()  # d (|w| - 1)^2 / dw = 2 (|w| - 1) w / |w|
+    torch.testing.assert_close(critic.weight.grad, 2 * 2 * (13 - 1) / 13 * critic.weight.detach())
+    assert critic.bias.grad is None, "the slope does not depend on it"
 
 
 def tf32() -> tuple[bool, bool]:
@@ -73,23 +86,29 @@ def allowed_tf32():
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def test_gradient_penalty_is_taken_without_tf32_which_the_run_allows(allowed_tf32):
-    seen = []
+def test_gradient_penalty_and_its_derivative_are_taken_without_tf32_which_the_run_allows(allowed_tf32):
+    class Flags(TorchDispatchMode):
+        """What every convolution, forwards, backwards and backwards again, is allowed."""
 
-    class Watched(torch.autograd.Function):
-        @staticmethod
-        def forward(context, x):
-            seen.append(tf32())
-            return 2 * x
+        def __init__(self):
+            super().__init__()
+            self.seen = []
 
-        @staticmethod
-        def backward(context, gradient):
-            seen.append(tf32())
-            return 2 * gradient
+        def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+            if "convolution" in function.__name__:
+                self.seen.append((function.__name__, tf32()))
+            return function(*arguments, **(keywords or {}))
 
-    gradient_penalty(lambda x: (Watched.apply(x), None), torch.randn(2, 1, 2, 2))
-    assert seen == [(False, False), (False, False)], "on the way there and back"
+    critic = Discriminator(8, 1, channels=2, layers=2)
+    with Flags() as flags:
+        penalty = gradient_penalty(critic, torch.randn(2, 1, 8, 8))
+        (10 * penalty).backward()
+    names = [name for name, _ in flags.seen]
+    assert len([name for name in names if "backward" not in name]) > 3, "the critic's, and its slope's"
+    assert len([name for name in names if "backward" in name]) > 3, "of the slope, and of its gradient"
+    assert {allowed for _, allowed in flags.seen} == {(False, False)}
     assert tf32() == (True, True)
+    assert all(float(layer.weight.grad.abs().max()) > 0 for layer in (critic.main[0], critic.main[2], critic.critic))
 
 
 def test_gradient_penalty_is_taken_between_real_and_translated_and_averaged_over_images():
