@@ -4,8 +4,8 @@ Every repeat of it counts: training, encoding, detection at every setting, trade
 counted by running the samplers with stand-ins for the networks, operations (matrix products and convolutions) on the
 meta device. How many slices there are is read from results/NAME where the rules `extract` and `split` have run; before,
 it is taken from data.published_slices and data.split, with every slice of a subject's range and the paper's share of
-healthy ones (5,598 of 16,205), or from --slices. Hours are estimates for one device (stages/costs/hardware.py says what
-they rest on), without reading, scoring and drawing.
+healthy ones (5,598 of 16,205 in training, 705 of 1,787 in test), or from --slices. Hours are estimates for one device
+(stages/costs/hardware.py says what they rest on), without reading, scoring and drawing.
 """
 
 import argparse
@@ -27,7 +27,9 @@ def labels_of(options: argparse.Namespace, parameters: dict) -> tuple[Labels, st
     if options.slices:
         if min(options.slices) < 0:
             raise InputError(f"--slices cannot be less than 0: {min(options.slices)}")
-        return {split: slices.by_share(n) for split, n in zip(SPLITS, options.slices, strict=True)}, "by --slices"
+        return {
+            split: slices.by_share(split, n) for split, n in zip(SPLITS, options.slices, strict=True)
+        }, "by --slices"
     folder = Path("results") / options.benchmark
     if (found := slices.extracted(parameters, folder)) is not None:
         return found, f"as in {folder}"

@@ -10,8 +10,8 @@ from stages.data.store import DISEASED, HEALTHY, open_split
 from stages.errors import InputError
 from stages.split_lists import SPLITS
 
-HEALTHY_SHARE = 5598 / 16205
-"""Of a split's slices where only their number is known: that of the paper's training set of BraTS 2020."""
+HEALTHY_SHARE = {"train": 5598 / 16205, "validation": 5598 / 16205, "test": 705 / 1787}
+"""Of a split's slices where only their number is known: those of the paper's training and test sets of BraTS 2020."""
 
 Labels = dict[str, np.ndarray]
 """Split -> the label of each of its slices."""
@@ -44,17 +44,17 @@ def assumed(parameters: dict) -> Labels:
     for split in SPLITS:
         count = asked.get(split, 0)
         if split in published:
-            result[split] = by_share(published[split])
+            result[split] = by_share(split, published[split])
         elif isinstance(count, Mapping):
             result[split] = _labels(count["healthy"], count["diseased"])
         else:
-            result[split] = by_share(count * _slices_of_a_subject(data)) if count else _labels(0, 0)
+            result[split] = by_share(split, count * _slices_of_a_subject(data)) if count else _labels(0, 0)
     return result
 
 
-def by_share(slices: int) -> np.ndarray:
-    """Labels of which `HEALTHY_SHARE` are healthy."""
-    healthy = round(HEALTHY_SHARE * slices)
+def by_share(split: str, slices: int) -> np.ndarray:
+    """Labels of so many slices of a split, of which `HEALTHY_SHARE` are healthy."""
+    healthy = round(HEALTHY_SHARE[split] * slices)
     return _labels(healthy, slices - healthy)
 
 
@@ -70,7 +70,7 @@ def _listed(data: dict) -> dict[str, int | dict[str, int]]:
     counts = {split: list(found.split_of.values()).count(split) for split in SPLITS}
     if found.unit == "subject_id":
         return dict(counts)
-    classes = {split: np.bincount(by_share(count), minlength=2).tolist() for split, count in counts.items()}
+    classes = {split: np.bincount(by_share(split, count), minlength=2).tolist() for split, count in counts.items()}
     return {split: {"healthy": healthy, "diseased": diseased} for split, (healthy, diseased) in classes.items()}
 
 

@@ -1,12 +1,15 @@
 """The parts of a benchmark, each with what it takes: evaluations of networks, operations, bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+import pandas as pd
 
 from stages import methods, repeats
 from stages.costs import evaluations, training
 from stages.costs.evaluations import Evaluations
 from stages.costs.slices import Labels
+from stages.detection.selected import select
 from stages.networks import flops
 from stages.networks.flops import Flops
 from stages.parameters import sections
@@ -79,19 +82,23 @@ class _Inference:
     def latents(self) -> Iterator[Work]:
         """Encoding to noise, once a class and repeat."""
         for name in dict.fromkeys(filter(None, map(methods.encoding, methods.of(self.parameters).values()))):
-            found = [evaluations.of_latents(self.parameters, name)]
-            arrays = len(sections.levels(self.parameters, name)) * self._channels * SINGLE
-            yield self._part("latents", name, self._repeats, self._scored, found, arrays)
+            slices = self._repeats * sum(len(self.labels[split]) for split in sections.splits(self.parameters))
+            found = [(slices, evaluations.of_latents(self.parameters, name))]
+            arrays = slices * len(sections.levels(self.parameters, name)) * self._channels
+            yield self._part("latents", name, self._repeats, found, arrays * SINGLE)
 
     def detection(self) -> Iterator[Work]:
         """Every method at all its settings; not those whose maps are someone else's."""
         for name, method in methods.of(self.parameters).items():
             if "detector" in method:
                 settings = methods.settings(method)
-                found = [evaluations.of_method(self.parameters, name, setting) for setting in settings]
-                arrays = 1 + self._channels * evaluations.detector_class(method).reconstructs
-                times = self._repeats * len(settings)
-                yield self._part("detection", name, times, self._scored, found, len(settings) * arrays * HALF)
+                channels = self._channels * evaluations.detector_class(method).reconstructs
+                found, arrays = [], 0
+                for setting in settings:
+                    maps, images = self._selected(name, setting)
+                    found.append((maps, evaluations.of_method(self.parameters, name, setting)))
+                    arrays += maps + images * channels
+                yield self._part("detection", name, self._repeats * len(settings), found, arrays * HALF)
 
     def sampling(self) -> Iterator[Work]:
         """The rules that look into the sampler, which are done in the first repeat alone."""
@@ -101,10 +108,19 @@ class _Inference:
             slices = min(trade_off["slices"], len(self.labels[split]))
             # Each with guidance and without.
             runs = sum(map(len, trade_off["solvers"].values())) * len({0, trade_off["setting"]["s"]})
-            found = [evaluations.of_trade_off(self.parameters)]
-            yield self._part("sampling", "trade-off", runs, slices, found, runs * HALF)
+            found = [(slices, evaluations.of_trade_off(self.parameters))]
+            yield self._part("sampling", "trade-off", runs, found, slices * runs * HALF)
         if "trajectory" in sampled:
-            yield self._part("sampling", "trajectory", 1, 1, [evaluations.of_trajectory(self.parameters)], 0)
+            yield self._part("sampling", "trajectory", 1, [(1, evaluations.of_trajectory(self.parameters))], 0)
+
+    def _selected(self, name: str, setting: Mapping) -> tuple[int, int]:
+        """Of how many slices there are maps at a method's setting, and reconstructions, in all repeats."""
+        kept, maps, images = sections.kept(self.parameters, name, setting), 0, 0
+        for split in sections.splits(self.parameters):
+            labels = self.labels[split]
+            selection = select(pd.DataFrame({"label": labels, "lesion_pixels": labels}), split, kept)
+            maps, images = maps + len(selection.maps), images + len(selection.images)
+        return self._repeats * maps, self._repeats * images
 
     @property
     def _repeats(self) -> int:
@@ -114,23 +130,18 @@ class _Inference:
     def _channels(self) -> int:
         return len(self.parameters["data"]["channels"])
 
-    @property
-    def _scored(self) -> int:
-        """Slices of the splits that are scored, in all repeats."""
-        return self._repeats * sum(len(self.labels[split]) for split in sections.splits(self.parameters))
-
     def _part(
-        self, chapter: str, name: str, times: int, slices: int, found: list[dict[str, Evaluations]], kept: int
+        self, chapter: str, name: str, times: int, found: list[tuple[int, dict[str, Evaluations]]], kept: int
     ) -> Work:
-        """What `slices` slices take, where `found` is what one takes, and `kept` are its bytes a pixel."""
-        counts = [(self.flops[network], counted) for one in found for network, counted in one.items()]
+        """What some slices take, by their number and what one takes, and then others; `kept` are bytes a pixel."""
+        counts = [(slices, self.flops[network], one) for slices, each in found for network, one in each.items()]
         return Work(
             chapter=chapter,
             name=name,
             times=times,
-            evaluations=slices * sum(one.forward + one.slope for _, one in counts),
-            slopes=slices * sum(one.slope for _, one in counts),
-            flops=slices * sum(cost.forward * one.forward + cost.slope * one.slope for cost, one in counts),
+            evaluations=sum(slices * (one.forward + one.slope) for slices, _, one in counts),
+            slopes=sum(slices * one.slope for slices, _, one in counts),
+            flops=sum(slices * (cost.forward * one.forward + cost.slope * one.slope) for slices, cost, one in counts),
             precision=self.parameters["detection"]["precision"],
-            bytes=slices * kept * self.parameters["data"]["size"] ** 2,
+            bytes=kept * self.parameters["data"]["size"] ** 2,
         )

@@ -40,6 +40,9 @@ RAW_DATA = (
 RAW_SPLITS = ("train", "test")
 """What `data.split: raw` gives: the patients of train.csv, and those of valid.csv."""
 
+MASKS = "masks"
+"""The key of data.chexpert without which there are no masks."""
+
 _RAW_SPLIT_OF = {"train.csv": "train", "valid.csv": "test"}
 
 # An image file says nothing of millimetres: the affine of every radiograph is the identity.

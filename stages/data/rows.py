@@ -1,4 +1,4 @@
-"""A part of a slice store's array: some of its rows, read when they are asked for."""
+"""Parts of an array: some rows of a slice store's, read when asked for; the rows of one that there are."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -53,3 +53,42 @@ def _as_slice(rows: np.ndarray) -> slice | np.ndarray:
     if len(rows) and (np.diff(rows) == 1).all():
         return slice(int(rows[0]), int(rows[-1]) + 1)
     return rows
+
+
+class Held:
+    """The rows of an array that there are, by their numbers in the whole; what lies in between is not there.
+
+    Index it as the whole array, by rows that it holds.
+
+    Args:
+        array: (n, ...), memory-mapped.
+        rows: (n,) the numbers of its rows, ascending.
+        count: N, of the whole.
+
+    >>> held = Held(np.array([[10, 11], [20, 21]]), np.array([2, 5]), 7)
+    >>> held.shape, held[5].tolist(), held[[2, 5], 0].tolist()
+    ((7, 2), [20, 21], [10, 20])
+    """
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray, count: int) -> None:
+        self._array, self.rows = array, rows
+        self._places = np.full(count, -1)
+        self._places[rows] = np.arange(len(rows))
+        self.shape: tuple[int, ...] = (count, *array.shape[1:])
+        self.dtype: np.dtype = array.dtype
+        self.ndim: int = array.ndim
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        places = self._places[first]
+        if (places < 0).any():
+            raise IndexError(f"not all of the rows {first} are there")
+        return self._array[(places, *rest)]
+
+
+def held(array: "np.ndarray | Held") -> np.ndarray:
+    """The numbers of an array's rows that are there, ascending: all but of a `Held`."""
+    return array.rows if isinstance(array, Held) else np.arange(len(array))

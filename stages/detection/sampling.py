@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from stages.data.store import SliceStore
-from stages.detection import job
+from stages.detection import job, selected
 from stages.errors import InputError
 
 DETECTOR = "guided_ddim"
@@ -47,10 +47,7 @@ def arguments(description: str, output: str) -> ArgumentParser:
 
 
 def choose_slices(store: SliceStore, label: int, count: int) -> list[int]:
-    """Up to `count` rows of one label, ascending, at even quantiles of the lesion's area; the same ones every time.
-
-    Of the manifest's order where the area is the same for all: on healthy slices, and where there are no masks. One
-    slice is the median.
+    """Up to `count` rows of one label, chosen and ordered as `selected.at_quantiles` does.
 
     Raises:
         InputError: the store has no slice of this label.
@@ -59,7 +56,4 @@ def choose_slices(store: SliceStore, label: int, count: int) -> list[int]:
     if not rows.size:
         kind = "diseased" if label else "healthy"
         raise InputError(f"{store.folder} has no {kind} slice, of which this stage needs one: take another split")
-    if store.masks is not None:
-        rows = rows[np.argsort(store.manifest["lesion_pixels"].to_numpy()[rows], kind="stable")]
-    count = min(count, len(rows))
-    return sorted(rows[((np.arange(count) + 0.5) * len(rows) / count).astype(int)].tolist())
+    return selected.at_quantiles(store.manifest, rows, count).tolist()

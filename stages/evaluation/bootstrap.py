@@ -67,14 +67,16 @@ def aurocs(
     """The AUROC over slices in each resample: (B,), exact, a slice counting as often as its subject was drawn.
 
     Args:
-        values: (N,), one a slice; high should mean diseased.
+        values: (N,), one a slice; high should mean diseased; nan where a slice has none.
         diseased: (N,) booleans.
         subjects, draws: as for `means`.
 
     Returns:
-        nan where a resample has slices of one class only.
+        nan where a resample has slices of one class only, and everywhere where a slice has no value.
     """
     values, diseased, subjects = np.asarray(values, np.float64), np.asarray(diseased, bool), np.asarray(subjects)
+    if np.isnan(values).any():
+        return np.full(len(draws), np.nan)
     # 1,000 resamples of 1,787 slices: 0.1 s, against 2.8 s for scikit-learn's roc_auc_score with weights.
     times = draws[:, subjects]
     return np.array([auroc(np.repeat(values, count), np.repeat(diseased, count)) for count in times])

@@ -64,7 +64,9 @@ class Finished:
                         "evaluation.lesion_pixels_at_256 (scaled to data.size), so give the split more subjects or "
                         "lower that number"
                     )
-                counted = masked and path != record_path(self.folder, repeat, method, setting)
+                # Pixels are counted where every slice has a map.
+                whole = slices["mean_map"].notna().all()
+                counted = masked and whole and path != record_path(self.folder, repeat, method, setting)
                 run = Run(slices, partial(pooled.read, path / pooled.file_name(split))) if counted else Run(slices)
                 result.setdefault(split, {})[repeat] = run
         return result

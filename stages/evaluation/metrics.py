@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import binary_fill_holes
 from skimage.filters import threshold_otsu
 
-from stages.data.rows import Rows
+from stages.data.rows import Held, Rows
 
 PUBLISHED_SIZE = 256
 
@@ -46,7 +46,7 @@ def average_otsu(thresholds: ArrayLike, scored: ArrayLike) -> float:
     return float(thresholds[scored].mean()) if scored.any() else float("nan")
 
 
-def healthy_threshold(maps: np.ndarray, bodies: np.ndarray, label: ArrayLike, quantile: float) -> float:
+def healthy_threshold(maps: np.ndarray | Held, bodies: np.ndarray, label: ArrayLike, quantile: float) -> float:
     """The threshold that labels alone give: a quantile of the body's pixels over all healthy slices; nan without one.
 
     Our rule. Its relatives also take a threshold from healthy data alone: Baur et al. (Medical Image Analysis 69, 2021)

@@ -161,8 +161,8 @@ def _by_slice(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> NDArray[np
     result = np.full(len(one), np.nan)
     for _, rows in one.groupby("fold").indices.items():
         diseased = one["label"].to_numpy()[rows] == 1
-        if diseased.any() and not diseased.all():
-            first, second = (frame["mean_map"].to_numpy()[rows] for frame in (one, other))
+        first, second = (frame["mean_map"].to_numpy()[rows] for frame in (one, other))
+        if diseased.any() and not diseased.all() and np.isfinite([first, second]).all():
             result[rows] = auroc_shares(first, second, diseased)
     return result
 

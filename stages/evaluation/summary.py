@@ -80,6 +80,8 @@ def values(slices: pd.DataFrame, metric: str) -> np.ndarray:
     column, population = (MEANS | FIELD_MEANS | USE_MEANS)[metric]
     counts = {"scored": slices["scored"] == 1, "diseased": slices["label"] == 1, "healthy": slices["label"] == 0}
     numbers = slices[column]
+    if column == "mean_map" and numbers[counts[population]].isna().any():  # no mean of slices of which some have no map
+        return np.full(len(slices), np.nan)
     return (numbers if population == "all" else numbers.where(counts[population])).to_numpy(np.float64)
 
 
@@ -87,9 +89,11 @@ def volume_dice(slices: pd.DataFrame, subjects: np.ndarray, count: int) -> np.nd
     """3-D Dice of each subject at the average Otsu threshold, over all slices of a volume, healthy ones too: (count,).
 
     The mean over a subject's volumes with a lesion: two time points are two volumes. nan for subjects without any, and
-    where the slices of a subject form no volume (no position).
+    where the slices of a subject form no volume (no position); for all where a slice of a volume has no map.
     """
     rows = slices["position"].notna().to_numpy()
+    if slices.loc[rows, "predicted_pixels"].isna().any():
+        return np.full(count, np.nan)
     names, volumes = np.unique(slices.loc[rows, "volume"].to_numpy(str), return_inverse=True)
     sums = {
         name: np.bincount(volumes, weights=slices.loc[rows, name].to_numpy(np.float64), minlength=len(names))

@@ -16,6 +16,7 @@ from stages import command
 from stages.data.store import SliceStore, open_array, open_split
 from stages.errors import InputError
 from stages.evaluation import records
+from stages.evaluation.maps import read_slices
 from stages.evaluation.scores import score_slices
 from stages.evaluation.summary import summarise
 
@@ -58,15 +59,6 @@ def score_runs(
     return runs.assign(evaluations=evaluations, **pd.DataFrame(found, index=runs.index))[COLUMNS]
 
 
-def read_slices(path: Path, store: SliceStore) -> list[int]:
-    """The rows of the store that slices.csv names, in its order; InputError if it is damaged or names others."""
-    rows = {name: row for row, name in enumerate(store.manifest["slice_id"])}
-    names = records.read_csv(path, ["slice_id"], [])["slice_id"]
-    if unknown := [name for name in names if name not in rows]:
-        raise InputError(f"{path} names {unknown[0]}, which is not in the split: run the rule trade_off_maps again")
-    return [rows[name] for name in names]
-
-
 def read_runs(path: Path) -> pd.DataFrame:
     """The rows of runs.csv, `RUN` and `MEASURED`; InputError where the file cannot be read."""
     return records.read_csv(path, RUN[:1], RUN[1:] + MEASURED)[RUN + MEASURED]
@@ -86,7 +78,8 @@ def main(options: argparse.Namespace) -> None:
     """Score all runs on the slices that they have in common, and write the table."""
     store = open_split(options.data, options.split_list, options.split)
     path = options.trade_off / "maps.npy"
-    rows, runs = read_slices(options.trade_off / "slices.csv", store), read_runs(options.trade_off / "runs.csv")
+    rows = read_slices(options.trade_off / "slices.csv", store, "run the rule trade_off_maps again")
+    runs = read_runs(options.trade_off / "runs.csv")
     maps = open_array(path, (len(runs), len(rows), *store.images.shape[-2:]), np.float16)
     lesion_pixels_at_256 = options.parameters["evaluation"]["lesion_pixels_at_256"]
     records.write_csv(options.output, score_runs(maps, runs, store, rows, lesion_pixels_at_256, str(path)))

@@ -1,6 +1,7 @@
 """Anomaly maps as files for other programs: NIfTI in each volume's own space, or PNG where there is no volume.
 
-For every method that comparison.csv lists, at the setting that it reports, and every slice of the test split:
+For every method that comparison.csv lists, at the setting that it reports, and every slice of the test split that has
+a map (there all have one, but for maps of someone else):
 
   <method>/<case>_map.nii.gz              the maps in the voxels of the raw volume: its shape, qform, sform and units
   <method>/<case>_segmentation.nii.gz     1 where the map is above the method's average Otsu threshold
@@ -34,6 +35,7 @@ from PIL import Image
 from stages import command, repeats
 from stages.data.chexpert import RAW_DATA
 from stages.data.chexpert_table import find_tree
+from stages.data.rows import Held, held
 from stages.data.store import SliceStore
 from stages.evaluation import records
 from stages.export import native_space
@@ -52,7 +54,7 @@ class Exported:
     Attributes:
         name: in params.yaml.
         setting: name of the reported setting.
-        maps: (N, H, W), memory-mapped, finite.
+        maps: (N, H, W), memory-mapped, finite, those that there are.
         threshold: average Otsu threshold of the test split; nan where there are no masks.
         end: upper end of the scale on which its maps are shown.
         largest: value of its maps, at least; above 0.
@@ -60,14 +62,17 @@ class Exported:
 
     name: str
     setting: str
-    maps: np.ndarray
+    maps: np.ndarray | Held
     threshold: float
     end: float
     largest: float
 
     def slices(self, rows: np.ndarray) -> np.ndarray:
-        """The maps of some rows, float32."""
-        return np.asarray(self.maps[rows], np.float32)
+        """The maps of some rows, float32; 0 where there is none."""
+        result = np.zeros((len(rows), *self.maps.shape[1:]), np.float32)
+        there = np.isin(rows, held(self.maps))
+        result[there] = self.maps[rows[there]]
+        return result
 
     def segmentation(self, slices: np.ndarray) -> np.ndarray | None:
         """1 where maps are above the threshold, uint8; None without a threshold."""
@@ -84,7 +89,7 @@ def exported(methods: list[Method], scale: Scale) -> list[Exported]:
     found = []
     for method in methods:
         threshold, end = method.slices["average_otsu"].iloc[0], scale.end(method.name)
-        largest = float(np.float32(max(row.max() for row in method.maps)))
+        largest = float(np.float32(max(method.maps[row].max() for row in held(method.maps))))
         found.append(Exported(method.name, method.setting, method.maps, threshold, end, largest if largest > 0 else 1))
     return found
 

@@ -7,7 +7,7 @@ both; each as PNG, SVG and PDF, with every method at the setting that comparison
 Slices are chosen by rule (stages.figures.selection), and the supplement shows others than the figures of the paper.
 Maps that are the summed absolute difference of input and reconstruction share one colour scale, which the colour bar
 names, in all of these figures: its end is the median of the methods' ends, and a method's end the 99.5th percentile of
-its maps over diseased slices at 16 even quantiles. Other maps have units and scales of their own.
+its maps over 16 diseased slices that are kept. Other maps have units and scales of their own.
 """
 
 import argparse
@@ -215,27 +215,25 @@ def draw_map(grid: Grid, line: int, column: int, content: Content, method: Metho
         grid.note(line, column, f"mean {method.slices['mean_map'].iloc[row]:.3f}", "lower right")
 
 
-def choose(figure: str, deciding: Method, store: SliceStore, counts: dict, seed: int) -> list[int]:
+def choose(figure: str, shown: list[Method], counts: dict, seed: int) -> list[int]:
     """The slices of a figure, row numbers of the store; none where a supplement finds no others than the main figure.
 
     Args:
         figure: one of `FIGURES`.
-        deciding: the method whose Dice spreads the diseased slices.
-        store: the test split.
+        shown: the methods, of whose kept slices it chooses.
         counts: `figures` of params.yaml: diseased_slices or healthy_slices, and supplement_slices for a supplement.
         seed: of the draws.
 
     Raises:
-        InputError: the split has no healthy, or no scored diseased, slice.
+        InputError: no healthy, or no diseased, slice can be shown.
     """
     kind = {**ONE_CHANNEL, **SEVERAL_CHANNELS}[figure]
-    frame = deciding.slices if kind == DISEASED else store.manifest
     rule: Callable[..., list[int]] = selection.diseased_slices if kind == DISEASED else selection.healthy_slices
-    rows = rule(frame, counts[f"{kind}_slices"], seed)
+    slices, kept = shown[0].slices, results.kept(shown)
+    rows = rule(slices, kept, counts[f"{kind}_slices"], seed)
     if not rows:
-        scored = "scored " if kind == DISEASED and store.masks is not None else ""
-        raise InputError(f"the test split has no {scored}{kind} slice to show: give it more subjects")
-    return rule(frame, counts["supplement_slices"], seed, rows) if figure.startswith("supplement") else rows
+        raise InputError(f"the test split has no {kind} slice to show: give it more subjects")
+    return rule(slices, kept, counts["supplement_slices"], seed, rows) if figure.startswith("supplement") else rows
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -255,9 +253,8 @@ def main(options: argparse.Namespace) -> None:
         )
     store = results.open_split(options.data, options.split_list, channels)
     shown = results.open_reported(options.comparison, list(methods), options.maps, options.scores, store)
-    (deciding,) = (method for method in shown if method.name == counts["method"])
-    rows = choose(figure, deciding, store, counts, parameters["seed"])
-    scale = results.common_scale(shown, deciding.name, store, parameters)
+    rows = choose(figure, shown, counts, parameters["seed"])
+    scale = results.common_scale(shown, store, parameters)
     titles = [setting(methods[method.name], method.setting).title for method in shown]
     window = panels.crop(store.images[rows])
     repeat = results.repeat_shown(parameters)

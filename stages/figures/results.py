@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import pandas as pd
 
 from stages import command, repeats
 from stages.data import store as slice_store
-from stages.data.store import SliceStore, open_array
+from stages.data.rows import Held, held
+from stages.data.store import SliceStore
 from stages.detection.difference import anomaly_map
 from stages.errors import InputError
 from stages.evaluation import records, sensitivity
-from stages.evaluation.scores import open_maps
+from stages.evaluation.maps import open_images, open_maps
 from stages.figures import selection
 from stages.methods import settings
 
@@ -32,15 +34,15 @@ class Method:
     Attributes:
         name: in params.yaml.
         setting: the setting's name.
-        maps: (N, H, W).
-        images: reconstructions (N, C, H, W), or None where the method wrote none.
+        maps: (N, H, W), those that there are.
+        images: reconstructions (N, C, H, W), those that are kept; None where the method wrote none.
         slices: N slice scores, `records.COLUMNS`.
     """
 
     name: str
     setting: str
-    maps: np.ndarray
-    images: np.ndarray | None
+    maps: np.ndarray | Held
+    images: np.ndarray | Held | None
     slices: pd.DataFrame
 
 
@@ -127,19 +129,18 @@ def open_method(name: str, setting: str, maps: Path, scores: Path, store: SliceS
     """
     slices = records.read_scores_of(scores / name / setting / f"{SPLIT}.csv", store)
     folder = maps / name / setting / SPLIT
-    images = folder / "images.npy"
-    return Method(
-        name,
-        setting,
-        open_maps(folder / "maps.npy", store),
-        open_array(images, shape=store.images.shape) if images.exists() else None,
-        slices,
-    )
+    return Method(name, setting, open_maps(folder, store), open_images(folder, store), slices)
 
 
 def open_reported(comparison: Path, names: Sequence[str], maps: Path, scores: Path, store: SliceStore) -> list[Method]:
     """Every method of `names`, in this order, at the setting that comparison.csv reports."""
     return [open_method(*item, maps, scores, store) for item in reported(comparison, names).items()]
+
+
+def kept(methods: Sequence[Method]) -> np.ndarray:
+    """The rows that can be shown, ascending: every method has a map of them and, where it has any, a reconstruction."""
+    arrays = [array for method in methods for array in (method.maps, method.images) if array is not None]
+    return reduce(np.intersect1d, map(held, arrays))
 
 
 def is_summed_difference(method: Method, store: SliceStore, rows: Sequence[int], difference: str) -> bool:
@@ -180,17 +181,16 @@ def colour_scale(methods: Sequence[Method], store: SliceStore, rows: Sequence[in
     return Scale(common, {name: end for name, end in ends.items() if name not in shared}, difference)
 
 
-def common_scale(methods: Sequence[Method], deciding: str, store: SliceStore, parameters: dict) -> Scale:
+def common_scale(methods: Sequence[Method], store: SliceStore, parameters: dict) -> Scale:
     """The `colour_scale` of whatever shows single slices: from `DECIDING` diseased ones, the same ones everywhere.
 
     Args:
         methods: whose maps are shown.
-        deciding: the one of them whose Dice spreads the slices.
-        store: the split; without a diseased slice, all of it decides.
+        store: the split; without a diseased slice, all that can be shown decide.
         parameters: seed, detection.difference.
     """
-    (slices,) = (method.slices for method in methods if method.name == deciding)
-    rows = selection.diseased_slices(slices, DECIDING, parameters["seed"]) or list(range(len(store)))
+    rows = kept(methods)
+    rows = selection.diseased_slices(methods[0].slices, rows, DECIDING, parameters["seed"]) or rows.tolist()
     return colour_scale(methods, store, rows, parameters["detection"]["difference"])
 
 

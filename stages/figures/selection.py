@@ -1,15 +1,17 @@
 """Which slices the figures show: chosen by rule, never by eye, and the same ones on every run.
 
-Diseased slices stand at even quantiles of the Dice that one method (`figures.method`) reaches at its reported setting,
-over the scored test slices; where there are no masks, at even quantiles of the mean of its maps over the diseased
-slices. Healthy slices stand at even quantiles of their position in the volume. A supplement takes other slices by the
-same rule.
+They are among the test slices whose reconstructions are kept, which are known before anything is detected
+(stages.detection.selected). Diseased slices stand at even quantiles of the lesion's area, over those of them that are
+scored; where there are no masks, in even steps of the manifest's order. So do healthy slices. A supplement takes other
+slices by the same rule.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+
+from stages.data.store import DISEASED, HEALTHY
 
 NEAR = 0.01
 """Values that are farther from a quantile by no more than this share of the values' range count as equally near."""
@@ -47,36 +49,33 @@ def at_quantiles(
     return sorted(chosen, key=lambda n: (values[n], n))
 
 
-def diseased_slices(slices: pd.DataFrame, count: int, seed: int, shown: Sequence[int] = ()) -> list[int]:
-    """Rows of scored slices from low to high Dice; where nothing is scored, of diseased ones from dark to bright maps.
+def diseased_slices(
+    slices: pd.DataFrame, kept: np.ndarray, count: int, seed: int, shown: Sequence[int] = ()
+) -> list[int]:
+    """Rows of scored slices from small to large lesions; where none of the kept ones is scored, of diseased ones.
 
     Args:
-        slices: the slice scores of the method that chooses, a row a slice of the split.
+        slices: the slice scores of any method, a row a slice of the split.
+        kept: the rows that can be shown, ascending.
         count: how many are wanted; there can be fewer.
         seed: of the draws among equals.
         shown: rows that are not to be chosen again.
     """
-    scored = slices["scored"].to_numpy() == 1
-    if scored.any():
-        return _rows(slices, scored, slices["dice_average_otsu"], count, seed, shown)
-    return _rows(slices, slices["label"].to_numpy() == 1, slices["mean_map"], count, seed, shown)
+    diseased = kept[slices["label"].to_numpy()[kept] == DISEASED]
+    scored = diseased[slices["scored"].to_numpy()[diseased] == 1]
+    return _spread(slices, scored if scored.size else diseased, count, seed, shown)
 
 
-def healthy_slices(manifest: pd.DataFrame, count: int, seed: int, shown: Sequence[int] = ()) -> list[int]:
-    """Rows of healthy slices, by ascending position in the volume; drawn where no volume holds several, as radiographs.
-
-    There the position is the number of a view.
-    """
-    volumes = manifest.groupby("source")["position"].nunique().max() > 1
-    positions = manifest["position"] if volumes else manifest["position"] * 0
-    return _rows(manifest, manifest["label"].to_numpy() == 0, positions, count, seed, shown)
-
-
-def _rows(
-    frame: pd.DataFrame, eligible: np.ndarray, values: pd.Series, count: int, seed: int, shown: Sequence[int]
+def healthy_slices(
+    slices: pd.DataFrame, kept: np.ndarray, count: int, seed: int, shown: Sequence[int] = ()
 ) -> list[int]:
-    rows = np.flatnonzero(eligible)
-    before = np.flatnonzero(np.isin(rows, list(shown)))
-    subjects = frame["subject_id"].to_numpy(str)[rows]
-    chosen = at_quantiles(values.to_numpy(np.float64)[rows], subjects, count, seed, before.tolist())
-    return [int(rows[n]) for n in chosen]
+    """Rows of healthy slices likewise, in the manifest's order."""
+    return _spread(slices, kept[slices["label"].to_numpy()[kept] == HEALTHY], count, seed, shown)
+
+
+def _spread(slices: pd.DataFrame, rows: np.ndarray, count: int, seed: int, shown: Sequence[int]) -> list[int]:
+    areas = slices["lesion_pixels"].to_numpy()[rows]
+    before = np.flatnonzero(np.isin(rows, list(shown))).tolist()
+    subjects = slices["subject_id"].to_numpy(str)[rows]
+    values = areas if areas.any() else np.arange(len(rows))
+    return [int(rows[n]) for n in at_quantiles(values, subjects, count, seed, before)]

@@ -3,9 +3,9 @@
 Writes figure-5-scales or figure-6-levels, named by --figure, as PNG, SVG and PDF: a column a setting, ascending; below
 each other the reconstruction of every channel and the anomaly map, with the Dice of the slice. All else stays as in the
 setting that comparison.csv reports, unless the grid has more values of the axis elsewhere: Fig. 6 takes the s of which
-it has the most noise levels, Fig. 5 the L of which it has the most scales. The slice is the one of median Dice. Maps
-share one colour scale, whose end is the 99.5th percentile of the reported setting's maps over diseased slices at 16
-even quantiles: of this method alone, so not that of Fig. 2, 3 and 7.
+it has the most noise levels, Fig. 5 the L of which it has the most scales. The slice is the one of median lesion
+area (stages.figures.selection). Maps share one colour scale, whose end is the 99.5th percentile of the reported
+setting's maps over 16 diseased slices that are kept: of this method alone, so not that of Fig. 2, 3 and 7.
 """
 
 import argparse
@@ -110,23 +110,24 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Draw the slice of median Dice over the settings that differ in one key."""
+    """Draw the slice of median lesion area over the settings that differ in one key."""
     parameters, figure = options.parameters, options.figure
     name, seed, channels = parameters["figures"]["method"], parameters["seed"], parameters["data"]["channels"]
     method, folders = parameters["methods"][name], (options.maps, options.scores)
     store = results.open_split(options.data, options.split_list, channels)
     reported = setting(method, results.reported(options.comparison, [name])[name])
     deciding = results.open_method(name, reported.name, *folders, store)
-    rows = selection.diseased_slices(deciding.slices, 1, seed)
+    key, shown = columns(method, reported, FIGURES[figure])
+    drawn = [results.open_method(name, one.name, *folders, store) for one in shown]
+    rows = selection.diseased_slices(deciding.slices, results.kept(drawn), 1, seed)
     if not rows:
         raise InputError("the test split has no diseased slice to show: give it more subjects")
-    key, shown = columns(method, reported, FIGURES[figure])
     content = Content(
         store,
-        [results.open_method(name, one.name, *folders, store) for one in shown],
+        drawn,
         [one.title for one in shown],
         channels,
-        results.common_scale([deciding], name, store, parameters),
+        results.common_scale([deciding], store, parameters),
         rows,
         panels.crop(store.images[rows]),
         "diseased",

@@ -1,20 +1,22 @@
 """The explorer: one HTML file to look at a benchmark's anomaly maps in a browser, from disk, without a network.
 
 Pick a slice, a channel, a method; move its settings, the overlay's opacity and the threshold, and Dice follows. The
-file holds every setting of every method on `figures.explorer_slices` slices of the test split, chosen like those of the
-figures: diseased ones at even quantiles of the Dice of `figures.method` at its reported setting, a third of them
-healthy; fewer where they would make more than `figures.explorer_megabytes`. Maps are embedded exactly, so that Dice in
-the page is that of the scores; images and reconstructions have 256 shades. Of a benchmark with several repeats (folds,
-seeds), it shows the first.
+file holds every setting of every method on `figures.explorer_slices` of the test slices that are kept, chosen like
+those of the figures: diseased ones at even quantiles of the lesion's area, a third of them healthy; fewer where they
+would make more than `figures.explorer_megabytes`. Maps are embedded exactly, so that Dice in the page is that of the
+scores; images and reconstructions have 256 shades. Of a benchmark with several repeats (folds, seeds), it shows the
+first.
 """
 
 import argparse
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from stages import command
 from stages.data.store import SliceStore
+from stages.detection.selected import two_to_one
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.figures import results, selection
@@ -24,18 +26,21 @@ from stages.pages.explorer_runs import Run, open_runs
 MEGABYTE = 1_000_000
 
 
-def choose_slices(store: SliceStore, slices: pd.DataFrame, count: int, seed: int) -> tuple[list[int], list[int]]:
+def choose_slices(slices: pd.DataFrame, kept: np.ndarray, count: int, seed: int) -> tuple[list[int], list[int]]:
     """Rows of diseased and of healthy slices, two to one, `count` in all where there are so many of either.
 
     Args:
-        store: of the test split.
-        slices: N slice scores of the method that chooses.
+        slices: N slice scores of any method.
+        kept: the rows that can be shown.
         count: how many in all.
         seed: of the draws among slices on equal terms.
     """
-    healthy = len(selection.healthy_slices(store.manifest, count, seed))
-    diseased = selection.diseased_slices(slices, max(count - (count + 1) // 3, count - healthy), seed)
-    return diseased, selection.healthy_slices(store.manifest, count - len(diseased), seed)
+    found = [len(rule(slices, kept, count, seed)) for rule in (selection.diseased_slices, selection.healthy_slices)]
+    diseased, healthy = two_to_one(*found, count)
+    return (
+        selection.diseased_slices(slices, kept, diseased, seed),
+        selection.healthy_slices(slices, kept, healthy, seed),
+    )
 
 
 def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[str, str], parameters: dict) -> str:
@@ -46,24 +51,22 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
         store: of the test split.
         runs: every setting of every method.
         reported: method -> the name of its reported setting.
-        parameters: seed, repeats, data.channels, detection.difference, figures.{method, explorer_slices,
-            explorer_megabytes}.
+        parameters: seed, repeats, data.channels, detection.difference, figures.{explorer_slices, explorer_megabytes}.
 
     Raises:
         InputError: not one slice fits.
     """
     figures, channels = parameters["figures"], parameters["data"]["channels"]
-    limit, by = figures["explorer_megabytes"], figures["method"]
-    by_name = {(run.output.name, run.output.setting): run for run in runs}
-    deciding = by_name[by, reported[by]]
-    outputs = [by_name[item].output for item in reported.items()]
+    limit = figures["explorer_megabytes"]
+    by_name = {(run.output.name, run.output.setting): run.output for run in runs}
+    outputs, kept = [by_name[item] for item in reported.items()], results.kept(list(by_name.values()))
     count = wanted = figures["explorer_slices"]
     while count > 0:
-        diseased, healthy = choose_slices(store, deciding.output.slices, count, parameters["seed"])
+        diseased, healthy = choose_slices(outputs[0].slices, kept, count, parameters["seed"])
         rows = diseased + healthy
-        scale = results.common_scale(outputs, by, store, parameters)
+        scale = results.common_scale(outputs, store, parameters)
         contents = index(store, rows, runs, reported, scale, channels)
-        about = _about(store, len(diseased), len(healthy), f"{by} {deciding.setting.title}".strip())
+        about = _about(store, len(diseased), len(healthy))
         if repeat := results.repeat_shown(parameters):
             about += f" Of {repeat}; means are those of the tables, over all repeats."
         if count < wanted:
@@ -82,11 +85,11 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
     )
 
 
-def _about(store: SliceStore, diseased: int, healthy: int, by: str) -> str:
-    spread = f"of the Dice of {by}" if store.masks is not None else f"of the mean map of {by}"
-    kinds = [f"{diseased} diseased at even quantiles {spread}"] if diseased else []
+def _about(store: SliceStore, diseased: int, healthy: int) -> str:
+    spread = "at even quantiles of the lesion's area" if store.masks is not None else "in even steps of their order"
+    kinds = [f"{diseased} diseased {spread}"] if diseased else []
     kinds += [f"{healthy} healthy"] if healthy else []
-    text = f"{diseased + healthy} of the {len(store)} test slices: {' and '.join(kinds)}."
+    text = f"{diseased + healthy} of the {len(store)} test slices, chosen before detection: {' and '.join(kinds)}."
     return text if store.masks is not None else f"{text} This data set has no masks, and so no Dice."
 
 
@@ -98,7 +101,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Write the page of every setting, on the slices that the figures' method chooses at its reported one."""
+    """Write the page of every setting, on slices that are kept at all of them."""
     parameters = options.parameters
     store = results.open_split(options.data, options.split_list, parameters["data"]["channels"])
     methods = parameters["methods"]

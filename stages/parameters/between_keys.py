@@ -294,6 +294,10 @@ def _figure_problems(parameters: dict) -> Iterator[Problem]:
         yield ("figures", "method"), f"must be one of the methods {', '.join(known)}, not {name}"
     elif name in methods.samplable(parameters):
         yield from _sampled_problems(parameters, ("figures", "scheme"), name, parameters["figures"]["scheme"])
+    kept = parameters["detection"].get("kept_slices")
+    for key, count in parameters["figures"].items():
+        if kept is not None and key.endswith("_slices") and count > kept:
+            yield ("figures", key), f"must be at most detection.kept_slices = {kept}, out of which it takes them"
 
 
 def _sampled_problems(

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from stages import methods, split_lists
+from stages import imports, methods, split_lists
 from stages.errors import InputError
 from stages.parameters.by_schema import value_at
 from stages.parameters.inert import without_inert
@@ -70,7 +70,7 @@ def section(
         parameters: of the benchmark, merged.
         rule: its name.
         item: for `train` the network, for `latents` the class (adds `levels`), for `detect` the method (adds its
-            `options` and `setting`).
+            `options`, `setting` and `kept`).
         setting: for `detect`, out of the method's grid.
         repeat: for the rules in `REPEATED`, whose `seed` is the repeat's; the first where it is left out.
 
@@ -94,6 +94,7 @@ def section(
         method = parameters["methods"][item]
         keys += [*_of_networks(methods.networks(method, setting or {})), *methods.parameters_of(method)]
         extra = {"options": method.get("options", {}), "setting": dict(setting or {})}
+        extra["kept"] = kept(parameters, item, setting or {})
     elif rule in ("trade_off_maps", "trajectory"):
         name, setting = methods.sampled(parameters)[rule]
         method = parameters["methods"][name]
@@ -106,12 +107,30 @@ def section(
     return _only(parameters, keys) | extra
 
 
+def kept(parameters: dict, name: str, setting: Mapping) -> dict[str, Any]:
+    """Of which slices a method's maps are made at a setting, and how many test slices keep their reconstructions.
+
+    Healthy ones are needed where a setting is chosen, at the reported one, and everywhere without masks: there maps are
+    judged by nothing but how they tell diseased slices from healthy ones. The rest is `stages.detection.selected`'s.
+    """
+    reported = parameters["methods"][name]["setting"]
+    healthy = reported == "validation" or dict(setting) == reported or not masked(parameters)
+    return {"healthy": healthy, "reconstructions": parameters["detection"].get("kept_slices")}
+
+
+def masked(parameters: dict) -> bool:
+    """Whether a data set has masks: a reader's literal MASKS names the key of its section without which it has none."""
+    data = parameters["data"]
+    module = f"stages.data.{data['reader']}"
+    return not imports.defines(module, "MASKS") or imports.constant(module, "MASKS") in data[data["reader"]]
+
+
 def identity(parameters: dict, repeat: Repeat, method: str, setting: Mapping) -> str:
     """SHA-256 (hex) of all parameters that make the slice scores of a method's setting in a repeat.
 
     These are the sections of the rules on the way there without the keys that change no result, and what these rules
     know beside them: the fold, the raw data set, the split list that data.split names, the detector. The code is not
-    among them, nor are someone else's maps.
+    among them, nor are someone else's maps, nor which reconstructions are kept where every slice has a map.
     """
     values, data = parameters["methods"][method], parameters["data"]
     split_list = split_lists.published(data["split"]) if named_list(parameters) else None
@@ -126,10 +145,13 @@ def identity(parameters: dict, repeat: Repeat, method: str, setting: Mapping) ->
     }
     if "detector" in values:
         networks = methods.networks(values, setting)
+        detect = section(parameters, "detect", method, setting, repeat)
+        if detect["kept"]["healthy"]:
+            del detect["kept"]
         made_from |= {
             "train": {name: section(parameters, "train", name, repeat=repeat) for name in networks},
             "detector": values["detector"],
-            "detect": section(parameters, "detect", method, setting, repeat),
+            "detect": detect,
         }
         if encode_class := methods.encoding(values):
             latents = section(parameters, "latents", encode_class, repeat=repeat)

@@ -26,7 +26,7 @@ def test_slices_are_assumed_by_what_params_yaml_says(config):
     def assumed(name):
         return numbers(slices.assumed(reading.benchmark(config, name)))
 
-    assert assumed("brats2020") == {"train": (5598, 10607), "validation": (0, 0), "test": (617, 1170)}
+    assert assumed("brats2020") == {"train": (5598, 10607), "validation": (0, 0), "test": (705, 1082)}
     assert assumed("chexpert") == {"train": (14179, 16776), "validation": (0, 0), "test": (200, 200)}
     config["benchmarks"]["phantom-brain"]["data"] |= {"split": {"train": 7, "validation": 0, "test": 2}}
     config["benchmarks"]["phantom-brain"]["data"]["brats"] |= {"slices": [10, 19], "step": 3}
@@ -74,7 +74,9 @@ def test_training_takes_what_the_loops_steps_take(smoke, name):
 
 def test_parts_follow_from_slices_settings_and_repeats(smoke):
     smoke["repeats"] = {"folds": 1, "seeds": [0, 1, 2]}
-    labels = {"train": slices.by_share(12), "validation": slices.by_share(4), "test": slices.by_share(6)}
+    labels = {
+        split: slices.by_share(split, count) for split, count in {"train": 12, "validation": 4, "test": 6}.items()
+    }
     parts = {(one.chapter, one.name): one for one in work(smoke, labels)}
     assert {name for chapter, name in parts if chapter == "training"} == {
         "denoiser",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from changes import PARAMS, put
 
+from stages import methods
 from stages.errors import InputError
 from stages.parameters import reading, sections
 from stages.repeats import Repeat
@@ -25,13 +26,15 @@ def test_a_method_gets_its_networks_and_what_they_are_made_from():
     smoke = reading.benchmark(PARAMS, "smoke")
     guided = sections.section(smoke, "detect", "guided-ddim", {"L": 20, "s": 5})
     own = ["denoiser", "intensity", "noise_schedule", "classifier"]
-    assert list(guided) == ["seed", "data", "detection", *own, "options", "setting"]
+    assert list(guided) == ["seed", "data", "detection", *own, "options", "setting", "kept"]
     assert guided["options"] == {"encode_class": "healthy", "decode_class": "healthy"}
     assert guided["setting"] == {"L": 20, "s": 5}
+    assert guided["kept"] == {"healthy": True, "reconstructions": 6}
+    assert "kept_slices" not in guided["detection"], "a rule that keeps nothing is not rerun"
     assert "stride" in guided["detection"]
     assert "classifier" not in sections.section(smoke, "detect", "guided-ddim", {"L": 20, "s": 0})
     plain = sections.section(smoke, "detect", "vae", {})
-    assert list(plain) == ["seed", "data", "detection", "vae", "options", "setting"]
+    assert list(plain) == ["seed", "data", "detection", "vae", "options", "setting", "kept"]
     assert "stride" not in plain["detection"]
 
 
@@ -66,6 +69,7 @@ def test_a_repeat_has_its_own_seed_where_something_is_drawn_from_it():
         ("denoiser/training/save_minutes", 99, set()),
         ("detection/batch", 3, set()),
         ("data/published_slices", {"test": 3}, set()),
+        ("detection/kept_slices", 9, set()),
         ("evaluation/bootstrap", 3, set()),
         ("methods/classifier-free/grid", [{"L": [5, 10, 20], "w": [2]}], set()),
         ("repeats", {"folds": 1, "seeds": [0, 1]}, set()),
@@ -81,6 +85,47 @@ def test_the_identity_of_scores_is_that_of_all_parameters_that_make_them(path, v
     old, new = identities(before), identities(after)
     assert len(set(old.values())) == 6
     assert {name for name in old if old[name] != new[name]} == concerned
+
+
+def test_healthy_slices_are_left_out_where_the_setting_is_fixed_and_another_one_and_there_are_masks():
+    def everywhere(benchmark: str, method: str) -> list[bool]:
+        parameters = reading.benchmark(PARAMS, benchmark)
+        grid = methods.settings(parameters["methods"][method])
+        return [sections.kept(parameters, method, setting)["healthy"] for setting in grid]
+
+    assert everywhere("smoke", "guided-ddim") == [False, True], "s = 0 and 5, which is reported"
+    assert everywhere("smoke", "guided-ddpm") == [True, True], "the setting is chosen"
+    assert sum(everywhere("brats2020", "guided-ddim")) == 1
+    assert all(everywhere("chexpert", "guided-ddim")), "no masks"
+    assert sections.masked(reading.benchmark(PARAMS, "phantom-chest")), "masks that the reader's key names"
+
+
+def test_what_is_kept_makes_other_scores_only_where_healthy_slices_are_left_out():
+    smoke = reading.benchmark(PARAMS, "smoke")
+    other = copy.deepcopy(smoke)
+    other["detection"]["kept_slices"] = 9
+    fixed = copy.deepcopy(smoke)
+    fixed["methods"]["guided-ddim"]["setting"] = {"L": 20, "s": 0}
+
+    def identities(parameters: dict) -> list[str]:
+        return [sections.identity(parameters, Repeat(1, 0), "guided-ddim", {"L": 20, "s": s}) for s in (0, 5)]
+
+    (at_0, at_5), (other_0, other_5), (fixed_0, fixed_5) = map(identities, (smoke, other, fixed))
+    assert at_5 == other_5 != fixed_5
+    assert len({at_0, other_0, fixed_0}) == 3
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "run", "identity"),
+    [
+        ("phantom-brain", ("guided-ddim", {"L": 500, "s": 30}), "6ff712d636fc27bf"),
+        ("phantom-brain-full", ("vae", {}), "42ed8e85377c8475"),
+        ("phantom-chest", ("guided-ddpm", {"L": 250, "s": 30}), "fd0b97bc1c0f9b0b"),
+    ],
+)
+def test_records_that_are_there_stay_those_of_the_parameters_of_now(benchmark, run, identity):
+    method, setting = run
+    assert sections.identity(reading.benchmark(PARAMS, benchmark), Repeat(1, 0), method, setting).startswith(identity)
 
 
 def test_another_fold_seed_or_setting_has_another_identity(config, published):
