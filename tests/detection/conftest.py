@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 def parameters(tiny_parameters):
     detection = {"convention": "paper", "solver": "ddim", "stride": 5, "batch": 5}
     detection |= {"weights": "ema", "precision": "32-true", "difference": "plain"}
-    return tiny_parameters | {"detection": detection}
+    return tiny_parameters | {"detection": detection, "kept": {"healthy": True, "reconstructions": None}}
 
 
 @pytest.fixture
@@ -51,8 +51,9 @@ def data(tiny_store, tiny_split_list):
 def encoded(parameters, data, networks):
     """Encodes to noise and returns the folder of latents."""
 
-    def run(out="latents", encode_class="none", levels=LEVELS) -> Path:
-        options = ["--encode-class", encode_class, *data, "--splits", "train", "--threads", "1"]
+    def run(out="latents", encode_class="none", levels=LEVELS, shard="1-of-1", splits=("train",)) -> Path:
+        options = ["--encode-class", encode_class, *data, "--splits", *splits, "--threads", "1"]
+        options += ["--shard", shard]
         options += ["--denoiser", str(networks / "denoiser.safetensors")]
         options += ["--output", str(networks / out), "--state", str(networks / "s")]
         text = json.dumps(parameters | {"levels": levels})
@@ -72,14 +73,16 @@ def detected(parameters, data, networks):
         options: dict,
         checkpoints: tuple[str, ...] = ("denoiser",),
         out: str = "maps",
+        shard: str = "1-of-1",
+        splits: tuple[str, ...] = ("train",),
     ) -> dict[str, np.ndarray]:
         text = json.dumps(parameters | {"options": options, "setting": setting})
-        line = ["--parameters", text, *data, "--splits", "train", "--threads", "1"]
+        line = ["--parameters", text, *data, "--splits", *splits, "--threads", "1", "--shard", shard]
         line += ["--networks", *(f"{name}={networks / f'{name}.safetensors'}" for name in checkpoints)]
         line += ["--latents", str(networks / "latents")] if "encode_class" in options else []
         line += ["--output", str(networks / out), "--state", str(networks / "s")]
         detector.detect(method, detector.arguments(method).parse_args(line))
-        return {path.stem: np.load(path) for path in (networks / out / "train").iterdir()}
+        return {path.stem: np.load(path) for path in (networks / out).glob("train/*.npy")}
 
     return run
 
