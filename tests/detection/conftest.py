@@ -65,7 +65,7 @@ def encoded(parameters, data, networks):
 
 @pytest.fixture
 def detected(parameters, data, networks):
-    """Runs a detector as its module would, on latents where its options name an encode_class; returns its arrays."""
+    """Runs a detector as its module would, on latents where it has an encode_class; returns the first split's arrays."""
 
     def run(
         method: type[detector.Detector],
@@ -82,7 +82,7 @@ def detected(parameters, data, networks):
         line += ["--latents", str(networks / "latents")] if "encode_class" in options else []
         line += ["--output", str(networks / out), "--state", str(networks / "s")]
         detector.detect(method, detector.arguments(method).parse_args(line))
-        return {path.stem: np.load(path) for path in (networks / out).glob("train/*.npy")}
+        return {path.stem: np.load(path) for path in (networks / out / splits[0]).glob("*.npy")}
 
     return run
 
