@@ -65,7 +65,7 @@ def encoded(parameters, data, networks):
 
 @pytest.fixture
 def detected(parameters, data, networks):
-    """Runs a detector as its module would, on latents where it has an encode_class; returns the first split's arrays."""
+    """Runs a detector as its module would, on latents where it encodes; returns the first split's arrays."""
 
     def run(
         method: type[detector.Detector],
