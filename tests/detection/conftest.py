@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stages import checkpoint
-from stages.detection import detector, latents
+from stages.detection import detector, latents, selected
 from stages.detection.resumable import ResumableArrays
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, UNet
@@ -64,7 +64,13 @@ def encoded(parameters, data, networks):
 
 
 @pytest.fixture
-def detected(parameters, data, networks):
+def train_shown(monkeypatch):
+    """Reconstructions are kept of the split that these tests go through."""
+    monkeypatch.setattr(selected, "SHOWN", "train")
+
+
+@pytest.fixture
+def detected(parameters, data, networks, train_shown):
     """Runs a detector as its module would, on latents where it encodes; returns the first split's arrays."""
 
     def run(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.data.store import create_array, open_split
+from stages.data.store import create_array
 from stages.detection import latents
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.resumable import ResumableArrays
@@ -19,12 +19,12 @@ LEVELS = [10, 20]
 def decoded(detected):
     """Runs DDIM on the latents."""
 
-    def run(out="maps", level=20, scale=0.0, decode_class="healthy", classifier=None, splits=("train",)):
+    def run(out="maps", level=20, scale=0.0, decode_class="healthy", classifier=None):
         checkpoints = (
             ("denoiser", "classifier") if (scale != 0 if classifier is None else classifier) else ("denoiser",)
         )
         options = {"encode_class": "none", "decode_class": decode_class}
-        return detected(GuidedDdim, {"L": level, "s": scale}, options, checkpoints, out, splits=splits)
+        return detected(GuidedDdim, {"L": level, "s": scale}, options, checkpoints, out)
 
     return run
 
@@ -42,11 +42,11 @@ def test_results_do_not_depend_on_the_batch(parameters, networks, encoded, decod
     np.testing.assert_allclose(first["maps"].astype(float), second["maps"].astype(float), atol=2e-3)
 
 
-def test_map_is_the_summed_difference_in_image_units(tiny_store, tiny_split_list, encoded, decoded):
-    encoded(splits=("test",))
-    result = decoded(splits=("test",))
-    images = np.asarray(open_split(tiny_store, tiny_split_list, "test").images, np.float64)
-    assert result["maps"].shape == (2, 16, 16)
+def test_map_is_the_summed_difference_in_image_units(tiny_slices, encoded, decoded):
+    encoded()
+    result = decoded()
+    images = np.asarray(tiny_slices.images, np.float64)
+    assert result["maps"].shape == (12, 16, 16)
     assert result["images"].shape == images.shape
     assert result["maps"].dtype == result["images"].dtype == np.float16
     expected = np.abs(images - result["images"].astype(np.float64)).sum(axis=1)
