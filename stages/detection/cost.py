@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -33,7 +33,7 @@ class Cost:
     @classmethod
     def of(cls, finished: Sequence[ResumableArrays], where: torch.device) -> Self:
         """Of arrays that are whole, whichever jobs filled them."""
-        seconds = sum(arrays.seconds for arrays in finished) / sum(arrays.rows for arrays in finished)
+        seconds = sum(arrays.seconds for arrays in finished) / max(1, sum(arrays.rows for arrays in finished))
         return cls(seconds, max(arrays.memory_mb for arrays in finished), device.describe(where))
 
     @classmethod
@@ -43,12 +43,18 @@ class Cost:
         Raises:
             InputError: the rule `latents` has not finished there.
         """
-        path = latents / FILE
         try:
-            note = json.loads(path.read_text(encoding="utf-8"))
-            return cls(note["seconds"] * level / note["level"], note["memory_mb"], note["device"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is missing or damaged; make it again with the rule latents") from error
+            cost, further = read(latents)
+            return replace(cost, seconds=cost.seconds * level / further["level"])
+        except KeyError:
+            raise _damaged(latents) from None
+
+    @classmethod
+    def joined(cls, shards: Sequence[tuple[Self, int]]) -> Self:
+        """Of shards, each with its number of images: the mean second an image, the highest peak, all their devices."""
+        seconds = sum(cost.seconds * images for cost, images in shards) / max(1, sum(images for _, images in shards))
+        devices = dict.fromkeys(cost.device for cost, _ in shards)
+        return cls(seconds, max(cost.memory_mb for cost, _ in shards), ", ".join(devices))
 
     def after(self, earlier: Self) -> Self:
         """With what came before: the seconds of both, the higher peak."""
@@ -58,3 +64,20 @@ class Cost:
         """As cost.json, whole or not at all."""
         with replacing(folder / FILE) as partial:
             partial.write_text(json.dumps(asdict(self) | further, indent=2) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> tuple[Cost, dict[str, int]]:
+    """What `write` noted: the cost, and what it was told further.
+
+    Raises:
+        InputError: the rule that writes the folder has not finished there.
+    """
+    try:
+        note = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return Cost(**{field.name: note.pop(field.name) for field in fields(Cost)}), note
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(folder) from error
+
+
+def _damaged(folder: Path) -> InputError:
+    return InputError(f"{folder / FILE} is missing or damaged; make it again with the rule that writes {folder}")

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -22,15 +22,18 @@ from torch import Tensor
 
 from stages import command, methods
 from stages.data.store import SliceStore, open_array, open_split
-from stages.detection import job, trained
+from stages.detection import job, shards, trained
 from stages.detection.cost import Cost
 from stages.detection.difference import anomaly_map
 from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
+from stages.detection.selected import Selection, select
+from stages.detection.shards import WHOLE, Part
 from stages.device import leased, only_one
 from stages.errors import InputError
 from stages.methods import Setting
 from stages.networks.build import Network
+from stages.writing import replacing
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,7 @@ def run(detector: type[Detector]) -> None:
 
 def arguments(detector: type[Detector]) -> argparse.ArgumentParser:
     description = sys.modules[detector.__module__].__doc__ or ""
-    parser = job.arguments(description, "folder for <split>/maps.npy and images.npy, and cost.json")
-    parser.add_argument("--splits", nargs="+", required=True, help="the splits to go through")
+    parser = job.arguments_of_splits(description, "folder for <split>/maps.npy and images.npy, and cost.json")
     parser.add_argument(
         "--networks",
         nargs="*",
@@ -132,63 +134,115 @@ def arguments(detector: type[Detector]) -> argparse.ArgumentParser:
 
 
 def detect(detector: type[Detector], options: argparse.Namespace) -> None:
-    """Write maps.npy (N, H, W) float16 and images.npy (N, C, H, W) float16 of every split, in the manifest's order.
+    """Write maps.npy (n, H, W) float16 and images.npy (k, C, H, W) float16 of every split, in the manifest's order.
 
-    Beside the splits, cost.json says what an image took, its encoding included. A killed job goes on from its last
-    batch.
+    They hold the slices that `selected.select` names: `slices.csv` lists those with a map where not all slices of the
+    split have one, `images.csv` those whose reconstruction is kept where not all that have a map keep it. Beside the
+    splits, cost.json says what an image took, its encoding included. A killed job goes on from its last batch.
 
     Raises:
         InputError: an input is missing or damaged, or a map is not finite.
     """
     computing = Computing.of(options.parameters)
+    stores = {split: open_split(options.data, options.split_list, split) for split in options.splits}
+    kept = {split: select(store.manifest, split, options.parameters["kept"]) for split, store in stores.items()}
+    parts = options.shard.rows({split: len(selection.maps) for split, selection in kept.items()}, computing.batch)
+    if not any(parts.values()):
+        shards.write(options.output, parts)
+        return
     with only_one(options.state), leased(options.threads, computing.precision) as fabric:
         method = detector(options.parameters, fabric, dict(options.networks))
         identity = job.identity(options.parameters, f"stages.detection.{_name(detector)}", method.weights)
         encoding = Cost.of_encoding(options.latents, method.setting["L"]) if options.latents is not None else None
-        finished = [
-            (_detect_split(method, split, options, computing.batch, identity), options.output / split)
-            for split in options.splits
-        ]
-        cost = Cost.of([arrays for arrays, _ in finished], fabric.device)
+        finished = []
+        for split, store in stores.items():
+            rows = _Rows.of(kept[split], parts[split])
+            arrays = _detect_split(method, store, rows, options, split, computing.batch, identity)
+            finished.append((arrays, rows, store, options.output / split))
+        cost = Cost.of([arrays for arrays, *_ in finished], fabric.device)
         (cost.after(encoding) if encoding else cost).write(options.output)
-        for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
+        if options.shard != WHOLE:
+            shards.write(options.output, parts)
+        for arrays, rows, store, output in finished:  # at the end: Snakemake deletes the output of a job that fails
+            _list_slices(output, rows, store, kept[output.name])
             arrays.finish(output)
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """What a job makes of a split.
+
+    Attributes:
+        part: of all rows with a map.
+        maps: (n,) the part's rows of the split.
+        images: (n,) booleans, which of them keep their reconstruction.
+    """
+
+    part: Part
+    maps: np.ndarray
+    images: np.ndarray
+
+    @classmethod
+    def of(cls, kept: Selection, part: Part) -> Self:
+        maps = kept.maps[part.start : part.stop]
+        return cls(part, maps, np.isin(maps, kept.images))
+
+
 def _detect_split(
-    method: Detector, split: str, options: argparse.Namespace, size: int, identity: dict[str, Any]
+    method: Detector,
+    store: SliceStore,
+    rows: _Rows,
+    options: argparse.Namespace,
+    split: str,
+    size: int,
+    identity: dict[str, Any],
 ) -> ResumableArrays:
-    """Maps and reconstructions of one split, `size` slices at a time."""
+    """Maps and reconstructions of some rows of one split, `size` slices at a time."""
     # What goes in: the slices, and for some methods what they are decoded from.
-    store = open_split(options.data, options.split_list, split)
-    n, channels, height, width = store.images.shape
-    latents, identity = None, identity | {"data_sha256": store.content_hash()}
+    _, channels, height, width = store.images.shape
+    latents, identity = None, identity | {"data_sha256": store.content_hash(), "rows": rows.part.bounds}
     if options.latents is not None:
         path = options.latents / split / f"L{method.setting['L']}.npy"
         latents = open_array(path, store.images.shape, np.float32)
         identity["latents"] = path.stat().st_mtime_ns
     # What comes out.
-    results: dict[str, tuple[tuple[int, ...], type]] = {"maps": ((n, height, width), np.float16)}
+    results: dict[str, tuple[tuple[int, ...], type]] = {"maps": ((len(rows.maps), height, width), np.float16)}
     if method.reconstructs:
-        results["images"] = ((n, channels, height, width), np.float16)
+        results["images"] = ((int(rows.images.sum()), channels, height, width), np.float16)
     arrays = ResumableArrays(options.state / split, results, identity)
-    with command.progress(f"detect {split}", n, arrays.done, "slice") as bar:
-        for rows in arrays.missing(size):
-            batch = _batch(store, latents, rows, method.fabric.device)
+    with command.progress(f"detect {split}", len(rows.maps), arrays.done, "slice") as bar:
+        for among in arrays.missing(size):
+            batch = _batch(store, latents, rows.maps[among], method.fabric.device)
             with torch.no_grad(), method.fabric.autocast():
                 found = method.detect(batch)
-            count = len(batch.images)
-            arrays.write(
-                **{name: _checked(found, name, (count, *shape[1:]), method) for name, (shape, _) in results.items()}
-            )
-            bar.update(count)
+            made = {
+                name: _checked(found, name, (len(batch.images), *shape[1:]), method)
+                for name, (shape, _) in results.items()
+            }
+            if "images" in made:
+                made["images"] = made["images"][rows.images[among]]
+            arrays.write(**made)
+            bar.update(len(batch.images))
     return arrays
 
 
-def _batch(store: SliceStore, latents: np.ndarray | None, rows: slice, device: torch.device) -> Batch:
+def _list_slices(output: Path, rows: _Rows, store: SliceStore, kept: Selection) -> None:
+    """The lists beside the arrays, each only where some slices are left out of the split, or of the maps."""
+    for name, listed, needed in (
+        ("slices.csv", rows.maps, len(kept.maps) < len(store)),
+        ("images.csv", rows.maps[rows.images], len(kept.images) < len(kept.maps)),
+    ):
+        if needed:
+            with replacing(output / name) as partial:
+                store.manifest["slice_id"].iloc[listed].to_csv(partial, index=False)
+        else:  # of an earlier job
+            (output / name).unlink(missing_ok=True)
+
+
+def _batch(store: SliceStore, latents: np.ndarray | None, rows: np.ndarray, device: torch.device) -> Batch:
     images = torch.from_numpy(store.images[rows].astype(np.float32)).to(device)
-    x_level = None if latents is None else torch.from_numpy(np.array(latents[rows])).to(device)
-    return Batch(images, store.manifest["slice_id"].tolist()[rows], x_level)
+    x_level = None if latents is None else torch.from_numpy(latents[rows]).to(device)
+    return Batch(images, store.manifest["slice_id"].iloc[rows].tolist(), x_level)
 
 
 def _checked(found: Detection, key: str, shape: tuple[int, ...], method: Detector) -> np.ndarray:

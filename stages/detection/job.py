@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from stages import command, imports
+from stages.detection.shards import WHOLE, Shard
 from stages.device import Precision
 from stages.parameters.inert import without_inert
 
@@ -38,6 +39,20 @@ def arguments(description: str, output: str) -> ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help=output)
     parser.add_argument("--state", type=Path, required=True, help="folder for what a killed job resumes from")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+    return parser
+
+
+def arguments_of_splits(description: str, output: str) -> ArgumentParser:
+    """The command line of a job that goes through whole splits, or a shard of them."""
+    parser = arguments(description, output)
+    parser.add_argument("--splits", nargs="+", required=True, help="the splits to go through")
+    parser.add_argument(
+        "--shard",
+        type=Shard.named,
+        default=WHOLE,
+        metavar="NUMBER-of-COUNT",
+        help="go through this part of them, which stages.detection.join joins with the others (default: all of them)",
+    )
     return parser
 
 

@@ -13,11 +13,12 @@ import torch
 
 from stages import command
 from stages.data.store import open_split
-from stages.detection import job, trained
+from stages.detection import job, shards, trained
 from stages.detection.cost import Cost
 from stages.detection.diffusion_model import CLASSES, DiffusionModel, Sampler
 from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
+from stages.detection.shards import WHOLE
 from stages.device import leased, only_one
 from stages.networks.unet import UNet
 
@@ -26,9 +27,8 @@ PARAMETERS = ("detection.convention", "detection.stride", "detection.solver")
 
 
 def arguments() -> ArgumentParser:
-    parser = job.arguments(__doc__, "folder for the noisy images")
+    parser = job.arguments_of_splits(__doc__, "folder for the noisy images")
     parser.add_argument("--encode-class", choices=CLASSES, required=True, help="the class that the network is told")
-    parser.add_argument("--splits", nargs="+", required=True, help="the splits to encode")
     parser.add_argument("--denoiser", type=Path, required=True, help="checkpoint of the denoiser")
     return parser
 
@@ -37,21 +37,26 @@ def main(options: Namespace) -> None:
     """Encode every split of `options.splits` to every L of the parameter `levels`."""
     parameters, levels = options.parameters, options.parameters["levels"]
     computing = Computing.of(parameters)
+    stores = {split: open_split(options.data, options.split_list, split) for split in options.splits}
+    parts = options.shard.rows({split: len(store) for split, store in stores.items()}, computing.batch)
+    if not any(parts.values()):
+        shards.write(options.output, parts)
+        return
     with only_one(options.state), leased(options.threads, computing.precision) as fabric:
         denoiser, weights = trained.network(UNet, "denoiser", parameters, options.denoiser, fabric.device)
         model = DiffusionModel(Sampler.of(parameters), fabric.device, denoiser)
         identity = job.identity(parameters, "stages.detection.latents", weights) | {"class": options.encode_class}
         finished = []
-        for split in options.splits:
-            store = open_split(options.data, options.split_list, split)
-            ids = store.manifest["slice_id"].tolist()
+        for split, store in stores.items():
+            part, ids = parts[split], store.manifest["slice_id"].tolist()
             arrays = ResumableArrays(
                 options.state / split,
-                {f"L{level}": (store.images.shape, np.float32) for level in levels},
-                identity | {"data_sha256": store.content_hash()},
+                {f"L{level}": ((len(part), *store.images.shape[1:]), np.float32) for level in levels},
+                identity | {"data_sha256": store.content_hash(), "rows": part.bounds},
             )
-            with command.progress(f"encode {split}", len(store), arrays.done, "slice") as bar:
-                for rows in arrays.missing(computing.batch):
+            with command.progress(f"encode {split}", len(part), arrays.done, "slice") as bar:
+                for batch in arrays.missing(computing.batch):
+                    rows = part.within(batch)
                     images = torch.from_numpy(store.images[rows].astype(np.float32)).to(fabric.device)
                     with torch.no_grad(), fabric.autocast():
                         encoded = model.encode(images, ids[rows], options.encode_class, levels)
@@ -60,6 +65,8 @@ def main(options: Namespace) -> None:
             finished.append((arrays, options.output / split))
         cost = Cost.of([arrays for arrays, _ in finished], fabric.device)
         cost.write(options.output, level=max(levels))
+        if options.shard != WHOLE:
+            shards.write(options.output, parts)
         for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
             arrays.finish(output)
 

@@ -18,15 +18,15 @@ from stages.errors import InputError
 from stages.writing import replacing
 
 Arrays: TypeAlias = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
-"""Name -> shape, N first, and type."""
+"""Name -> shape, rows first, and type."""
 
 
 class ResumableArrays:
-    """A folder of .npy files of N rows each, written front to back.
+    """A folder of .npy files, written front to back.
 
     Args:
         state: folder for the files while they grow; on the same file system as their destination.
-        arrays: what they are.
+        arrays: what they are. The first has a row for each of N slices, others may have fewer.
         identity: what the rows depend on (parameters, checkpoints, data), JSON. Another identity starts afresh.
 
     Attributes:
@@ -38,11 +38,11 @@ class ResumableArrays:
 
     def __init__(self, state: Path, arrays: Arrays, identity: dict):
         self.state = Path(state)
-        self.rows = next(iter(arrays.values()))[0][0]
+        self._first, ((self.rows, *_), _) = next(iter(arrays.items()))
         self.identity = json.loads(json.dumps(identity))
         self._note = self.state / "progress.json"
         self._started = time.perf_counter()
-        self.done, self.seconds, self.memory_mb = self._noted(arrays)
+        self._filled, self.seconds, self.memory_mb = self._noted(arrays)
         if self.done == 0:
             shutil.rmtree(self.state, ignore_errors=True)
             self.state.mkdir(parents=True)
@@ -53,17 +53,22 @@ class ResumableArrays:
             for name, (shape, dtype) in arrays.items()
         }
 
-    def _noted(self, arrays: Arrays) -> tuple[int, float, float]:
-        """Rows, seconds and memory of a killed job; zeros where there is nothing to resume from."""
+    @property
+    def done(self) -> int:
+        return self._filled[self._first]
+
+    def _noted(self, arrays: Arrays) -> tuple[dict[str, int], float, float]:
+        """Rows of each array, seconds and memory of a killed job; zeros where there is nothing to resume from."""
+        nothing = dict.fromkeys(arrays, 0), 0.0, 0.0
         try:
             note = json.loads(self._note.read_text())
             if note["identity"] != self.identity:
-                return 0, 0.0, 0.0
+                return nothing
             for name, (shape, dtype) in arrays.items():
                 open_array(self.state / f"{name}.npy", shape, dtype)
-            return note["done"], note["seconds"], note["memory_mb"]
+            return {name: int(note["filled"][name]) for name in arrays}, note["seconds"], note["memory_mb"]
         except (OSError, ValueError, KeyError, TypeError, InputError):
-            return 0, 0.0, 0.0
+            return nothing
 
     def missing(self, size: int) -> Iterator[slice]:
         """The rows that are not written yet, `size` at a time; those of one slice are to be written before the next.
@@ -76,14 +81,14 @@ class ResumableArrays:
 
     def write(self, **rows: np.ndarray) -> None:
         """Add the next rows of every array, and note on disk that they are there."""
-        count = len(next(iter(rows.values())))
         for name, values in rows.items():
-            self._files[name][self.done : self.done + count] = values
+            at = self._filled[name]
+            self._files[name][at : at + len(values)] = values
             self._files[name].flush()
-        self.done += count
+            self._filled[name] = at + len(values)
         self.seconds += time.perf_counter() - self._started
         self.memory_mb = max(self.memory_mb, peak_memory())
-        note = {"identity": self.identity, "done": self.done, "seconds": self.seconds, "memory_mb": self.memory_mb}
+        note = {"identity": self.identity, "filled": self._filled, "seconds": self.seconds, "memory_mb": self.memory_mb}
         with replacing(self._note) as partial:
             partial.write_text(json.dumps(note))
 

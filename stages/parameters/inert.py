@@ -8,7 +8,7 @@ TRAINING = ("log_every", "sheet_every", "save_minutes")
 DATA = ("published_slices",)  # only printed beside the counts of a split
 # What a detector makes of a slice does not depend on its batch, but for rounding. Its seconds and memory do a little:
 # they are those of the batch with which it ran.
-DETECTION = ("batch",)
+DETECTION = ("batch", "shards", "runtime_minutes")
 
 
 def without_inert(section: dict) -> dict:

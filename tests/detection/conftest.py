@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stages import checkpoint
-from stages.detection import detector, latents
+from stages.detection import detector, latents, selected
 from stages.detection.resumable import ResumableArrays
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, UNet
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 def parameters(tiny_parameters):
     detection = {"convention": "paper", "solver": "ddim", "stride": 5, "batch": 5}
     detection |= {"weights": "ema", "precision": "32-true", "difference": "plain"}
-    return tiny_parameters | {"detection": detection}
+    return tiny_parameters | {"detection": detection, "kept": {"healthy": True, "reconstructions": None}}
 
 
 @pytest.fixture
@@ -51,8 +51,9 @@ def data(tiny_store, tiny_split_list):
 def encoded(parameters, data, networks):
     """Encodes to noise and returns the folder of latents."""
 
-    def run(out="latents", encode_class="none", levels=LEVELS) -> Path:
-        options = ["--encode-class", encode_class, *data, "--splits", "train", "--threads", "1"]
+    def run(out="latents", encode_class="none", levels=LEVELS, shard="1-of-1", splits=("train",)) -> Path:
+        options = ["--encode-class", encode_class, *data, "--splits", *splits, "--threads", "1"]
+        options += ["--shard", shard]
         options += ["--denoiser", str(networks / "denoiser.safetensors")]
         options += ["--output", str(networks / out), "--state", str(networks / "s")]
         text = json.dumps(parameters | {"levels": levels})
@@ -63,8 +64,14 @@ def encoded(parameters, data, networks):
 
 
 @pytest.fixture
-def detected(parameters, data, networks):
-    """Runs a detector as its module would, on latents where its options name an encode_class; returns its arrays."""
+def train_shown(monkeypatch):
+    """Reconstructions are kept of the split that these tests go through."""
+    monkeypatch.setattr(selected, "SHOWN", "train")
+
+
+@pytest.fixture
+def detected(parameters, data, networks, train_shown):
+    """Runs a detector as its module would, on latents where it encodes; returns the first split's arrays."""
 
     def run(
         method: type[detector.Detector],
@@ -72,14 +79,16 @@ def detected(parameters, data, networks):
         options: dict,
         checkpoints: tuple[str, ...] = ("denoiser",),
         out: str = "maps",
+        shard: str = "1-of-1",
+        splits: tuple[str, ...] = ("train",),
     ) -> dict[str, np.ndarray]:
         text = json.dumps(parameters | {"options": options, "setting": setting})
-        line = ["--parameters", text, *data, "--splits", "train", "--threads", "1"]
+        line = ["--parameters", text, *data, "--splits", *splits, "--threads", "1", "--shard", shard]
         line += ["--networks", *(f"{name}={networks / f'{name}.safetensors'}" for name in checkpoints)]
         line += ["--latents", str(networks / "latents")] if "encode_class" in options else []
         line += ["--output", str(networks / out), "--state", str(networks / "s")]
         detector.detect(method, detector.arguments(method).parse_args(line))
-        return {path.stem: np.load(path) for path in (networks / out / "train").iterdir()}
+        return {path.stem: np.load(path) for path in (networks / out / splits[0]).glob("*.npy")}
 
     return run
 

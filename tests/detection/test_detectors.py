@@ -157,7 +157,7 @@ def entry_and_grid(name: str, parameters: dict, benchmarks: list[dict]) -> tuple
         grid = {key: words or NUMBERS.get(key) or block[key] for key, words in asked.items()}
     except KeyError as key:
         pytest.fail(f"{name} is told {key}, of which neither its literals nor an entry of params.yaml gives a value")
-    return {"detector": name, "options": told, "grid": [{}]}, grid
+    return {"detector": name, "options": told, "grid": [{}], "setting": "validation"}, grid
 
 
 def listed(words: tuple[str, ...] | str, parameters: dict) -> list[str]:
@@ -297,8 +297,8 @@ def test_the_module_is_the_program_of_its_job(method, data, tmp_path, monkeypatc
     line += ["--output", str(tmp_path / "out"), "--state", str(tmp_path / "state"), "--threads", "1"]
     monkeypatch.setattr(sys, "argv", [module, *line])
     runpy.run_module(module, run_name="__main__", alter_sys=True)
-    written = {path.stem: np.load(path) for path in (tmp_path / "out/train").iterdir()}
-    expected = {"maps": (12, 16, 16)} | ({"images": shape} if method.make().reconstructs else {})
+    written = {path.stem: np.load(path) for path in (tmp_path / "out/train").glob("*.npy")}
+    expected = {"maps": (12, 16, 16)} | ({"images": (0, *shape[1:])} if method.make().reconstructs else {})
     assert {name: array.shape for name, array in written.items()} == expected
     assert all(array.dtype == np.float16 for array in written.values())
     cost = json.loads((tmp_path / "out/cost.json").read_text())

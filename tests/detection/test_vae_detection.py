@@ -15,10 +15,12 @@ from stages.networks.vae import Vae, divergence
 
 
 @pytest.fixture
-def parameters(tiny_parameters):
+def parameters(tiny_parameters, train_shown):
     section = {"network": {"widths": [4, 8], "latent": 6}}
     detection = {"batch": 5, "weights": "raw", "precision": "32-true", "difference": "plain"}
-    return {"seed": 3, "data": tiny_parameters["data"], "detection": detection, "vae": section, "setting": {}}
+    kept = {"healthy": True, "reconstructions": None}
+    job = {"seed": 3, "data": tiny_parameters["data"], "kept": kept, "setting": {}}
+    return job | {"detection": detection, "vae": section}
 
 
 @pytest.fixture

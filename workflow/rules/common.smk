@@ -270,6 +270,50 @@ def latents_argument(wildcards):
     return latents_of(wildcards) and ["--latents", latents_of(wildcards)]
 
 
+@cache
+def shard_count(benchmark, folder):
+    """Into how many jobs the making of a folder is cut: `detection.shards`, but what is there keeps its number.
+
+    Snakemake runs again what has other inputs than those that it was made from; so another number reruns nothing.
+    """
+    try:
+        return json.loads(Path(folder, "cost.json").read_text()).get("shards", 1)
+    except (OSError, ValueError, AttributeError):
+        return benchmark_parameters(benchmark)["detection"]["shards"]
+
+
+def shards(folder, parts):
+    """The shards that a folder is joined from, `{wildcards}` filled in; for one shard what no rule makes, as no join is.
+
+    Snakemake then takes the other rule. Joins run where Snakemake does, so no job on a cluster asks this again.
+    """
+
+    def of_job(wildcards):
+        names = dict(wildcards.items())
+        count = shard_count(wildcards.benchmark, folder.format(**names))
+        below = parts.format(**names)
+        if count == 1:
+            return f"{below}/not-sharded"
+        return [f"{below}/{number + 1}-of-{count}" for number in range(count)]
+
+    return of_job
+
+
+def minutes(wildcards):
+    """What a job of latents or detect, or a shard of it, asks of a cluster: more is not needed by a retry, which goes on.
+
+    Sampling passes L of T noise levels; what does not sample takes the least.
+    """
+    values = benchmark_parameters(wildcards.benchmark)
+    if "encode_class" in wildcards.keys():
+        level = max(sections.levels(values, wildcards.encode_class), default=0)
+    else:
+        level = dict(setting_of(wildcards)).get("L", 0)
+    count = int(wildcards.get("shard", "1-of-1").partition("-of-")[2])
+    share = level / values["noise_schedule"]["timesteps"] / count
+    return max(30, round(values["detection"]["runtime_minutes"] * share))
+
+
 def map_files(benchmark, repeat, method, setting):
     """What a setting's maps are as inputs: the folder that `detect` writes, or someone else's files in it."""
     folder = f"results/{benchmark}/maps/{repeat}/{method}/{setting}"

@@ -1,6 +1,17 @@
 # Slices -> noise, the latents -> healthy reconstructions and anomaly maps.
 
 
+# Where detection.shards is more than 1, shards are jobs of their own, on a card each, and a join on this machine makes the
+# folder out of them; the rule that does all slices at once is what Snakemake falls back to.
+localrules:
+    join_latents,
+    join_maps,
+
+
+ruleorder: join_latents > latents
+ruleorder: join_maps > detect
+
+
 # Encoding to the largest L passes all others and does not know s: one job a class (and repeat), for every method that
 # encodes so.
 rule latents:
@@ -22,15 +33,54 @@ rule latents:
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        runtime=minutes,
     params:
         parameters=section("latents", "encode_class"),
         splits=splits,
+        shard="",
         state="results/{benchmark}/state/{repeat}/latents/{encode_class}",
     shell:
         "python -m stages.detection.latents --parameters {params.parameters:q} --encode-class {wildcards.encode_class} "
         "--data {input.data} --split-list {input.split} --splits {params.splits} --denoiser {input.denoiser} "
-        "--output {output} --state {params.state} --threads {threads} 3>&2 2>&1 | tee -i {log}"
+        "--output {output} --state {params.state} {params.shard} --threads {threads} 3>&2 2>&1 | tee -i {log}"
+
+
+use rule latents as latents_shard with:
+    output:
+        temp(
+            directory(
+                "results/{benchmark}/state/{repeat}/shards/latents/{encode_class}/{shard}"
+            )
+        ),
+    log:
+        "results/{benchmark}/logs/latents_shard/{repeat}/{encode_class}/{shard}.log",
+    wildcard_constraints:
+        encode_class="healthy|diseased|none",
+        shard="[1-9][0-9]*-of-[1-9][0-9]*",
+    params:
+        parameters=section("latents", "encode_class"),
+        splits=splits,
+        shard=lambda wildcards: ["--shard", wildcards.shard],
+        state="results/{benchmark}/state/{repeat}/latents/{encode_class}/{shard}",
+
+
+rule join_latents:
+    input:
+        shards=shards(
+            "results/{benchmark}/latents/{repeat}/{encode_class}",
+            "results/{benchmark}/state/{repeat}/shards/latents/{encode_class}",
+        ),
+        code=code("stages.detection.join"),
+    output:
+        directory("results/{benchmark}/latents/{repeat}/{encode_class}"),
+    log:
+        "results/{benchmark}/logs/join_latents/{repeat}/{encode_class}.log",
+    wildcard_constraints:
+        encode_class="healthy|diseased|none",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m stages.detection.join --shards {input.shards} --output {output} 3>&2 2>&1 | tee -i {log}"
 
 
 # Each method by the module of its detector. A new s decodes only itself; a new L encodes again and thus decodes all that
@@ -56,18 +106,60 @@ rule detect:
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        runtime=minutes,
     params:
         module=detector_module,
         parameters=detect_section,
         networks=arguments_of(detect_networks),
         latents=latents_argument,
         splits=splits,
+        shard="",
         state="results/{benchmark}/state/{repeat}/maps/{method}/{setting}",
     shell:
         "python -m {params.module} --parameters {params.parameters:q} --data {input.data} "
         "--split-list {input.split} --splits {params.splits} --networks {params.networks} {params.latents} "
-        "--output {output} --state {params.state} --threads {threads} 3>&2 2>&1 | tee -i {log}"
+        "--output {output} --state {params.state} {params.shard} --threads {threads} 3>&2 2>&1 | tee -i {log}"
+
+
+use rule detect as detect_shard with:
+    output:
+        temp(
+            directory(
+                "results/{benchmark}/state/{repeat}/shards/maps/{method}/{setting}/{shard}"
+            )
+        ),
+    log:
+        "results/{benchmark}/logs/detect_shard/{repeat}/{method}/{setting}/{shard}.log",
+    wildcard_constraints:
+        method=one_of(own_methods()),
+        shard="[1-9][0-9]*-of-[1-9][0-9]*",
+    params:
+        module=detector_module,
+        parameters=detect_section,
+        networks=arguments_of(detect_networks),
+        latents=latents_argument,
+        splits=splits,
+        shard=lambda wildcards: ["--shard", wildcards.shard],
+        state="results/{benchmark}/state/{repeat}/maps/{method}/{setting}/{shard}",
+
+
+rule join_maps:
+    input:
+        shards=shards(
+            "results/{benchmark}/maps/{repeat}/{method}/{setting}",
+            "results/{benchmark}/state/{repeat}/shards/maps/{method}/{setting}",
+        ),
+        code=code("stages.detection.join"),
+    output:
+        directory("results/{benchmark}/maps/{repeat}/{method}/{setting}"),
+    log:
+        "results/{benchmark}/logs/join_maps/{repeat}/{method}/{setting}.log",
+    wildcard_constraints:
+        method=one_of(own_methods()),
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m stages.detection.join --shards {input.shards} --output {output} 3>&2 2>&1 | tee -i {log}"
 
 
 # Maps of a few slices by several solvers and strides, and what each of them took.

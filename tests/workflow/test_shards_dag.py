@@ -1,0 +1,90 @@
+"""What shards add to the plan, and that their number reruns nothing. Planned only: files are made up."""
+
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from snakemake_project import counts
+
+SHARDS, MINUTES = "benchmarks.smoke.detection.shards", "benchmarks.smoke.detection.runtime_minutes"
+
+
+def finish(project) -> None:
+    """Let Snakemake take everything for done, by joins where there are shards, which it deletes afterwards."""
+    for job in project.plan("maps", run="smoke"):
+        for path in (project.folder / path for path in job.output):
+            (path.parent if path.suffix else path).mkdir(parents=True, exist_ok=True)
+            if path.suffix:
+                path.touch()
+            elif job.rule.startswith("join_"):
+                (path / "cost.json").write_text(json.dumps({"shards": len(job.named["shards"])}))
+            elif job.rule in ("latents", "detect"):
+                (path / "cost.json").write_text("{}")
+    done = project.snakemake("--cores", "1", "--touch", "--quiet", "all", "--config", "run=smoke", "--", "maps")
+    assert done.returncode == 0, done.stdout
+    for folder in (project.folder / "results/smoke/state").glob("*/shards"):
+        shutil.rmtree(folder)
+    assert project.jobs("maps", run="smoke") == {}
+
+
+def test_each_shard_is_a_job_and_a_join_makes_the_folder(project):
+    project.set_parameters({SHARDS: 3})
+    plan = project.plan("maps", run="smoke")
+    jobs = counts(plan)
+    assert not {"latents", "detect"} & jobs.keys()
+    assert {rule: jobs[rule] for rule in ("latents_shard", "join_latents", "detect_shard", "join_maps")} == {
+        "latents_shard": 3 * 2,
+        "join_latents": 2,
+        "detect_shard": 3 * 10,
+        "join_maps": 10,
+    }
+    for job in plan:
+        if job.rule == "join_maps":
+            assert [path.rpartition("/")[2] for path in job.named["shards"]] == ["1-of-3", "2-of-3", "3-of-3"]
+        if "shard" in job.wildcards:
+            options = dict(pairwise(job.command.split()))
+            assert options["--shard"] == job.wildcards["shard"]
+            assert options["--state"].endswith(f"/{job.wildcards['shard']}")
+
+
+@pytest.mark.parametrize(("made", "asked"), [(1, 3), (3, 1), (3, 5)])
+def test_another_number_of_shards_reruns_nothing(project, made, asked):
+    project.set_parameters({SHARDS: made})
+    finish(project)
+    project.set_parameters({SHARDS: asked, MINUTES: 7})
+    assert project.jobs("maps", run="smoke") == {}
+    project.set_parameters({"benchmarks.smoke.methods.guided-ddim.grid": [{"L": [20], "s": [0, 5, 7]}]})
+    new = {"detect": 1} if asked == 1 else {"detect_shard": asked, "join_maps": 1}
+    assert project.jobs("maps", run="smoke") == new | {"maps": 1}, "what is new is cut as it is asked"
+    for folder in project.folder.glob("results/smoke/maps/*/vae/default"):
+        shutil.rmtree(folder)
+    again = project.plan("maps", run="smoke")
+    assert sum(job.rule in new for job in again) == 2 * sum(new.values()), "and what was deleted"
+
+
+def test_a_cluster_is_asked_for_a_shards_share_of_the_time(project):
+    def asked(shards: int) -> dict[str, set[int]]:
+        project.set_parameters({SHARDS: shards, MINUTES: 600})
+        dry = project.snakemake("-n", "--config", "run=smoke", "--", "maps").stdout
+        found: dict[str, set[int]] = {}
+        rule = ""
+        for line in dry.splitlines():
+            words = line.split()
+            if words[:1] in (["rule"], ["localrule"]):
+                rule = words[1].rstrip(":")
+            elif words[:1] == ["resources:"] and "runtime=" in line:
+                found.setdefault(rule, set()).add(int(line.partition("runtime=")[2].split(",")[0]))
+        return found
+
+    # L = 20 of T = 40, L = 10, and methods that do not sample.
+    assert asked(1)["detect"] == {300, 150, 30}
+    assert asked(1)["latents"] == {300}
+    assert asked(3)["detect_shard"] == {100, 50, 30}
+    assert asked(3)["latents_shard"] == {100}
+
+
+def test_the_plan_of_a_benchmark_that_is_not_there_yet_names_no_shards(project):
+    assert not [path for path in Path(project.folder).glob("results/*")]
+    assert not any("shard" in rule for rule in project.jobs("maps", run="smoke"))
