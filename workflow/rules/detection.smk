@@ -40,9 +40,9 @@ rule latents:
         shard="",
         state="results/{benchmark}/state/{repeat}/latents/{encode_class}",
     shell:
-        "python -m stages.detection.latents --parameters {params.parameters:q} --encode-class {wildcards.encode_class} "
-        "--data {input.data} --split-list {input.split} --splits {params.splits} --denoiser {input.denoiser} "
-        "--output {output} --state {params.state} {params.shard} --threads {threads} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.detection.latents --parameters {params.parameters:q} --encode-class {wildcards.encode_class:q} "
+        "--data {input.data:q} --split-list {input.split:q} --splits {params.splits:q} --denoiser {input.denoiser:q} "
+        "--output {output:q} --state {params.state:q} {params.shard:q} --threads {threads} 3>&2 2>&1 | tee -i {log:q}"
 
 
 use rule latents as latents_shard with:
@@ -80,7 +80,7 @@ rule join_latents:
     conda:
         "../../environment.yml"
     shell:
-        "python -m stages.detection.join --shards {input.shards} --output {output} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.detection.join --shards {input.shards:q} --output {output:q} 3>&2 2>&1 | tee -i {log:q}"
 
 
 # Each method by the module of its detector. A new s decodes only itself; a new L encodes again and thus decodes all that
@@ -116,9 +116,9 @@ rule detect:
         shard="",
         state="results/{benchmark}/state/{repeat}/maps/{method}/{setting}",
     shell:
-        "python -m {params.module} --parameters {params.parameters:q} --data {input.data} "
-        "--split-list {input.split} --splits {params.splits} --networks {params.networks} {params.latents} "
-        "--output {output} --state {params.state} {params.shard} --threads {threads} 3>&2 2>&1 | tee -i {log}"
+        "python -m {params.module:q} --parameters {params.parameters:q} --data {input.data:q} "
+        "--split-list {input.split:q} --splits {params.splits:q} --networks {params.networks:q} {params.latents:q} "
+        "--output {output:q} --state {params.state:q} {params.shard:q} --threads {threads} 3>&2 2>&1 | tee -i {log:q}"
 
 
 use rule detect as detect_shard with:
@@ -159,7 +159,7 @@ rule join_maps:
     conda:
         "../../environment.yml"
     shell:
-        "python -m stages.detection.join --shards {input.shards} --output {output} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.detection.join --shards {input.shards:q} --output {output:q} 3>&2 2>&1 | tee -i {log:q}"
 
 
 # Maps of a few slices by several solvers and strides, and what each of them took.
@@ -187,9 +187,9 @@ rule trade_off_maps:
         split=trade_off_split,
         state="results/{benchmark}/state/{repeat}/maps/_trade_off",
     shell:
-        "python -m stages.detection.trade_off_maps --parameters {params.parameters:q} --data {input.data} "
-        "--split-list {input.split} --split {params.split} --networks {params.networks} --output {output} "
-        "--state {params.state} --threads {threads} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.detection.trade_off_maps --parameters {params.parameters:q} --data {input.data:q} "
+        "--split-list {input.split:q} --split {params.split:q} --networks {params.networks:q} --output {output:q} "
+        "--state {params.state:q} --threads {threads} 3>&2 2>&1 | tee -i {log:q}"
 
 
 # One slice on its way to noise and back, for Fig. 1.
@@ -216,6 +216,6 @@ rule trajectory:
         networks=arguments_of(sampled_networks("trajectory")),
         state="results/{benchmark}/state/{repeat}/maps/_trajectory",
     shell:
-        "python -m stages.detection.trajectory --parameters {params.parameters:q} --data {input.data} "
-        "--split-list {input.split} --split test --networks {params.networks} --output {output} "
-        "--state {params.state} --threads {threads} 3>&2 2>&1 | tee -i {log}"
+        "python -m stages.detection.trajectory --parameters {params.parameters:q} --data {input.data:q} "
+        "--split-list {input.split:q} --split test --networks {params.networks:q} --output {output:q} "
+        "--state {params.state:q} --threads {threads} 3>&2 2>&1 | tee -i {log:q}"
