@@ -141,22 +141,39 @@ class DiffusionModel:
             passed = self.solver.encode(epsilon, x_0, max(levels), self.schedule, self.sampler.stride)
         return {level: x for level, x in passed if level in levels}
 
-    def decode(self, epsilon: ddim.Epsilon, latents: Tensor | None, level: int, scale: float = 0) -> Tensor:
-        """Reconstructions (N, C, H, W) in [0, 1], not clipped, from x_L (N, C, H, W), guided with scale s."""
+    def start_levels(self, level: int) -> list[int]:
+        """The levels whose x_k `decode` takes to start from level L: L, and for some solvers the one passed before."""
+        two = not self.sampler.released and self.solver.decodes_from_two
+        return [level, level - self.sampler.stride] if two else [level]
+
+    def decode(
+        self, epsilon: ddim.Epsilon, latents: Tensor | None, level: int, scale: float = 0, below: Tensor | None = None
+    ) -> Tensor:
+        """Reconstructions (N, C, H, W) in [0, 1], not clipped, guided with scale s.
+
+        From x_L and, where `start_levels` names two levels, x at the other one (N, C, H, W each).
+        """
         if latents is None:
             raise InputError(
                 "--latents is missing: this method decodes the noisy images that the rule `latents` writes"
             )
-        return self.from_range(ddim.last(self.decode_path(epsilon, latents, level, scale)))
+        return self.from_range(ddim.last(self.decode_path(epsilon, latents, level, scale, below)))
 
     def decode_path(
-        self, epsilon: ddim.Epsilon, latents: Tensor, level: int, scale: float = 0
+        self, epsilon: ddim.Epsilon, latents: Tensor, level: int, scale: float = 0, below: Tensor | None = None
     ) -> Iterator[tuple[int, Tensor]]:
         """What `decode` passes on its way, (k, x_k) in the networks' range, at last (0, the reconstruction)."""
         start = (epsilon, self.log_probability(), latents, level, scale, self.schedule)
         if self.sampler.released:
             return ddim.decode_released(*start)
-        return self.solver.decode(*start, self.sampler.stride)
+        if not self.solver.decodes_from_two:
+            return self.solver.decode(*start, self.sampler.stride)
+        if below is None:
+            raise InputError(
+                f"{self.sampler.solver} decodes from two noise levels, of which the rule `latents` writes one: name "
+                "another detection.solver in params.yaml"
+            )
+        return self.solver.decode(*start, self.sampler.stride, below)
 
     def to_range(self, images: Tensor) -> Tensor:
         """Images in [0, 1] to the networks' range of intensities."""

@@ -113,15 +113,15 @@ def run(model: DiffusionModel, meter: Meter, work: Work) -> dict[str, np.ndarray
     """
     images, trip = work.images, work.trip
     batches = [slice(start, start + work.batch) for start in range(0, len(images), work.batch)]
-    epsilon = model.epsilon(trip.decode_class)
+    epsilon, levels = model.epsilon(trip.decode_class), model.start_levels(trip.level)
 
-    def encode() -> Tensor:
-        levels = [trip.level]
-        found = [model.encode(images[b], work.slice_ids[b], trip.encode_class, levels)[trip.level] for b in batches]
-        return torch.cat(found).float()
+    def encode() -> Tensor:  # (n, number of levels, C, H, W) float64, of which O-BELM's inversion needs every digit
+        found = [model.encode(images[b], work.slice_ids[b], trip.encode_class, levels) for b in batches]
+        return torch.cat([torch.stack([passed[k] for k in levels], dim=1) for passed in found])
 
     def decode(latents: Tensor, scale: float) -> Tensor:
-        return torch.cat([model.decode(epsilon, latents[b], trip.level, scale) for b in batches])
+        starts = [latents[b].unbind(dim=1) for b in batches]
+        return torch.cat([model.decode(epsilon, x, trip.level, scale, *below) for x, *below in starts])
 
     latents, encoding = meter.measure(encode)
     maps, costs = [], []

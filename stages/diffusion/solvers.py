@@ -1,4 +1,4 @@
-"""The solvers that encode and decode: DDIM, and two of second order on the same ordinary differential equation.
+"""The solvers that encode and decode: DDIM, and three of second order on the same ordinary differential equation.
 
 With x_bar = x / sqrt(alpha_bar) and sigma = sqrt(1 / alpha_bar - 1), Eq. 5 and Eq. 6 of Wolleb et al. 2022 are Euler's
 method, down and up, on
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from stages.diffusion import ddim
@@ -68,21 +69,50 @@ def adams_bashforth(slope: Slope, x: Tensor, levels: list[int], schedule: NoiseS
         yield following, root[following] * x_bar
 
 
+def o_belm(slope: Slope, x: tuple[Tensor, Tensor], levels: list[int], schedule: NoiseSchedule) -> Path:
+    """The optimal two-step method that is its own inverse (Wang et al. 2024, O-BELM): one evaluation a step.
+
+    Epsilon at the middle one of three levels is the slope there of the parabola through x_bar at the three: with d and
+    d' its change over the steps h and h' before and after, and r = h' / h,
+
+        epsilon = (r d + d' / r) / (h + h').
+
+    Solved for x_bar at the last level that is a step of second order; solved for x_bar at the first, from the same
+    epsilon, the same step backwards. So whoever has x at the last two levels has the whole path, in exact arithmetic.
+
+    Args:
+        x: at levels[0] and levels[1]; the path is over levels[2:].
+    """
+    root, sigma = _coordinates(schedule)
+    before, x_bar = (x_k.double() / root[k] for x_k, k in zip(x, levels[:2], strict=True))
+    for past, k, following in zip(levels, levels[1:], levels[2:], strict=False):
+        step = sigma[following] - sigma[k]
+        ratio = step / (sigma[k] - sigma[past])
+        eps = slope(root[k] * x_bar, k)
+        before, x_bar = x_bar, x_bar + (1 + ratio) * step * eps - ratio**2 * (x_bar - before)
+        yield following, root[following] * x_bar
+
+
 def _coordinates(schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
     """sqrt(alpha_bar) and sigma at every level, (T + 1,) each."""
     return schedule.alpha_bar.sqrt(), (1 / schedule.alpha_bar - 1).sqrt()
 
 
 class Solver(NamedTuple):
-    """Both ways of one solver, with the arguments of `ddim.encode` and `ddim.decode`."""
+    """Both ways of one solver, with the arguments of `ddim.encode` and `ddim.decode`.
+
+    Attributes:
+        decodes_from_two: whether decoding takes, after these, x at level L - stride too, as encoding left it.
+    """
 
     encode: Callable[..., Path]
     decode: Callable[..., Path]
+    decodes_from_two: bool = False
 
 
 def _both_ways(method: Method) -> Solver:
     def encode(epsilon: Epsilon, x_0: Tensor, level: int, schedule: NoiseSchedule, stride: int = 1) -> Path:
-        return method(lambda x, k: predict(epsilon, x, k), x_0, ladder(level, stride), schedule)
+        return method(_plain(epsilon), x_0, ladder(level, stride), schedule)
 
     def decode(
         epsilon: Epsilon,
@@ -93,17 +123,83 @@ def _both_ways(method: Method) -> Solver:
         schedule: NoiseSchedule,
         stride: int = 1,
     ) -> Path:
-        def slope(x: Tensor, k: int) -> Tensor:
-            return guide(predict(epsilon, x, k), log_probability, x, k, scale, schedule.alpha_bar[k])
-
+        slope = _guided(epsilon, log_probability, scale, schedule)
         return method(slope, x_level, ladder(level, stride)[::-1], schedule)
 
     return Solver(encode, decode)
+
+
+def _plain(epsilon: Epsilon) -> Slope:
+    return lambda x, k: predict(epsilon, x, k)
+
+
+def _guided(epsilon: Epsilon, log_probability: LogProbability | None, scale: float, schedule: NoiseSchedule) -> Slope:
+    return lambda x, k: guide(predict(epsilon, x, k), log_probability, x, k, scale, schedule.alpha_bar[k])
+
+
+# --- O-BELM, both ways ------------------------------------------------------------------------------------------------
+# Its levels are the multiples of the stride. What encoding does below the first of them need not be reversed, since
+# the clean image is one of the three levels of decoding's last step.
+
+
+def encode_o_belm(epsilon: Epsilon, x_0: Tensor, level: int, schedule: NoiseSchedule, stride: int = 1) -> Path:
+    """The clean image to noise level L by `o_belm`, the first stride by DDIM (see `ladder`).
+
+    DDIM's steps there are shorter than the stride, so that the order stays 2. `o_belm` from the clean image on would
+    take these steps, too, of which each is up to twice as long as the one before: what its first step errs by changes
+    its sign at every step and grows with their length.
+
+    Arguments and path are those of `ddim.encode`.
+
+    Raises:
+        ValueError: L is no multiple of the stride, or not at least twice as large.
+    """
+    levels = _strides(level, stride)
+    for k, x in ddim.encode(epsilon, x_0, stride, schedule, stride):
+        yield k, x
+    yield from o_belm(_plain(epsilon), (x_0, x), levels, schedule)
+
+
+def decode_o_belm(
+    epsilon: Epsilon,
+    log_probability: LogProbability | None,
+    x_level: Tensor,
+    level: int,
+    scale: float,
+    schedule: NoiseSchedule,
+    stride: int,
+    x_below: Tensor,
+) -> Path:
+    """Noise level L to the clean image by `o_belm`: at scale 0, and the encoder's class, what was encoded.
+
+    Guidance is in no step of the encoder, whose last one is the first here. This step gets its part of guidance by
+    Euler's method: sigma's change times what the classifier adds to epsilon at x_L.
+
+    Arguments beside those of `ddim.decode`, whose path it has:
+        x_below: x at level L - stride (N, C, H, W), as `encode_o_belm` passed it.
+
+    Raises:
+        ValueError: L is no multiple of the stride, or not at least twice as large.
+    """
+    levels, (root, sigma) = _strides(level, stride)[::-1], _coordinates(schedule)
+    below = levels[1]
+    added = guide(torch.zeros_like(x_level.double()), log_probability, x_level, level, scale, schedule.alpha_bar[level])
+    x = x_below.double() + root[below] * (sigma[below] - sigma[level]) * added
+    yield below, x
+    yield from o_belm(_guided(epsilon, log_probability, scale, schedule), (x_level, x), levels, schedule)
+
+
+def _strides(level: int, stride: int) -> list[int]:
+    """The levels 0, stride, ..., L, at least three."""
+    if level % stride or level < 2 * stride:
+        raise ValueError(f"O-BELM takes two strides or more: noise level {level}, stride {stride}")
+    return list(range(0, level + 1, stride))
 
 
 SOLVERS = {
     "ddim": Solver(ddim.encode, ddim.decode),
     "heun": _both_ways(heun),
     "adams-bashforth": _both_ways(adams_bashforth),
+    "o-belm": Solver(encode_o_belm, decode_o_belm, decodes_from_two=True),
 }
-"""By the name `detection.solver` in params.yaml."""
+"""By the name `detection.solver` or `trade_off.solvers` in params.yaml."""

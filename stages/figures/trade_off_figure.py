@@ -29,7 +29,7 @@ ERROR = "reconstruction_error"
 NUMBERS = ["stride", "s", "evaluations", "dice_average_otsu", "auroc", "image_auroc", ERROR]
 PANEL = 2.35, 2.45  # inches
 SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))  # of a point, for its label
-SOLVER_TITLES = {"ddim": "DDIM", "heun": "Heun", "adams-bashforth": "Adams-Bashforth"}
+SOLVER_TITLES = {"ddim": "DDIM", "heun": "Heun", "adams-bashforth": "Adams-Bashforth", "o-belm": "O-BELM"}
 
 
 def draw(table: pd.DataFrame, setting: dict, solvers: list[str]) -> Figure:
@@ -113,10 +113,10 @@ def _label_strides(axes: Axes, rows: pd.DataFrame, metric: str, solvers: list[st
 
 
 def _ticks(axis: Axis) -> None:
-    """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, or more where these are few, written out."""
+    """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, fewer or more on a long or short one."""
     ends = axis.get_view_interval()
     low, high = np.floor(np.log10(ends)).astype(int)
-    for digits in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+    for digits in ((1,),) if high - low > 3 else ((1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
         found = [digit * 10.0**power for power in range(low, high + 1) for digit in digits]
         found = [tick for tick in found if ends[0] <= tick <= ends[1]]
         if len(found) > 2:

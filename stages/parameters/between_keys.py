@@ -142,6 +142,9 @@ def _diffusion_problems(parameters: dict, used: list[str]) -> Iterator[Problem]:
     for key, only in {"stride": 1, "solver": "ddim"}.items():
         if detection["convention"] == "released-code" and detection[key] != only:
             yield ("detection", key), f"must be {only} under convention released-code, not {detection[key]}"
+    if detection["solver"] == "o-belm":
+        problem = "cannot be o-belm, which decodes from two noise levels, while the rule latents hands on one"
+        yield ("detection", "solver"), f"{problem}; trade_off.solvers may name it"
 
 
 # --- methods ---------------------------------------------------------------------------------------------------------
@@ -286,6 +289,8 @@ def _trade_off_problems(parameters: dict) -> Iterator[Problem]:
         for stride in strides:
             if level % stride:
                 yield (*path, "solvers", solver), f"must hold divisors of trade_off.setting.L = {level}, not {stride}"
+            elif solver == "o-belm" and stride == level:
+                yield (*path, "solvers", solver), f"must hold strides below trade_off.setting.L = {level}, not {stride}"
 
 
 def _figure_problems(parameters: dict) -> Iterator[Problem]:

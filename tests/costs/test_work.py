@@ -93,7 +93,7 @@ def test_parts_follow_from_slices_settings_and_repeats(smoke):
     assert parts["detection", "intensity"].bytes == 3 * 10 * 2 * 16 * 16 * 2
     assert parts["detection", "intensity"].flops == 0
     trade_off = parts["sampling", "trade-off"]  # four slices of the first repeat
-    assert (trade_off.times, trade_off.bytes) == (10, 4 * 10 * 16 * 16 * 2)
+    assert (trade_off.times, trade_off.bytes) == (12, 4 * 12 * 16 * 16 * 2)
 
 
 def test_the_table_has_a_line_a_part_and_the_sums(capsys, root):

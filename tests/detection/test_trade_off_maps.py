@@ -19,9 +19,9 @@ OPTIONS = {"encode_class": "none", "decode_class": "healthy"}
 def traded(parameters, data, networks):
     """Runs the stage on the tiny store and returns its maps and the tables of its runs and slices."""
 
-    def run(solvers, scale=2.0, out="trade_off", slices=4, checkpoints=("denoiser", "classifier")):
+    def run(solvers, scale=2.0, out="trade_off", slices=4, checkpoints=("denoiser", "classifier"), options=OPTIONS):
         detection = {key: value for key, value in parameters["detection"].items() if key not in ("solver", "stride")}
-        extra = {"options": OPTIONS, "setting": {"L": 20, "s": scale}, "detection": detection}
+        extra = {"options": options, "setting": {"L": 20, "s": scale}, "detection": detection}
         text = json.dumps(parameters | extra | {"trade_off": {"slices": slices, "solvers": solvers}})
         line = ["--parameters", text, *data, "--split", "train", "--threads", "1", "--networks"]
         line += [f"{name}={networks / f'{name}.safetensors'}" for name in checkpoints]
@@ -59,6 +59,17 @@ def test_the_error_is_an_intensity_of_healthy_slices_at_scale_zero_whatever_maps
     others, again, _ = traded({"ddim": [5], "heun": [10]}, out="min-max")
     assert (others[1] != maps[1]).any(), "the case that the test is about"
     pd.testing.assert_series_equal(again["reconstruction_error"], error)
+
+
+def test_o_belm_returns_the_image_where_both_ways_see_one_class(traded):
+    same = {"encode_class": "none", "decode_class": "none"}
+    _, runs, _ = traded({"ddim": [5], "o-belm": [5, 10]}, options=same)
+    error = runs["reconstruction_error"].dropna().tolist()
+    assert error[0] > 1e-3
+    assert 0 < max(error[1:]) < 1e-5
+    # To L = 20 at stride 5: seven steps up; down, epsilon at 15, 10 and 5, and what guides at 20, too.
+    assert runs["denoiser_evaluations"].tolist()[2:] == [10, 10, 7, 7]
+    assert runs["classifier_evaluations"].tolist()[2:] == [4, 0, 2, 0]
 
 
 @pytest.mark.parametrize("difference", ["plain", "min-max"])

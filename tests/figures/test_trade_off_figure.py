@@ -12,7 +12,7 @@ from stages.errors import InputError
 from stages.figures import trade_off_figure
 
 SETTING = {"L": 500, "s": 20}
-STRIDES = {"ddim": [10, 25, 50, 100], "heun": [25, 50, 100], "adams-bashforth": [10, 25, 50, 100]}
+STRIDES = {"ddim": [10, 25, 50, 100], "heun": [25, 50, 100], "adams-bashforth": [10, 25, 50, 100], "o-belm": [25, 50]}
 
 
 def table(masks: bool = True) -> pd.DataFrame:
@@ -54,8 +54,8 @@ def test_a_panel_shows_its_metric_over_the_evaluations_of_its_scale():
     ]
     assert axes[0].lines[0].get_xydata().tolist() == [[15, 0.86], [30, 0.88], [60, 0.89], [150, 0.896]]
     np.testing.assert_allclose(axes[2].lines[1].get_xydata(), [[20, 0.01], [40, 0.005], [80, 0.0025]])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["DDIM", "Heun", "Adams-Bashforth"]
-    assert len({line.get_marker() for line in axes[0].lines[:3]}) == 3
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["DDIM", "Heun", "Adams-Bashforth", "O-BELM"]
+    assert len({line.get_marker() for line in axes[0].lines[:4]}) == 4
     assert axes[0].get_xscale() == axes[2].get_yscale() == "log"
     assert [label.get_text() for label in axes[0].get_xticklabels()] == ["10", "20", "50", "100"]
     few = trade_off_figure.draw(
@@ -66,9 +66,18 @@ def test_a_panel_shows_its_metric_over_the_evaluations_of_its_scale():
     plt.close(figure)
 
 
+def test_an_error_of_rounding_alone_leaves_few_ticks():
+    rows = table()
+    rows.loc[rows["solver"] == "o-belm", "reconstruction_error"] /= 1e5
+    figure = trade_off_figure.draw(rows, SETTING, list(STRIDES))
+    ticks = [label.get_text() for label in figure.axes[2].get_yticklabels()]
+    assert ticks == ["1e-07", "1e-06", "1e-05", "0.0001", "0.001", "0.01"]
+    plt.close(figure)
+
+
 def test_strides_stand_at_their_points_and_nowhere_on_another():
     figure = trade_off_figure.draw(table(), SETTING, list(STRIDES))
-    for axes, rows in zip(figure.axes, [11, 11, 11], strict=True):
+    for axes, rows in zip(figure.axes, [13, 13, 13], strict=True):
         labels = [text for text in axes.texts if isinstance(text, Annotation)]
         boxes = [label.get_window_extent() for label in labels]
         assert rows / 2 < len(labels) <= rows

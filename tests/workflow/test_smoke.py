@@ -57,7 +57,7 @@ def test_everything_is_there(smoked):
     assert all((results / name).stat().st_size > 1000 for name in ("explorer.html", "tables.html"))
     assert len(list((results / "export/guided-ddim").glob("*_map.nii.gz"))) == 2
     trade_off = pd.read_csv(results / "tables/trade_off.csv")
-    assert len(trade_off) == 2 * (2 + 1 + 2)
+    assert len(trade_off) == 2 * (2 + 1 + 2 + 1)
     assert not list(results.rglob("*.partial"))
 
 
