@@ -4,8 +4,9 @@ import os
 import resource
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 
 @contextmanager
-def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
+def leased(threads: int, precision: Precision, card: int | None = None) -> Iterator[Fabric]:
     """Yield a Fabric on one device and say in one line which it is.
 
     Jobs on one machine that Snakemake runs side by side (`--resources gpu=2`) each get a card of their own: a card
@@ -33,6 +34,7 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
         threads: CPU threads, where the CPU computes.
         precision: the arithmetic that params.yaml asks for. A CPU that knows no bfloat16 computes in 32-true: there
             bfloat16 is emulated, and a training step takes ten times as long.
+        card: one that the job already holds (`cards`).
     """
     torch.set_num_threads(threads)
     # Adam's moments and faint gradients decay into subnormal numbers, on which a CPU computes many times slower. Set
@@ -45,7 +47,7 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
         print(f"device: {describe(torch.device('cpu'))}, {precision} ({reason})", flush=True)
         yield Fabric(accelerator="cpu", devices=1, precision=precision)
         return
-    with _card() as index:
+    with _card() if card is None else nullcontext(card) as index:
         torch.cuda.set_device(index)
         # TF32 keeps 10 bits of the mantissa: fine beside bfloat16, but not what 32-true promises.
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "32-true"
@@ -107,21 +109,49 @@ def _cpu_knows_bfloat16() -> bool:
 @contextmanager
 def _card() -> Iterator[int]:
     """Index of a CUDA card that no other job of this user holds; waits for one."""
+    with _free_cards(1) as (index,):
+        yield index
+
+
+@contextmanager
+def cards(count: int) -> Iterator[list[int] | list[None]]:
+    """Indices of `count` CUDA cards for the processes of one job, as `leased` takes them; without CUDA, None for each.
+
+    Raises:
+        InputError: this machine has fewer cards.
+    """
+    if not torch.cuda.is_available():
+        yield [None] * count
+        return
+    if count > torch.cuda.device_count():
+        raise InputError(
+            f"training.gpus asks for {count} cards, but this machine has {torch.cuda.device_count()}; lower it"
+        )
+    with _free_cards(count) as indices:
+        yield indices
+
+
+@contextmanager
+def _free_cards(count: int) -> Iterator[list[int]]:
+    """All `count` cards at once or none, so that two jobs never wait for each other's."""
     folder = Path(tempfile.gettempdir()) / f"diffusion-anomaly-benchmark-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     waiting = False
     while True:
-        for index in range(torch.cuda.device_count()):
-            lock = FileLock(folder / f"{torch.cuda.get_device_properties(index).uuid}.lock")
-            try:
-                lock.acquire(timeout=0 if not waiting else WAIT_SECONDS)
-            except Timeout:
-                continue
-            try:
-                yield index
-            finally:
-                lock.release()
-            return
+        with ExitStack() as held:
+            indices: list[int] = []
+            for index in range(torch.cuda.device_count()):
+                lock = FileLock(folder / f"{torch.cuda.get_device_properties(index).uuid}.lock")
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    continue
+                held.callback(lock.release)
+                indices.append(index)
+                if len(indices) == count:
+                    yield indices
+                    return
         if not waiting:
             print("device: every CUDA card is taken by another job, waiting", file=sys.stderr, flush=True)
         waiting = True
+        time.sleep(WAIT_SECONDS)
