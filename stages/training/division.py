@@ -1,8 +1,8 @@
 """A batch that several processes share: each takes its part of it through the networks, and all hold the whole again.
 
 All that is random and every loss is computed by all processes alike, on the whole batch; only the networks' passes,
-where the time goes, are divided. So an objective knows nothing of it, whatever its loss makes of a batch (means, another
-order, a penalty on slopes): with the gradients added up, a step is the one that a single process makes.
+where the time goes, are divided. So an objective knows nothing of it, whatever its loss makes of a batch (means,
+another order, a penalty on slopes): with the gradients added up, a step is the one that a single process makes.
 """
 
 from collections.abc import Iterable, Iterator

@@ -13,6 +13,7 @@ from runs import command, train
 
 from stages import checkpoint
 from stages.training.batches import one_ahead
+from stages.training.state import State
 
 FAILING = """
 import sys, time
@@ -51,20 +52,25 @@ def parameters(tiny_parameters):
 
 
 @pytest.mark.parametrize("stage", ["denoiser", "classifier", "vae", "fixed_point_gan"])
-def test_two_processes_make_the_steps_of_one(stage, parameters, tiny_store, tmp_path):
-    train(stage, parameters, tiny_store, tmp_path / "one")
-    parameters[stage]["training"]["gpus"] = 2
-    train(stage, parameters, tiny_store, tmp_path / "two")
-    (one, _), (two, header) = (checkpoint.load(tmp_path / run / f"{stage}.safetensors") for run in ("one", "two"))
-    assert header["step"] == 6
-    for name, weight in one.items():
-        torch.testing.assert_close(
-            two[name], weight, rtol=1e-4, atol=2e-5, msg=lambda text, name=name: f"{name} {text}"
+def test_two_processes_make_the_steps_of_one(stage, parameters, tiny_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(State, "clear", lambda self: None)  # its moments are sums of the gradients themselves
+    runs = {}
+    for gpus in (1, 2):
+        parameters[stage]["training"]["gpus"] = gpus
+        train(stage, parameters, tiny_store, tmp_path / str(gpus))
+        runs[gpus], header = checkpoint.load(tmp_path / str(gpus) / "state/state.safetensors")
+        assert header["progress"]["iteration"] == 6
+    for kind, share in {"exp_avg": 1e-4, "exp_avg_sq": 1e-4, "weights/": 1e-3}.items():
+        one, two = (
+            torch.cat([tensor.flatten().double() for name, tensor in sorted(tensors.items()) if kind in name])
+            for tensors in runs.values()
         )
-    metrics = [
-        pd.read_csv(tmp_path / run / "log/metrics.csv").drop(columns="images_per_second") for run in ("one", "two")
-    ]
-    pd.testing.assert_frame_equal(*metrics, rtol=1e-3)
+        # As a whole: where a gradient is 0 but for rounding, as a key's bias has it, Adam steps by the rounding's sign.
+        assert (two - one).norm() < share * one.norm(), kind
+    one, two = (
+        pd.read_csv(tmp_path / str(gpus) / "log/metrics.csv").drop(columns="images_per_second") for gpus in (1, 2)
+    )
+    pd.testing.assert_frame_equal(one, two, rtol=1e-3)
 
 
 @pytest.mark.parametrize("notices", ["collective", "asleep"])
@@ -78,7 +84,7 @@ def test_a_companion_that_fails_ends_the_job_with_its_message(notices, tmp_path)
     assert "ended before its time" in run.stderr
 
 
-def test_sigterm_to_all_saves_the_state_and_the_run_goes_on_from_it(parameters, tiny_store, tmp_path):
+def test_sigterm_to_all_ends_all_with_their_state_saved(parameters, tiny_store, tmp_path):
     parameters["denoiser"]["training"] |= {"iterations": 400, "gpus": 2}
     arguments = command("denoiser", parameters, tiny_store, tmp_path)
     process = subprocess.Popen([sys.executable, "-m", "stages.training.denoiser", *arguments], start_new_session=True)
@@ -91,7 +97,6 @@ def test_sigterm_to_all_saves_the_state_and_the_run_goes_on_from_it(parameters, 
     _, header = checkpoint.load(state)
     done = header["progress"]["iteration"]
     assert 0 < done < 400
-    parameters["denoiser"]["training"] |= {"gpus": 1}
     with pytest.raises(ProcessLookupError):  # nobody is left of the job
         os.killpg(process.pid, 0)
 
