@@ -4,8 +4,9 @@ import os
 import resource
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +29,7 @@ BFLOAT16_CARDS = 8
 
 
 @contextmanager
-def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
+def leased(threads: int, precision: Precision, card: int | None = None) -> Iterator[Fabric]:
     """Yield a Fabric on one device and say in one line which it is.
 
     Jobs on one machine that Snakemake runs side by side (`--resources gpu=2`) each get a card of their own: a card
@@ -40,6 +41,7 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
         precision: the arithmetic that params.yaml asks for. A card without bfloat16 of its own computes in 16-mixed
             what is asked in bf16-mixed. A CPU computes in 32-true what it could only emulate: there a training step in
             bfloat16 takes ten times as long.
+        card: one that the job already holds (`cards`).
     """
     torch.set_num_threads(threads)
     # Adam's moments and faint gradients decay into subnormal numbers, on which a CPU computes many times slower. Set
@@ -52,7 +54,7 @@ def leased(threads: int, precision: Precision) -> Iterator[Fabric]:
         plugin = None if precision == "32-true" else MixedPrecision(precision, "cpu")
         yield Fabric(accelerator="cpu", devices=1, plugins=plugin)
         return
-    with _card() as index:
+    with _card() if card is None else nullcontext(card) as index:
         torch.cuda.set_device(index)
         properties = torch.cuda.get_device_properties(index)
         precision, reason = _on_card(precision, properties.major)
@@ -169,21 +171,49 @@ def _cpu_knows_float16() -> bool:
 @contextmanager
 def _card() -> Iterator[int]:
     """Index of a CUDA card that no other job of this user holds; waits for one."""
+    with _free_cards(1) as (index,):
+        yield index
+
+
+@contextmanager
+def cards(count: int) -> Iterator[list[int] | list[None]]:
+    """Indices of `count` CUDA cards for the processes of one job, as `leased` takes them; without CUDA, None for each.
+
+    Raises:
+        InputError: this machine has fewer cards.
+    """
+    if not torch.cuda.is_available():
+        yield [None] * count
+        return
+    if count > torch.cuda.device_count():
+        raise InputError(
+            f"training.gpus asks for {count} cards, but this machine has {torch.cuda.device_count()}; lower it"
+        )
+    with _free_cards(count) as indices:
+        yield indices
+
+
+@contextmanager
+def _free_cards(count: int) -> Iterator[list[int]]:
+    """All `count` cards at once or none, so that two jobs never wait for each other's."""
     folder = Path(tempfile.gettempdir()) / f"diffusion-anomaly-benchmark-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     waiting = False
     while True:
-        for index in range(torch.cuda.device_count()):
-            lock = FileLock(folder / f"{torch.cuda.get_device_properties(index).uuid}.lock")
-            try:
-                lock.acquire(timeout=0 if not waiting else WAIT_SECONDS)
-            except Timeout:
-                continue
-            try:
-                yield index
-            finally:
-                lock.release()
-            return
+        with ExitStack() as held:
+            indices: list[int] = []
+            for index in range(torch.cuda.device_count()):
+                lock = FileLock(folder / f"{torch.cuda.get_device_properties(index).uuid}.lock")
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    continue
+                held.callback(lock.release)
+                indices.append(index)
+                if len(indices) == count:
+                    yield indices
+                    return
         if not waiting:
             print("device: every CUDA card is taken by another job, waiting", file=sys.stderr, flush=True)
         waiting = True
+        time.sleep(WAIT_SECONDS)

@@ -26,7 +26,7 @@ def in_order(function: Callable[[Any], Any], items: Iterable[Any], processes: in
         return
     # Spawned: a forked child would inherit whatever threads and locks its parent happens to hold.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as executor:
+    with ProcessPoolExecutor(processes, context, initializer=end_with_parent) as executor:
         pending: deque[Future] = deque()
         try:
             for item in items:
@@ -41,7 +41,7 @@ def in_order(function: Callable[[Any], Any], items: Iterable[Any], processes: in
             executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Let a worker end when its parent is killed; the pool alone would leave it waiting for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "a spawned process has a parent"

@@ -56,6 +56,7 @@ def tiny_parameters():
         "iterations": 12,
         "batch": 4,
         "accumulate": 2,
+        "gpus": 1,
         "learning_rate": 1e-3,
         "betas": [0.9, 0.999],
         "warmup": 2,

@@ -94,6 +94,9 @@ def _section_problems(parameters: dict, network: str) -> Iterator[Problem]:
 def _network_problems(parameters: dict, network: str) -> Iterator[Problem]:
     """What a network asks of the image's size: of a U-Net by its keys, of others by the literals of their training."""
     section, size, module = parameters[network], parameters["data"]["size"], f"stages.training.{network}"
+    batch, gpus = section["training"]["batch"], section["training"]["gpus"]
+    if batch % gpus:
+        yield (network, "training", "batch"), f"must be a multiple of {network}.training.gpus = {gpus}, not {batch}"
     if "multipliers" in section.get("network", {}):
         yield from _unet_problems(section["network"], (network, "network"), size)
     if imports.defines(module, "HALVED_BY"):

@@ -1,10 +1,11 @@
-"""Keys that change no result: how often a run logs, saves and draws, and how many slices go through at a time.
+"""Keys that change no result: how often a run logs, saves and draws, on how many cards, how many slices at a time.
 
 They are handed to the stages, but nothing is made again when one of them changes: neither Snakemake nor a run that goes
 on from its state compares them.
 """
 
-TRAINING = ("log_every", "sheet_every", "save_minutes")
+# A batch that several cards share makes the same step, but for rounding.
+TRAINING = ("gpus", "log_every", "sheet_every", "save_minutes")
 DATA = ("published_slices",)  # only printed beside the counts of a split
 # What a detector makes of a slice does not depend on its batch, but for rounding. Its seconds and memory do a little:
 # they are those of the batch with which it ran.

@@ -4,9 +4,12 @@ Nothing random is carried from one iteration to the next: iteration i draws from
 the order of the slices in epoch e from one seeded with (seed, e).
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +17,8 @@ from torch import Tensor
 
 from stages.data.store import DISEASED, HEALTHY, SliceStore
 from stages.training.section import Training
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,28 +47,52 @@ class Batches:
         state = np.random.SeedSequence([self.seed, iteration]).generate_state(1, np.uint64)[0]
         return torch.Generator(self.device).manual_seed(int(state))
 
-    def draw(self, iteration: int, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        """An iteration's `accumulate` batches: augmented images (B, C, H, W) and labels (B,) each."""
+    def read(self, iteration: int) -> list[tuple[Tensor, Tensor]]:
+        """An iteration's `accumulate` batches as the store holds them: images (B, C, H, W) and labels (B,) each."""
         batch, accumulate = self.training.batch, self.training.accumulate
-        batches = []
-        for number in range(iteration * accumulate, (iteration + 1) * accumulate):
-            images, labels = self._load(self.rows[batch_indices(len(self.rows), batch, number, self.seed)])
-            images = augment(images, self.training.mirror, self.training.jitter, self.intensity, generator)
-            batches.append((images, labels))
-        return batches
+        numbers = range(iteration * accumulate, (iteration + 1) * accumulate)
+        return [self._stored(self.rows[batch_indices(len(self.rows), batch, n, self.seed)]) for n in numbers]
+
+    def draw(self, read: list[tuple[Tensor, Tensor]], generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+        """What `read` returned, on the device: augmented images (B, C, H, W) and labels (B,) each."""
+        mirror, jitter = self.training.mirror, self.training.jitter
+        batches = [self._on_device(images, labels) for images, labels in read]
+        return [(augment(images, mirror, jitter, self.intensity, generator), labels) for images, labels in batches]
 
     def shown(self, each: int = 3) -> tuple[Tensor, Tensor]:
         """A few healthy and a few diseased slices for the sheet, always the same: images and labels as `draw`'s."""
         rng = np.random.default_rng(self.seed)
         labels = self.store.manifest["label"].to_numpy()
         rows = [rng.permutation(np.flatnonzero(labels == label))[:each] for label in (HEALTHY, DISEASED)]
-        return self._load(np.concatenate(rows))
+        return self._on_device(*self._stored(np.concatenate(rows)))
 
-    def _load(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    def _stored(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        images = torch.from_numpy(self.store.images[rows])
+        labels = torch.from_numpy(self.store.manifest["label"].to_numpy()[rows])
+        if self.device.type == "cuda":  # only from pinned memory does a copy to the card run beside all else
+            return images.pin_memory(), labels.pin_memory()
+        return images, labels
+
+    def _on_device(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         low, high = self.intensity
-        images = torch.from_numpy(self.store.images[rows].astype(np.float32)).to(self.device)
-        labels = torch.from_numpy(self.store.manifest["label"].to_numpy()[rows]).to(self.device)
-        return (low + (high - low) * images).contiguous(memory_format=torch.channels_last), labels
+        images, labels = (tensor.to(self.device, non_blocking=True) for tensor in (images, labels))
+        return (low + (high - low) * images.float()).contiguous(memory_format=torch.channels_last), labels
+
+
+def one_ahead(function: Callable[[int], T], numbers: range) -> Iterator[T]:
+    """`map`, each result made by a thread while its predecessor is used.
+
+    >>> list(one_ahead(abs, range(-2, 1)))
+    [2, 1, 0]
+    """
+    with ThreadPoolExecutor(1) as thread:
+        ahead: deque[Future[T]] = deque()
+        for number in numbers:
+            ahead.append(thread.submit(function, number))
+            if len(ahead) > 1:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def batch_indices(slices: int, batch: int, number: int, seed: int) -> np.ndarray:

@@ -3,12 +3,14 @@
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from stages.data.store import open_split
-from stages.device import leased, only_one
+from stages.device import cards, leased, only_one
+from stages.training import ranks
 from stages.training.loop import train
 from stages.training.objective import Objective
 from stages.training.section import Training
@@ -35,9 +37,22 @@ def run_training(options: Namespace, name: str, objective: Callable[[dict, torch
         objective: makes what is trained, from the stage's parameters and the device; its weights are drawn from the
             seed of the repeat.
     """
+    gpus = Training.of(options.parameters[name]["training"]).gpus
+    open_split(options.data, options.split_list, "train")  # refused before a card is waited for
+    with only_one(options.state), cards(gpus) as held:
+        work = partial(_train, options, name, objective, held)
+        with ranks.joined(gpus, "gloo" if None in held else "nccl", work):
+            work(0)
+
+
+def _train(
+    options: Namespace, name: str, objective: Callable[[dict, torch.device], Objective], held: list, rank: int
+) -> None:
+    """The work of one of the processes, on its card of those that are `held` (None: on the CPU)."""
     training = Training.of(options.parameters[name]["training"])
     store = open_split(options.data, options.split_list, "train")
-    with only_one(options.state), leased(options.threads, training.precision) as fabric:
+    threads = max(1, options.threads // len(held))
+    with leased(threads, training.precision, held[rank]) as fabric:
         fabric.seed_everything(options.parameters["seed"], verbose=False)
         run = Run(
             f"train_{name}",
@@ -47,4 +62,6 @@ def run_training(options: Namespace, name: str, objective: Callable[[dict, torch
             options.state,
             options.parameters,
         )
+        if len(held) > 1:
+            print(f"{run.name}: {len(held)} such processes share each batch", flush=True)
         train(objective(options.parameters, fabric.device), store, run, training, fabric)

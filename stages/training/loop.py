@@ -2,23 +2,26 @@
 
 `train` tells the whole story. A run that is killed and started again goes on from its weights, their average and its
 moments as if nothing had happened, since no generator's state is carried from one iteration to the next (batches.py).
+Where several processes train together, all of them iterate alike, and rank 0 alone writes.
 """
 
 import math
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel
 
 import stages
 from stages import checkpoint, command, imports
 from stages.data.store import SliceStore
 from stages.errors import InputError
-from stages.training.batches import Batches
+from stages.training.batches import Batches, one_ahead
+from stages.training.division import add_gradients, divided
 from stages.training.objective import Objective
 from stages.training.section import Training
 from stages.training.sheets import write_sheet
@@ -56,26 +59,32 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
         "version": stages.__version__,
         "code_sha256": imports.fingerprint(run.module),
     }
-    state = State(run, header, objective.players(), players.average, players.optimizers)
+    state = State(run, header, objective.players(), players.average, players.optimizers, fabric.strategy.precision)
     progress = state.restore()
-    progress.write_table(metrics)
-
     first = progress.iteration
-    started = saved = time.monotonic()
-    with _StopOnSignal() as stop, command.progress(run.name, iterations, first) as bar:
-        while progress.iteration < iterations:
-            # An iteration: a step of each player whose turn it is.
-            i = progress.iteration
+
+    def learn() -> Iterator[tuple[float, dict[str, Tensor]]]:
+        """An iteration at a time, a step of each player whose turn it is: the learning rate and the losses."""
+        for i, read in enumerate(one_ahead(batches.read, range(first, iterations)), first):
             rate = learning_rate(i, iterations, training.learning_rate, training.warmup, training.schedule)
             generator = batches.generator(i)
-            losses = players.step(i, batches.draw(i, generator), rate, generator)
+            yield rate, players.step(i, batches.draw(read, generator), rate, generator)
+
+    if distributed.is_initialized() and distributed.get_rank() > 0:
+        for _ in learn():
+            pass
+        return
+
+    progress.write_table(metrics)
+    started = saved = time.monotonic()
+    with _StopOnSignal() as stop, command.progress(run.name, iterations, first) as bar:
+        for rate, losses in learn():
             progress.advance(losses)
 
             # What is seen of it: the bar, metrics.csv, the sheet.
-            bar.update()
             images = (progress.iteration - first) * training.batch * training.accumulate
             speed = images / (time.monotonic() - started)
-            if i % 10 == 0 and not bar.disable:
+            if bar.update():  # now and then: a card is waited for where the loss is read
                 name, loss = next(iter(losses.items()))
                 bar.set_postfix_str(f"{name} {float(loss):.4f}, {speed:.1f} images/s", refresh=False)
             if progress.iteration % training.log_every == 0 or progress.iteration == iterations:
@@ -125,8 +134,7 @@ class Players:
             self.networks[name], self.optimizers[name] = fabric.setup(module, optimizer)
 
         def move(averaged: PARAM_LIST, current: PARAM_LIST, _: object) -> None:
-            # The count that is handed over lies on the card, where reading it would make the processor wait.
-            moving_average(averaged, current, int(self.average.n_averaged), training.ema)
+            moving_average(averaged, current, self._steps, self._made, training.ema)
 
         self.average = AveragedModel(objective.network, multi_avg_fn=move)
 
@@ -147,14 +155,19 @@ class Players:
             for name, network in self.networks.items():
                 network.requires_grad_(name == player)
             for images, labels in batches:
-                terms = self.objective.loss(player, self.networks, images, labels, generator)
+                with divided(self.objective.players().values()):
+                    terms = self.objective.loss(player, self.networks, images, labels, generator)
                 self.fabric.backward(terms["loss"] / self.accumulate)
                 for name, value in terms.items():
                     share = value.detach() / self.accumulate
                     losses[prefix + name] = losses.get(prefix + name, 0) + share
+            add_gradients(self.objective.players()[player].parameters())
+            before = _steps(optimizer)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             if self.objective.players()[player] is self.objective.network:
+                self._steps = _steps(optimizer)
+                self._made = self._steps - before
                 self.average.update_parameters(self.objective.network)
         return losses
 
@@ -186,21 +199,34 @@ def learning_rate(iteration: int, iterations: int, peak: float, warmup: int, sch
     return peak * rise * falls[schedule]
 
 
+def _steps(optimizer: torch.optim.Optimizer) -> Tensor:
+    """The steps that it has made, a scalar on its device; one that overflows in float16 is left out and not counted."""
+    states = iter(optimizer.state.values())
+    return next(states, {"step": torch.zeros(())})["step"].double()
+
+
 @torch.no_grad()
-def moving_average(averaged: PARAM_LIST, current: PARAM_LIST, updates: int, decay: float) -> None:
-    """Add `current` to the average of `updates` earlier weights, in place: sum_i d^(n-i) c_i / sum_i d^(n-i).
+def moving_average(averaged: PARAM_LIST, current: PARAM_LIST, steps: Tensor, made: Tensor, decay: float) -> None:
+    """Add `current` to the average of all earlier steps' weights, in place: sum_i d^(n-i) c_i / sum_i d^(n-i).
 
     The exponential average with Adam's correction of its bias (Kingma and Ba 2015, section 3), so that the initial
     weights have no share in it; without, .9999 would leave them .37 of it after 10,000 steps.
 
-    >>> averaged = [torch.tensor([1.0])]
-    >>> for updates, weight in ((1, 2.0), (2, 4.0)):  # d = 1 / 2: (1 / 2 + 2) / (3 / 2), (1 / 4 + 1 + 4) / (7 / 4)
-    ...     moving_average(averaged, [torch.tensor([weight])], updates, decay=0.5)
+    Args:
+        averaged, current: weights.
+        steps: n, a scalar on the weights' device, where reading it would make the processor wait.
+        made: 1, or 0 where the last step was left out: then the average stays.
+        decay: d.
+
+    >>> averaged, made = [torch.tensor([1.0])], torch.tensor(1.0)
+    >>> for n, weight in ((2, 2.0), (3, 4.0)):  # d = 1 / 2: (1 / 2 + 2) / (3 / 2), (1 / 4 + 1 + 4) / (7 / 4)
+    ...     moving_average(averaged, [torch.tensor([weight])], torch.tensor(n), made, decay=0.5)
     ...     print(f"{averaged[0].item():.4f}")
     1.6667
     3.0000
     """
-    torch._foreach_lerp_(averaged, current, (1 - decay) / (1 - decay ** (updates + 1)))
+    share = made * (1 - decay) / (1 - decay ** steps.double().clamp(min=1))
+    torch._foreach_lerp_(averaged, current, [share.to(weight.dtype) for weight in averaged])
 
 
 def _draw_sheet(path: Path, objective: Objective, batches: Batches) -> None:

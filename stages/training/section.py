@@ -18,6 +18,7 @@ class Training:
     epochs: float = 0  # or passes over the slices that are learnt from
     batch: int  # images in one forward pass
     accumulate: int  # forward passes whose gradients make one step
+    gpus: int  # cards that share each batch
     learning_rate: float  # of AdamW, at its highest
     betas: tuple[float, float]  # of AdamW: decay a step of its first and second moments
     warmup: int  # steps over which the learning rate rises

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from lightning_fabric.plugins.precision import Precision
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -35,7 +36,7 @@ class Run:
 
 
 class State:
-    """What a killed run resumes from: weights, average and moments in one safetensors file."""
+    """What a killed run resumes from: weights, average, moments and float16's loss scale in one safetensors file."""
 
     def __init__(
         self,
@@ -44,12 +45,14 @@ class State:
         players: dict[str, nn.Module],
         average: AveragedModel,
         optimizers: dict[str, torch.optim.Optimizer],
+        precision: Precision,
     ):
         self.path = run.state / "state.safetensors"
         self.name = run.name
         self.identity = header | {"parameters": without_inert(header["parameters"])}
         self.modules = {**players, "average": average}
         self.optimizers = optimizers
+        self.precision = precision
 
     def restore(self) -> Progress:
         """Load the last state of the same run; start afresh where there is none or it is another run's."""
@@ -67,6 +70,8 @@ class State:
             module.load_state_dict(_below(tensors, f"weights/{name}/"))
         for name, optimizer in self.optimizers.items():
             _load_moments(optimizer, _below(tensors, f"moments/{name}/"))
+        if header["precision"]:
+            self.precision.load_state_dict(header["precision"])
         progress = Progress(**header["progress"])
         print(f"{self.name}: going on from iteration {progress.iteration}", flush=True)
         return progress
@@ -80,7 +85,8 @@ class State:
             for index, moments in optimizer.state_dict()["state"].items():
                 tensors |= {f"moments/{name}/{index}/{key}": tensor for key, tensor in moments.items()}
         sums = {name: float(value) for name, value in progress.sums.items()}
-        checkpoint.save(self.path, tensors, {"run": self.identity, "progress": vars(progress) | {"sums": sums}})
+        header = {"run": self.identity, "progress": vars(progress) | {"sums": sums}}
+        checkpoint.save(self.path, tensors, header | {"precision": self.precision.state_dict()})
 
     def clear(self) -> None:
         """Remove the file: the run is over."""

@@ -170,6 +170,15 @@ def published_list(wildcards):
     return str(split_lists.published(values["data"]["split"]))
 
 
+# Networks
+
+
+def training_gpus(wildcards):
+    """The cards that train a network together."""
+    values = benchmark_parameters(wildcards.benchmark)
+    return values[wildcards.network]["training"]["gpus"]
+
+
 # Methods and settings
 
 

@@ -19,7 +19,7 @@ rule train:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=training_gpus,
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=lambda wildcards, attempt: 1440 * attempt,
     params:
