@@ -27,6 +27,6 @@ rule train:
         log="results/{benchmark}/training/{repeat}/{network}",
         state="results/{benchmark}/state/{repeat}/{network}",
     shell:
-        "python -m stages.training.{wildcards.network} --parameters {params.parameters:q} --data {input.data} "
-        "--split-list {input.split} --checkpoint {output.checkpoint} --log {params.log} --state {params.state} "
-        "--threads {threads} 3>&2 2>&1 | tee -i {log.text}"
+        "python -m stages.training.{wildcards.network:q} --parameters {params.parameters:q} --data {input.data:q} "
+        "--split-list {input.split:q} --checkpoint {output.checkpoint:q} --log {params.log:q} --state {params.state:q} "
+        "--threads {threads} 3>&2 2>&1 | tee -i {log.text:q}"
