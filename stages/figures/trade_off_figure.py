@@ -116,8 +116,9 @@ def _ticks(axis: Axis) -> None:
     """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, fewer or more on a long or short one."""
     ends = axis.get_view_interval()
     low, high = np.floor(np.log10(ends)).astype(int)
+    apart = 1 + (high - low) // 6  # powers of ten from tick to tick, where O-BELM's error is one of rounding
     for digits in ((1,),) if high - low > 3 else ((1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-        found = [digit * 10.0**power for power in range(low, high + 1) for digit in digits]
+        found = [digit * 10.0**power for power in range(low, high + 1, apart) for digit in digits]
         found = [tick for tick in found if ends[0] <= tick <= ends[1]]
         if len(found) > 2:
             break

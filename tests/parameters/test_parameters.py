@@ -140,7 +140,7 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/detection/convention", "released-code", "detection.stride must be 1 under convention released"),
         ("benchmarks/smoke/detection", {"convention": "released-code", "stride": 1, "solver": "heun"}, "detection.solver must be ddim under convention released"),
         ("benchmarks/smoke/detection/solver", "o-belm", "detection.solver cannot be o-belm, which decodes from two noise levels, while the rule latents hands on one; trade_off.solvers may name it"),
-        ("benchmarks/smoke/trade_off/solvers", {"o-belm": [20]}, "trade_off.solvers.o-belm must hold strides below trade_off.setting.L = 20, not 20"),
+        ("benchmarks/smoke/trade_off/solvers/o-belm", [20], "trade_off.solvers.o-belm must hold strides below trade_off.setting.L = 20, not 20"),
         ("benchmarks/smoke/trade_off/solvers", {"euler": [5]}, "trade_off.solvers.euler is not a good name"),
         ("benchmarks/smoke/trade_off/solvers/heun", [3], "trade_off.solvers.heun must hold divisors of trade_off.setting.L = 20, not 3"),
         ("benchmarks/smoke/trade_off/method", "vae", "trade_off.method must be one of the methods whose sampler can be looked into, guided-ddim, not vae"),
