@@ -74,9 +74,9 @@ def test_training_takes_what_the_loops_steps_take(smoke, name):
 
 def test_parts_follow_from_slices_settings_and_repeats(smoke):
     smoke["repeats"] = {"folds": 1, "seeds": [0, 1, 2]}
-    labels = {
-        split: slices.by_share(split, count) for split, count in {"train": 12, "validation": 4, "test": 6}.items()
-    }
+    counts = {"train": 12, "validation": 4, "test": 6}
+    labels = {split: slices.by_share(split, count) for split, count in counts.items()}
+    assert numbers(labels)["validation"] == (1, 3)
     parts = {(one.chapter, one.name): one for one in work(smoke, labels)}
     assert {name for chapter, name in parts if chapter == "training"} == {
         "denoiser",
@@ -86,8 +86,9 @@ def test_parts_follow_from_slices_settings_and_repeats(smoke):
     }
     assert parts["training", "denoiser"].evaluations == 3 * 20 * 4  # iterations, images
     guided = parts["detection", "guided-ddim"]  # at s = 0 and 5; 7 steps up to L = 20 at stride 5
-    assert (guided.times, guided.evaluations, guided.slopes) == (6, 3 * 10 * (7 + 14), 3 * 10 * 7)
-    assert guided.bytes == 3 * 10 * 2 * (1 + 4) * 16 * 16 * 2  # a map and four channels, float16
+    # At s = 0 without the healthy slice of validation; of test six are kept, which are all.
+    assert (guided.times, guided.evaluations, guided.slopes) == (6, 3 * (9 * 7 + 10 * 14), 3 * 10 * 7)
+    assert guided.bytes == 3 * (9 + 10 + 2 * 6 * 4) * 16 * 16 * 2  # maps, and four channels, float16
     latents = parts["latents", "none"]  # for classifier-free at L = 10 and 20
     assert (latents.evaluations, latents.bytes) == (3 * 10 * 7, 3 * 10 * 2 * 4 * 16 * 16 * 4)
     assert parts["detection", "intensity"].bytes == 3 * 10 * 2 * 16 * 16 * 2

@@ -147,7 +147,7 @@ def test_a_figure_is_for_the_channels_that_it_needs(results, one_channel, drawn)
 def test_slices_are_those_of_the_rule(results, drawn):
     examples.main(options(results))
     slices = pd.read_csv(results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv")
-    expected = slices["slice_id"][selection.diseased_slices(slices, 2, 0)].tolist()
+    expected = slices["slice_id"][selection.diseased_slices(slices, np.arange(27), 2, 0)].tolist()
     found = re.findall(r"[ABC]_z\d+", " ".join(texts(drawn["figure-3-methods"])))
     assert found == expected
 
@@ -199,7 +199,7 @@ def test_without_masks_nothing_is_outlined_and_the_mean_takes_the_place_of_dice(
     assert "mask" not in found
     assert found.count("diseased") == 2
     means = pd.read_csv(unmasked / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv")
-    row = selection.diseased_slices(means, 2, 0)[0]
+    row = selection.diseased_slices(means, np.arange(27), 2, 0)[0]
     assert f"mean {means['mean_map'][row]:.3f}" in texts(figure)
 
 

@@ -5,16 +5,16 @@ import pytest
 from stages.figures import selection
 
 
-def slices(dice, label=None, scored=None, subjects=None):
-    """Slice scores with the columns that the choice looks at."""
-    count = len(dice)
+def slices(lesion_pixels, label=None, scored=None):
+    """Slice scores with the columns that the choice looks at, a subject a slice."""
+    pixels = np.asarray(lesion_pixels)
+    diseased = (pixels > 0).astype(int)
     return pd.DataFrame(
         {
-            "subject_id": [f"s{n}" for n in range(count)] if subjects is None else subjects,
-            "label": np.ones(count, int) if label is None else label,
-            "scored": np.ones(count, int) if scored is None else scored,
-            "dice_average_otsu": dice,
-            "mean_map": np.arange(count)[::-1] / 10,
+            "subject_id": [f"s{n}" for n in range(len(pixels))],
+            "label": diseased if label is None else label,
+            "scored": diseased if scored is None else scored,
+            "lesion_pixels": pixels,
         }
     )
 
@@ -61,25 +61,25 @@ def test_the_supplement_takes_the_next_ones_from_other_subjects_first():
     assert selection.at_quantiles(values[:2], subjects[:2], 3, 0, shown=[0, 1]) == []
 
 
-def test_diseased_slices_are_scored_ones_spread_by_dice():
-    dice = np.array([np.nan, 0.9, 0.1, 0.5, 0.95, np.nan])
-    frame = slices(dice, label=[0, 1, 1, 1, 1, 0], scored=[0, 1, 1, 1, 0, 0])
-    assert selection.diseased_slices(frame, 3, 0) == [2, 3, 1], "from low to high Dice; neither healthy nor unscored"
-    assert selection.diseased_slices(frame, 1, 0) == [3], "the median"
-    assert sorted(selection.diseased_slices(frame, 5, 0, shown=[3])) == [1, 2]
+def test_diseased_slices_are_kept_and_scored_ones_spread_by_area():
+    areas = np.array([0, 90, 10, 50, 95, 0, 60])
+    frame = slices(areas, scored=[0, 1, 1, 1, 0, 0, 1])
+    kept = np.arange(6)
+    assert selection.diseased_slices(frame, kept, 3, 0) == [2, 3, 1], "neither healthy, nor unscored, nor not kept"
+    assert selection.diseased_slices(frame, kept, 1, 0) == [3], "the median"
+    assert sorted(selection.diseased_slices(frame, kept, 5, 0, shown=[3])) == [1, 2]
+    assert selection.diseased_slices(frame, np.array([0, 4]), 3, 0) == [4], "none that is kept is scored"
 
 
-def test_without_masks_the_mean_of_the_map_takes_the_place_of_dice():
-    frame = slices([np.nan] * 6, label=[0, 1, 1, 1, 0, 0], scored=[0] * 6)
-    assert selection.diseased_slices(frame, 9, 0) == [3, 2, 1], "from dark to bright; the first maps are the brightest"
-    assert selection.diseased_slices(slices([np.nan] * 3, label=[0] * 3, scored=[0] * 3), 9, 0) == []
+def test_without_masks_the_manifests_order_takes_the_place_of_the_area():
+    frame = slices([0] * 6, label=[0, 1, 1, 1, 0, 0], scored=[0] * 6)
+    assert selection.diseased_slices(frame, np.arange(6), 9, 0) == [1, 2, 3]
+    assert selection.diseased_slices(frame, np.arange(6), 1, 0) == [2]
+    assert selection.diseased_slices(slices([0] * 3, scored=[0] * 3), np.arange(3), 9, 0) == []
 
 
-def test_healthy_slices_are_spread_by_position_and_drawn_where_there_is_none():
-    manifest = pd.DataFrame({"subject_id": [f"s{n}" for n in range(9)], "label": [0, 1] * 4 + [0], "source": "volume"})
-    chosen = selection.healthy_slices(manifest.assign(position=np.arange(9) * 10), 9, 0)
-    assert chosen == [0, 2, 4, 6, 8]
-    assert selection.healthy_slices(manifest.assign(position=np.arange(9)), 1, 0) == [4]
-    for position in (1, [1, 2] * 4 + [1]):  # radiographs: a file each, the number of the view
-        views = manifest.assign(position=position, source=[f"view{n}.jpg" for n in range(9)])
-        assert {selection.healthy_slices(views, 1, seed)[0] for seed in range(40)} == {0, 2, 4, 6, 8}
+def test_healthy_slices_are_spread_over_the_manifests_order():
+    frame = slices([0, 9] * 4 + [0])
+    assert selection.healthy_slices(frame, np.arange(9), 9, 0) == [0, 2, 4, 6, 8]
+    assert selection.healthy_slices(frame, np.arange(9), 1, 0) == [4]
+    assert selection.healthy_slices(frame, np.array([1, 2, 3, 6]), 9, 0) == [2, 6], "kept ones alone"

@@ -99,15 +99,15 @@ def test_scores_and_means_are_those_of_the_files(benchmark):
 
 
 def test_slices_are_two_diseased_to_one_healthy_by_the_rule_of_the_figures(benchmark):
-    store, slices = benchmark.store(), benchmark.slices("guided-ddim", "L500_s20")
+    slices, kept = benchmark.slices("guided-ddim", "L500_s20"), np.arange(18)
     for count, expected in ((1, (1, 0)), (2, (1, 1)), (3, (2, 1)), (6, (4, 2)), (12, (8, 4)), (99, (9, 9))):
-        diseased, healthy = explorer.choose_slices(store, slices, count, 0)
+        diseased, healthy = explorer.choose_slices(slices, kept, count, 0)
         assert (len(diseased), len(healthy)) == expected
         assert (slices.loc[diseased, "scored"] == 1).all()
         assert (slices.loc[healthy, "label"] == 0).all()
-        assert slices.loc[diseased, "dice_average_otsu"].is_monotonic_increasing
+        assert slices.loc[diseased, "lesion_pixels"].is_monotonic_increasing
     few = slices.assign(scored=0, label=0)
-    diseased, healthy = explorer.choose_slices(store, few, 6, 0)
+    diseased, healthy = explorer.choose_slices(few, kept, 6, 0)
     assert (len(diseased), len(healthy)) == (0, 6), "what one kind lacks, the other fills"
 
 
@@ -117,7 +117,7 @@ def test_the_common_colours_end_where_those_of_the_figures_do(benchmark):
         results.open_method(*item, benchmark.root / "maps" / REPEAT, benchmark.root / "scores" / REPEAT, store)
         for item in REPORTED.items()
     ]
-    scale = results.common_scale(outputs, "guided-ddim", store, benchmark.parameters)
+    scale = results.common_scale(outputs, store, benchmark.parameters)
     index = contents(benchmark.build())
     assert {method["name"]: method["top"] for method in index["methods"]} == {
         name: scale.end(name) for name in REPORTED
@@ -177,7 +177,7 @@ def test_without_masks_there_is_no_dice(unmasked):
     assert not index["masks"]
     assert len(block(text, "slices")) == count * 2 * SIZE * SIZE
     assert "This data set has no masks, and so no Dice." in text
-    assert "at even quantiles of the mean map of guided-ddim L = 500, s = 20" in text
+    assert "diseased in even steps of their order" in text
     assert {one["diseased"] for one in index["slices"]} == {True, False}
     for setting in index["methods"][0]["settings"]:
         assert setting["average"] is None
