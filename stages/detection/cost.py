@@ -37,7 +37,7 @@ class Cost:
         return cls(seconds, max(arrays.memory_mb for arrays in finished), device.describe(where))
 
     @classmethod
-    def of_encoding(cls, latents: Path, level: int) -> Self:
+    def of_encoding(cls, latents: Path, level: int) -> "Cost":
         """The share of a method that decodes x_L out of the folder `latents`: of the seconds, L / the largest L there.
 
         Raises:
