@@ -150,6 +150,12 @@ class Benchmark:
 
 
 @pytest.fixture
+def new_benchmark():
+    """`Benchmark`, for tests of more than one."""
+    return Benchmark
+
+
+@pytest.fixture
 def benchmark(tmp_path):
     return Benchmark(tmp_path)
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Benchmark
 from synthetic_results import IDENTITY
 
 from stages.errors import InputError
@@ -12,9 +11,9 @@ from stages.evaluation.between_benchmarks import arguments, main
 
 
 @pytest.fixture
-def two(tmp_path, monkeypatch):
+def two(tmp_path, monkeypatch, new_benchmark):
     """`plain` and `clearer`, two seeds each: the same slices, lesions three times as bright in the second's maps."""
-    found = {name: Benchmark(tmp_path / name, seeds=(0, 1)) for name in ("plain", "clearer")}
+    found = {name: new_benchmark(tmp_path / name, seeds=(0, 1)) for name in ("plain", "clearer")}
     for path in (tmp_path / "clearer/maps").rglob("maps.npy"):
         masks = np.asarray(found["clearer"].store(path.parent.name).masks)
         np.save(path, np.load(path) + 2 * masks.astype(np.float16))
