@@ -95,7 +95,7 @@ class _Inference:
                 channels = self._channels * evaluations.detector_class(method).reconstructs
                 found, arrays = [], 0
                 for setting in settings:
-                    maps, images = self._selected(name, setting)
+                    maps, images = self._selected(method, setting)
                     found.append((maps, evaluations.of_method(self.parameters, name, setting)))
                     arrays += maps + images * channels
                 yield self._part("detection", name, self._repeats * len(settings), found, arrays * HALF)
@@ -113,9 +113,9 @@ class _Inference:
         if "trajectory" in sampled:
             yield self._part("sampling", "trajectory", 1, [(1, evaluations.of_trajectory(self.parameters))], 0)
 
-    def _selected(self, name: str, setting: Mapping) -> tuple[int, int]:
+    def _selected(self, method: dict, setting: Mapping) -> tuple[int, int]:
         """Of how many slices there are maps at a method's setting, and reconstructions, in all repeats."""
-        kept, maps, images = sections.kept(self.parameters, name, setting), 0, 0
+        kept, maps, images = sections.kept(self.parameters, method, setting), 0, 0
         for split in sections.splits(self.parameters):
             labels = self.labels[split]
             selection = select(pd.DataFrame({"label": labels, "lesion_pixels": labels}), split, kept)

@@ -272,7 +272,7 @@ def main(options: argparse.Namespace) -> None:
     parameters, data = options.parameters, options.parameters["data"]
     store = results.open_split(options.data, options.split_list, data["channels"])
     opened = results.open_reported(options.comparison, parameters["methods"], options.maps, options.scores, store)
-    scale = results.common_scale(opened, parameters["figures"]["method"], store, parameters)
+    scale = results.common_scale(opened, store, parameters)
     methods = exported(opened, scale)
     kind, grids = (VOLUMES if data["reader"] == "brats" else IMAGES), None
     if data["reader"] not in ("brats", "chexpert"):

@@ -189,8 +189,8 @@ def common_scale(methods: Sequence[Method], store: SliceStore, parameters: dict)
         store: the split; without a diseased slice, all that can be shown decide.
         parameters: seed, detection.difference.
     """
-    rows = kept(methods)
-    rows = selection.diseased_slices(methods[0].slices, rows, DECIDING, parameters["seed"]) or rows.tolist()
+    shown = kept(methods)
+    rows = selection.diseased_slices(methods[0].slices, shown, DECIDING, parameters["seed"]) or shown.tolist()
     return colour_scale(methods, store, rows, parameters["detection"]["difference"])
 
 

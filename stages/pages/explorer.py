@@ -35,8 +35,11 @@ def choose_slices(slices: pd.DataFrame, kept: np.ndarray, count: int, seed: int)
         count: how many in all.
         seed: of the draws among slices on equal terms.
     """
-    found = [len(rule(slices, kept, count, seed)) for rule in (selection.diseased_slices, selection.healthy_slices)]
-    diseased, healthy = two_to_one(*found, count)
+    diseased, healthy = two_to_one(
+        len(selection.diseased_slices(slices, kept, count, seed)),
+        len(selection.healthy_slices(slices, kept, count, seed)),
+        count,
+    )
     return (
         selection.diseased_slices(slices, kept, diseased, seed),
         selection.healthy_slices(slices, kept, healthy, seed),

@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 
 from stages import command
+from stages.data.rows import Held
 from stages.data.store import SliceStore
 from stages.evaluation import records
 from stages.evaluation.summary import USE_TITLES
@@ -165,7 +166,7 @@ def shades(images: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(np.asarray(images, np.float32), 0, 1) * 255).astype(np.uint8)
 
 
-def _top(maps: np.ndarray, rows: list[int]) -> float:
+def _top(maps: np.ndarray | Held, rows: list[int]) -> float:
     """The end of the colours: one percentile of all maps together would lie below small lesions."""
     top = max(float(np.percentile(np.asarray(maps[row], np.float64), 99.5)) for row in rows)
     return top if top > 0 else 1.0

@@ -94,7 +94,7 @@ def section(
         method = parameters["methods"][item]
         keys += [*_of_networks(methods.networks(method, setting or {})), *methods.parameters_of(method)]
         extra = {"options": method.get("options", {}), "setting": dict(setting or {})}
-        extra["kept"] = kept(parameters, item, setting or {})
+        extra["kept"] = kept(parameters, method, setting or {})
     elif rule in ("trade_off_maps", "trajectory"):
         name, setting = methods.sampled(parameters)[rule]
         method = parameters["methods"][name]
@@ -107,13 +107,13 @@ def section(
     return _only(parameters, keys) | extra
 
 
-def kept(parameters: dict, name: str, setting: Mapping) -> dict[str, Any]:
+def kept(parameters: dict, method: dict, setting: Mapping) -> dict[str, Any]:
     """Of which slices a method's maps are made at a setting, and how many test slices keep their reconstructions.
 
     Healthy ones are needed where a setting is chosen, at the reported one, and everywhere without masks: there maps are
     judged by nothing but how they tell diseased slices from healthy ones. The rest is `stages.detection.selected`'s.
     """
-    reported = parameters["methods"][name]["setting"]
+    reported = method["setting"]
     healthy = reported == "validation" or dict(setting) == reported or not masked(parameters)
     return {"healthy": healthy, "reconstructions": parameters["detection"].get("kept_slices")}
 

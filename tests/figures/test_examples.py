@@ -255,14 +255,29 @@ def test_what_is_missing_or_does_not_fit_is_named(results):
 
 
 def test_a_split_without_the_slices_is_refused(results):
-    path = results / "data/manifest.csv"
-    pd.read_csv(path, dtype=str).assign(label=1).to_csv(path, index=False)
+    path = results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv"
+    scores = pd.read_csv(path)
+    scores.assign(label=1).to_csv(path, index=False)
     with pytest.raises(InputError, match="has no healthy slice to show"):
         examples.main(options(results, "figure-7-healthy"))
-    scores = pd.read_csv(results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv").assign(scored=0, label=0)
-    scores.to_csv(results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv", index=False)
-    with pytest.raises(InputError, match="no scored diseased slice"):
+    scores.assign(scored=0, label=0).to_csv(path, index=False)
+    with pytest.raises(InputError, match="has no diseased slice to show"):
         examples.main(options(results))
+
+
+def test_slices_are_chosen_among_those_whose_reconstructions_are_kept(results, drawn):
+    folder, kept = results / "maps" / REPEAT / "guided-ddim/L20_s5/test", [4, 6, 8, 17, 18]
+    images = np.load(folder / "images.npy")[kept]
+    np.save(folder / "images.npy", images)
+    ids = pd.read_csv(results / "data/manifest.csv")["slice_id"][kept]
+    ids.to_csv(folder / "images.csv", index=False)
+    examples.main(options(results))
+    examples.main(options(results, "figure-7-healthy"))
+    names = "figure-3-methods", "figure-7-healthy"
+    diseased, healthy = (set(re.findall(r"[ABC]_z\d+", " ".join(texts(drawn[name])))) for name in names)
+    assert diseased < {"A_z004", "A_z006", "A_z008", "B_z008"}
+    assert len(diseased) == 2
+    assert healthy == {"C_z000"}
 
 
 def test_the_setting_shown_is_that_of_the_comparison(results, drawn):

@@ -162,10 +162,10 @@ def test_what_is_wrong_is_named(results):
     with pytest.raises(InputError, match=r"L999_s5 is no setting of the method's grid"):
         sweep.main(options(results))
     table.to_csv(results / "comparison.csv", index=False)
-    (results / "maps" / REPEAT / "guided-ddim/L20_s0/test/maps.npy").unlink()
-    with pytest.raises(InputError, match=r"L20_s0/test/maps\.npy"):
-        sweep.main(options(results))
     path = results / "scores" / REPEAT / "guided-ddim/L20_s5/test.csv"
     pd.read_csv(path).assign(scored=0, label=0).to_csv(path, index=False)
     with pytest.raises(InputError, match="has no diseased slice"):
+        sweep.main(options(results))
+    (results / "maps" / REPEAT / "guided-ddim/L20_s0/test/maps.npy").unlink()
+    with pytest.raises(InputError, match=r"L20_s0/test/maps\.npy"):
         sweep.main(options(results))

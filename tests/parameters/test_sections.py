@@ -88,9 +88,10 @@ def test_the_identity_of_scores_is_that_of_all_parameters_that_make_them(path, v
 
 
 def test_healthy_slices_are_left_out_where_the_setting_is_fixed_and_another_one_and_there_are_masks():
-    def everywhere(benchmark: str, method: str) -> list[bool]:
+    def everywhere(benchmark: str, name: str) -> list[bool]:
         parameters = reading.benchmark(PARAMS, benchmark)
-        grid = methods.settings(parameters["methods"][method])
+        method = parameters["methods"][name]
+        grid = methods.settings(method)
         return [sections.kept(parameters, method, setting)["healthy"] for setting in grid]
 
     assert everywhere("smoke", "guided-ddim") == [False, True], "s = 0 and 5, which is reported"
