@@ -103,13 +103,8 @@ def test_the_table_has_a_line_a_part_and_the_sums(capsys, root):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "smoke: slices 9 train, 2 validation, 3 test (by --slices); repeats 1"
     (guided,) = [line.split() for line in lines if " guided-ddim " in line]
-    assert guided[:5] == [
-        "detection",
-        "guided-ddim",
-        "2",
-        f"{4 * 7 + 5 * 14}",
-        f"{5 * 7}",
-    ]  # at s = 0 not the healthy one of validation
+    # At s = 0 without the healthy slice of validation.
+    assert guided[:5] == ["detection", "guided-ddim", "2", f"{4 * 7 + 5 * 14}", f"{5 * 7}"]
     assert any(line.startswith("2 CPU cores ") for line in lines)
     with pytest.raises(InputError, match="--slices cannot be less than 0: -1"):
         program.main(program.arguments().parse_args(["smoke", "--params", path, "--slices", "9", "-1", "3"]))
