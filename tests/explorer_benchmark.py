@@ -44,7 +44,7 @@ def write_store(root, masks):
                 image[:, 2:14, 3:13] = rng.uniform(0.2, 1, (2, 12, 10))
                 mask[4 : 4 + max(0, z - 1), 5:9] = z > 2
                 row = {"slice_id": f"{subject}_z{z:03d}", "subject_id": subject, "position": z, "source": subject}
-                if subject == "A" and z in (2, 4):
+                if subject == "A" and z in (2, 4):  # both are shown
                     row["slice_id"] = next(names)
                 row |= {"label": int(mask.any()), "lesion_pixels": int(masks and mask.sum()), "affine": "[]"}
                 writer.append(image[None], mask[None] if masks else None, [row])

@@ -103,7 +103,7 @@ def test_the_table_has_a_line_a_part_and_the_sums(capsys, root):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "smoke: slices 9 train, 2 validation, 3 test (by --slices); repeats 1"
     (guided,) = [line.split() for line in lines if " guided-ddim " in line]
-    # Seven steps down, without guidance and with it; one of the five slices is healthy, and needed with it alone.
+    # At s = 0 without the healthy slice of validation.
     assert guided[:5] == ["detection", "guided-ddim", "2", f"{4 * 7 + 5 * 14}", f"{5 * 7}"]
     assert any(line.startswith("2 CPU cores ") for line in lines)
     with pytest.raises(InputError, match="--slices cannot be less than 0: -1"):

@@ -203,7 +203,7 @@ def test_networks_that_no_method_uses_are_not_held_against_the_data(config):
     config["benchmarks"]["smoke"]["methods"] = {name: None for name in PARAMS["paper"]["methods"]} | {
         "vae": {"setting": {}}
     }
-    config["benchmarks"]["smoke"] |= {"trade_off": None, "figures": {"method": "vae", "explorer_slices": 6}}
+    config["benchmarks"]["smoke"] |= {"trade_off": None, "figures": {"method": "vae", "explorer_slices": 4}}
     put(config, "benchmarks/smoke/denoiser/network/multipliers", [1] * 6)
     reading.load(config)
 
