@@ -1,7 +1,5 @@
 # Records: the slice scores that git keeps, from which tables can be made. `scores` writes them, but not as outputs.
 
-import shlex
-
 
 def runs(benchmark):
     """Every (benchmark, repeat, method, setting)."""
@@ -84,13 +82,12 @@ def all_reused(benchmark):
     return all(reused(*run) for run in runs(benchmark))
 
 
-class Reuse(str):
-    """By which the tables' stage tells records and scores of now from others; Snakemake does not compare it."""
+class Reuse(list):
+    """The arguments by which the tables' stage tells records and scores of now from others; Snakemake does not compare it."""
 
-    def __new__(cls, benchmark):
+    def __init__(self, benchmark):
         text = json.dumps(benchmark_parameters(benchmark))
-        reuse = config["records"] == "reuse"
-        return super().__new__(cls, f"--reuse {shlex.quote(text)}" if reuse else "")
+        super().__init__(["--reuse", text] if config["records"] == "reuse" else [])
 
     def __repr__(self):
         return "reuse"
