@@ -34,7 +34,7 @@ class GroupNormOfInput(torch.autograd.Function):
     With x^ = (x - mean) r, r = 1 / sqrt(variance + eps) and g = gamma dy, means over a group's M pixels,
 
         dx = r (g - mean(g) - x^ mean(g x^)) = r gamma dy + b x + c,
-        b = r^3 (mean mean(g) - mean(g x)),  c = -r mean(g) - b mean:
+        b = -r^3 mean(g (x - mean)),  c = -r mean(g) - b mean:
 
     two sums and one combination, in float32 but for what is stored. PyTorch's kernel takes the gradients of gamma and
     beta on its way, asked or not.
@@ -67,8 +67,9 @@ class GroupNormOfInput(torch.autograd.Function):
 
         space = tuple(range(2, x.dim()))
         mean_g = over_group(dy.sum(dim=space, dtype=mean.dtype))
-        mean_gx = over_group((dy * x).sum(dim=space, dtype=mean.dtype))
-        b = rstd**3 * (mean * mean_g - mean_gx)
+        # Centred, and in float32, before it is multiplied: a product in half precision would cancel, or overflow.
+        mean_gx = over_group((dy * (x - for_channels(mean))).sum(dim=space))
+        b = -(rstd**3) * mean_gx
         c = -rstd * mean_g - b * mean
         scale = for_channels(rstd) * weight.reshape(1, -1, *[1] * len(space))
         dx = torch.addcmul(torch.addcmul(for_channels(c), for_channels(b), x), scale, dy)

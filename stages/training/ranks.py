@@ -40,6 +40,7 @@ def joined(count: int, backend: str, work: Callable[[int], None]) -> Iterator[No
     if count == 1:
         yield
         return
+    _stay_on_this_machine()
     store = distributed.TCPStore(HOST, 0, count, is_master=True, wait_for_workers=False)
     # Spawned: a forked process could not use the cards.
     context = get_context("spawn")
@@ -70,6 +71,13 @@ def joined(count: int, backend: str, work: Callable[[int], None]) -> Iterator[No
         watch.join()
         for companion in companions:
             companion.join()
+
+
+def _stay_on_this_machine() -> None:
+    """Let gloo connect over the loopback interface: it would take the one that the host's name resolves to."""
+    loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
+    if loopback is not None:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
 
 
 FAILED = "one of the processes that train the network together ended before its time: see its message above"

@@ -53,18 +53,25 @@ def test_it_is_pytorchs_in_float32(shape):
     torch.testing.assert_close(a, b, rtol=1e-5, atol=2e-5 * float(b.abs().max()))
 
 
+@pytest.mark.parametrize(("mean", "size"), [(3, 1), (100, 1), (3, 300)])
 @pytest.mark.parametrize(("kind", "rounding"), [(torch.bfloat16, 2**-8), (torch.float16, 2**-11)])
-def test_in_half_precision_only_what_is_stored_is_rounded(kind, rounding):
-    norm, x = layer(), image((2, 12, 32, 32), kind)
+def test_in_half_precision_only_what_is_stored_is_rounded(kind, rounding, mean, size):
+    norm = layer()
+    x = (size * (image((2, 12, 32, 32), torch.float64).detach() + mean - 3)).to(kind).requires_grad_()
     exact = x.detach().double().requires_grad_()
-    dy = torch.randn(x.shape, generator=torch.Generator().manual_seed(2)).to(kind)
+    dy = (size * torch.randn(x.shape, generator=torch.Generator().manual_seed(2))).to(kind)
     found = norm(x)
     assert type(found.grad_fn).__name__ == "GroupNormOfInputBackward"
     assert found.dtype == kind
     (a,) = torch.autograd.grad(found, x, dy)
+    # PyTorch's own, whose forward pass loses digits of the deviation where the mean is large
+    trained = norm.weight.clone().requires_grad_()
+    (own,) = torch.autograd.grad(functional.group_norm(x, norm.num_groups, trained, norm.bias, norm.eps), x, dy)
     (b,) = torch.autograd.grad(norm.double()(exact), exact, dy.double())
     assert a.dtype == kind
-    assert float((a - b).abs().max() / b.abs().max()) < rounding
+    error, of_own = (float((one - b).detach().abs().max() / b.abs().max()) for one in (a, own))
+    assert error < max(rounding, 1.05 * of_own)
+    assert of_own < rounding or mean == 100
 
 
 @pytest.mark.parametrize(("kind", "trained"), [(torch.bfloat16, True), (torch.float32, False), (torch.float32, True)])

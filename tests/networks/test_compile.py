@@ -1,4 +1,4 @@
-"""What detection runs compiles whole: torch.compile finds no break in the U-Net, the classifier and its gradient."""
+"""What detection runs could be compiled whole (it is not): no break in the U-Net, the classifier and its gradient."""
 
 import torch
 from torch import nn

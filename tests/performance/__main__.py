@@ -60,11 +60,16 @@ def main(options: argparse.Namespace) -> None:
     if options.seconds <= 0 or options.threads < 1:
         raise InputError("--seconds and --threads must be above 0")
     config = reading.load(options.params)
-    sizes = [Size.of(config, name) for name in options.sizes]
+    sizes = [Size.of(config, name) for name in dict.fromkeys(options.sizes)]
     found: list[Row] = []
     profiles: list[pd.DataFrame] = []
+    measured: set[str] = set()
     for precision in options.precision:
         with leased(options.threads, precision) as fabric:
+            if _name(fabric) in measured:  # what a device cannot compute in, it computes in another
+                print(f"{precision}: measured already, as {_name(fabric)}", flush=True)
+                continue
+            measured.add(_name(fabric))
             found += _roofs(fabric, options.seconds)
             for size in sizes:
                 for what in options.what:

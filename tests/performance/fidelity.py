@@ -194,7 +194,12 @@ def main(options: argparse.Namespace) -> None:
     with replacing(options.output) as partial:
         table.to_csv(partial, index=False, float_format="%.6g")
     print(table.drop(columns="device").to_string(index=False, float_format="{:.4g}".format, na_rep=""))
-    refuse(rows, computed(config["paper"]["detection"]["precision"]))
+    used = computed(config["paper"]["detection"]["precision"])
+    if used == REFERENCE:
+        print(
+            f"paper.detection.precision is {REFERENCE}: nothing is refused; what does not hold is not to be set there"
+        )
+    refuse(rows, used)
 
 
 def refuse(rows: list[Row], used: Precision) -> None:
