@@ -39,9 +39,9 @@ def _gpu(name: str, float32: float, bfloat16: float | None, source: str) -> Devi
 
 
 DEVICES = (
-    # The phantoms' networks, forwards and backwards, on one thread of a Xeon: 34 to 72 GFLOP/s in float32 (AVX2), 29 to
-    # 274 in bfloat16 (AMX), the more the wider the network.
-    Device("2 CPU cores", 0.12e12, 0.16e12, "measured on one thread of a Xeon (AVX2, AMX), times two"),
+    # The default's networks on two threads of a Xeon (docs/performance.md): 83 to 105 GFLOP/s in training and detection
+    # in float32, 75 to 118 in bfloat16; wide ones reach more.
+    Device("2 CPU cores", 0.105e12, 0.105e12, "measured on a Xeon with the default's networks; wide ones run faster"),
     _gpu("RTX 6000 (Turing)", 16.3, None, "peak 16.3 TFLOP/s in float32, no bfloat16; the paper's card"),
     _gpu("A100", 19.5, 312, "peaks 19.5 and 312 TFLOP/s, dense"),
     _gpu("H100 SXM", 67, 989, "peaks 67 and 989 TFLOP/s, dense"),
