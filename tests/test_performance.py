@@ -198,9 +198,13 @@ def test_the_command_runs(tmp_path, capsys):
     assert len(products) == 2
     peak = products["flops_per_second"].max()
     assert timed["share_of_peak"].to_numpy() == pytest.approx(timed["flops_per_second"] / peak, rel=1e-4)
-    shares = pd.read_csv(tmp_path / "operations.csv").groupby("what")["share"].sum()
-    assert set(shares.index) == set(work.WHAT)
-    assert shares.between(0.5, 1.0001).all()
+    operations = pd.read_csv(tmp_path / "operations.csv")
+    assert set(operations["what"]) == set(work.WHAT)
+    for _, one in operations.groupby("what"):
+        # How much the twelve take of so tiny a step is the machine's affair.
+        assert one["share"].is_monotonic_decreasing
+        assert 0 < one["share"].sum() <= 1.0001
+        assert one["operation"].str.contains("convolution").any()
     assert {path.suffix for path in tmp_path.glob("roofline.*")} == {".png", ".svg", ".pdf"}
     said = capsys.readouterr().out
     assert "smoke, float32, forward: batch" in said
