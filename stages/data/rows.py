@@ -85,7 +85,9 @@ class Held:
         first, *rest = key if isinstance(key, tuple) else (key,)
         places = self._places[first]
         if (places < 0).any():
-            raise IndexError(f"not all of the rows {first} are there")
+            raise KeyError(
+                f"not all of the rows {first} are there"
+            )  # no IndexError, at which an iteration would just end
         return self._array[(places, *rest)]
 
 

@@ -182,6 +182,8 @@ def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: d
         if tree is not None:
             shape = native_space.radiograph_shape(tree / values["source"], store.images[row, 0])
         for method in methods:
+            if row not in held(method.maps):
+                continue
             pixels = method.slices(np.array([row]))[0]
             values_there = native_space.to_radiograph(pixels, shape).astype(np.float64)
             share, grey = (np.clip(values_there / top, 0, 1) for top in (method.end, method.largest))

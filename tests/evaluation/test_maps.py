@@ -52,7 +52,7 @@ def test_rows_are_those_of_the_split(folder, store):
     assert held(images).tolist() == [2, 5]
     np.testing.assert_array_equal(maps[[1, 5]], np.load(folder / "maps.npy")[[0, 3]])
     np.testing.assert_array_equal(images[5, 1], np.load(folder / "images.npy")[1, 1])
-    with pytest.raises(IndexError):
+    with pytest.raises(KeyError):
         maps[4]
 
 

@@ -329,7 +329,10 @@ def map_files(benchmark, repeat, method, setting):
     values = benchmark_parameters(benchmark)
     if "detector" in values["methods"][method]:
         return [folder]
-    return [f"{folder}/{split}/maps.npy" for split in sections.splits(values)]
+    found = [f"{folder}/{split}/maps.npy" for split in sections.splits(values)]
+    beside = ("slices.csv", "images.csv", "images.npy")  # where they are
+    lists = [str(Path(maps).with_name(name)) for maps in found for name in beside]
+    return found + [path for path in lists if Path(path).exists()]
 
 
 def setting_maps(wildcards):
