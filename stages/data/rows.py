@@ -84,10 +84,8 @@ class Held:
     def __getitem__(self, key: Any) -> np.ndarray:
         first, *rest = key if isinstance(key, tuple) else (key,)
         places = self._places[first]
-        if (places < 0).any():
-            raise KeyError(
-                f"not all of the rows {first} are there"
-            )  # no IndexError, at which an iteration would just end
+        if (places < 0).any():  # no IndexError, at which an iteration would just end
+            raise KeyError(f"not all of the rows {first} are there")
         return self._array[(places, *rest)]
 
 
