@@ -50,8 +50,8 @@ def joined(count: int, backend: str, work: Callable[[int], None]) -> Iterator[No
     ]
     for companion in companions:
         companion.start()
-    over = threading.Event()
-    watch = threading.Thread(target=_watch, args=(companions, over), daemon=True)
+    over, failed = threading.Event(), threading.Event()
+    watch = threading.Thread(target=_watch, args=(companions, over, failed), daemon=True)
     watch.start()
     try:
         distributed.init_process_group(backend, store=store, rank=0, world_size=count)
@@ -60,8 +60,7 @@ def joined(count: int, backend: str, work: Callable[[int], None]) -> Iterator[No
     except InputError:
         raise
     except Exception as error:  # what a collective raises when another process has left it
-        connection.wait([companion.sentinel for companion in companions], timeout=GRACE_SECONDS)
-        if any(companion.exitcode for companion in companions):
+        if failed.wait(GRACE_SECONDS):
             raise InputError(FAILED) from error
         raise
     finally:
@@ -98,11 +97,15 @@ def _accompany(work: Callable[[int], None], rank: int, count: int, backend: str,
         sys.exit(f"error: {error}")
 
 
-def _watch(companions: list[SpawnProcess], over: threading.Event) -> None:
-    """End this process with one sentence where a companion failed and nothing tells rank 0, which waits for it."""
+def _watch(companions: list[SpawnProcess], over: threading.Event, failed: threading.Event) -> None:
+    """End this process with one sentence where a companion failed and nothing tells rank 0, which waits for it.
+
+    This thread alone reads exit codes while it lives: of two that ask at once, one is told that there is none yet.
+    """
     while running := [companion.sentinel for companion in companions if companion.exitcode is None]:
         connection.wait(running)
         if any(companion.exitcode for companion in companions):
+            failed.set()
             if not over.wait(GRACE_SECONDS):
                 print(f"error: {FAILED}", file=sys.stderr, flush=True)
                 os._exit(1)

@@ -28,7 +28,7 @@ def work(rank):
     time.sleep(60)
 
 if __name__ == "__main__":
-    ranks.GRACE_SECONDS = 1
+    ranks.GRACE_SECONDS = 1 if sys.argv[1] == "asleep" else 30
     with ranks.joined(2, "gloo", work):
         work(0)
 """
