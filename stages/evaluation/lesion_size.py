@@ -12,7 +12,7 @@ from stages.evaluation import across_repeats, bootstrap, summary
 
 METRICS = ("dice_average_otsu", "auroc")
 COLUMNS = [
-    *("method", "setting", "group", "from_pixels", "to_pixels", "slices", "subjects"),
+    *("method", "setting", "group", "from_pixels", "to_pixels", "slices", "subjects", "seeds"),
     *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
 ]
 
@@ -59,7 +59,7 @@ def by_lesion_size(
             pixels = first.loc[chosen, "lesion_pixels"]
             row = {"method": method, "setting": settings[method], "group": number}
             row |= {"from_pixels": pixels.min(), "to_pixels": pixels.max(), "slices": int(chosen.sum())}
-            row["subjects"] = len(np.unique(subjects[chosen]))
+            row |= {"subjects": len(np.unique(subjects[chosen])), "seeds": len(frames)}
             for metric in METRICS:
                 values = [frame[metric].where(chosen).to_numpy(np.float64) for frame in frames]
                 found = np.stack([bootstrap.means(of_seed, subjects, draws) for of_seed in values])

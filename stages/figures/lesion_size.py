@@ -58,9 +58,7 @@ def draw(methods: list[str], table: pd.DataFrame) -> Figure:
         axes.get_legend().remove()
     names = ["\n".join(style.wrapped(name, 1.5, style.SMALL)) for name in methods]
     figure.legend(handles, names, loc="outside right upper", handlelength=2.6)
-    figure.supxlabel(
-        "lesion area; mean and 95 % interval (bootstrap over subjects, and over seeds where there are several)"
-    )
+    figure.supxlabel(f"lesion area; {results.interval_note(table)}")
     return figure
 
 
@@ -78,7 +76,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     """Draw what lesion_size.csv says of the methods of params.yaml."""
-    numbers = [*GROUP, *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high"))]
+    numbers = [*GROUP, "seeds", *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high"))]
     table = records.read_csv(options.table, ["method"], numbers)
     style.save(draw(list(options.parameters["methods"]), table), options.output, "lesion-size")
 

@@ -59,6 +59,7 @@ def test_without_scored_slices_the_table_is_its_head():
 def test_seeds_are_averaged_and_resampled_with_the_subjects():
     seeds = [frame(np.arange(12), seed=seed) for seed in (1, 2, 3)]
     table = lesion_size.by_lesion_size({"one": seeds}, {"one": "L5"}, 1, 100, seed=2)
+    assert table["seeds"].tolist() == [3]
     values = np.stack([one["auroc"].to_numpy() for one in seeds])
     assert table["auroc"].item() == pytest.approx(values.mean())
     subjects, of_seeds = bootstrap.resample_subjects(4, 100, seed=2), bootstrap.resample_seeds(3, 100, seed=2)

@@ -54,6 +54,13 @@ def test_each_method_is_a_line_over_the_groups_with_its_intervals():
     names = [text.get_text().replace("\n", "") for text in figure.legends[0].get_texts()]
     assert names == METHODS
     assert figure.legends[0].get_window_extent().x1 <= figure.bbox.x1
+    assert figure.get_supxlabel() == "lesion area; mean and 95 % interval (bootstrap over subjects)"
+    close(figure)
+
+
+def test_the_note_says_that_seeds_were_drawn_again_where_there_are_several():
+    figure = lesion_size.draw(METHODS, table().assign(seeds=3))
+    assert figure.get_supxlabel().endswith("(bootstrap over subjects and seeds)")
     close(figure)
 
 
