@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages import command
+from stages.channels import View, views
 from stages.data.store import SliceStore
 from stages.errors import InputError
 from stages.figures import panels, results, selection, style
@@ -105,10 +106,15 @@ class Content:
             found.append("\n".join(line for part in [method.name, title, *own] for line in _lines(part, width)))
         return found
 
-    def image(self, row: int, channel: int, method: Method | None = None) -> np.ndarray:
-        """One channel (H, W) of the input, or of a method that has reconstructions."""
+    @property
+    def views(self) -> list[View]:
+        """The pictures of each image."""
+        return views(self.channels)
+
+    def image(self, row: int, view: View, method: Method | None = None) -> np.ndarray:
+        """A picture, (H, W) or (H, W, 3), of the input, or of a method that has reconstructions."""
         images = self.store.images if method is None or method.images is None else method.images
-        return images[row, channel][self.window]
+        return panels.of_view(images[row], view)[self.window]
 
     def mask(self, row: int) -> np.ndarray:
         """The lesion (H, W), bool; only where there are masks."""
@@ -120,10 +126,10 @@ def _lines(text: str, width: float) -> list[str]:
 
 
 def draw(content: Content) -> Figure:
-    """The figure: methods in columns where there is one channel, in rows where there are several."""
+    """The figure: methods in columns where an image is one picture, in rows where it is several."""
     if not content.rows:
         return style.sentence(f"All {content.kind} slices of the test split that can be shown are in the main figures.")
-    return _columns(content) if len(content.channels) == 1 else _rows(content)
+    return _columns(content) if len(content.views) == 1 else _rows(content)
 
 
 def _columns(content: Content) -> Figure:
@@ -140,48 +146,50 @@ def _columns(content: Content) -> Figure:
         for label in axes.get_yticklabels():
             label.set(rotation=90, va="center")
         axes.set_title(content.caption(row, columns * side), loc="left")
-        grid.grey(0, 0, content.image(row, 0))
+        (view,) = content.views
+        grid.picture(0, 0, content.image(row, view))
         if content.masked:
-            grid.grey(1, 0, content.mask(row))
+            grid.picture(1, 0, content.mask(row))
             grid.note(1, 0, "mask")
         for column, method in enumerate(content.methods, start=1):
             if method.images is None:
                 grid.missing(0, column)
             else:
-                grid.grey(0, column, content.image(row, 0, method))
+                grid.picture(0, column, content.image(row, view, method))
             draw_map(grid, 1, column, content, method, row)
     _finish(figure, list(blocks), content)
     return figure
 
 
 def _rows(content: Content) -> Figure:
-    """Fig. 3: a block a slice; its first row the input's channels and the mask, below it a row a method."""
-    channels, across = len(content.channels), min(len(content.rows), 2)
+    """Fig. 3: a block a slice; its first row the input's pictures and the mask, below it a row a method."""
+    views, across = content.views, min(len(content.rows), 2)
+    count = len(views)
     lines, down = len(content.methods) + 1, -(-len(content.rows) // across)
     labels = ["input", *content.labels(LABELS)]
     wide, high = (
-        (style.PAGE[0] - LABELS) / (across * (channels + 1)),
+        (style.PAGE[0] - LABELS) / (across * (count + 1)),
         (style.PAGE[1] - content.room) / (down * (lines + 0.5) + 1),
     )
     # No lower than the lines of the labels are.
     side = max(min(LARGE, wide, high), 1.3 * style.SMALL / 72 * max(label.count("\n") + 1 for label in labels))
-    width = max(LABELS + across * (channels + 1) * side, 5 * LARGE)
+    width = max(LABELS + across * (count + 1) * side, 5 * LARGE)
     figure = panels.figure(width, (down * (lines + 0.5) + 1) * side + content.room)
     blocks = figure.subplots(down, across, squeeze=False).ravel()
     for axes in blocks[len(content.rows) :]:
         axes.remove()
     for number, (axes, row) in enumerate(zip(blocks, content.rows, strict=False)):
-        grid = Grid(axes, [""] * lines if number % across else labels, [""] * (channels + 1))
-        axes.set_title(content.caption(row, (channels + 1) * side), loc="left")
+        grid = Grid(axes, [""] * lines if number % across else labels, [""] * (count + 1))
+        axes.set_title(content.caption(row, (count + 1) * side), loc="left")
         draw_input(grid, content, row)
         for line, method in enumerate(content.methods, start=1):
             if method.images is None:
-                grid.missing(line, 0, channels)
+                grid.missing(line, 0, count)
             else:
-                for channel in range(channels):
-                    grid.grey(line, channel, content.image(row, channel, method))
-            draw_map(grid, line, channels, content, method, row)
-        grid.note(1, channels, "map")
+                for column, view in enumerate(views):
+                    grid.picture(line, column, content.image(row, view, method))
+            draw_map(grid, line, count, content, method, row)
+        grid.note(1, count, "map")
     _finish(figure, list(blocks[: len(content.rows)]), content)
     return figure
 
@@ -192,13 +200,13 @@ def _finish(figure: Figure, blocks: list, content: Content) -> None:
 
 
 def draw_input(grid: Grid, content: Content, row: int) -> None:
-    """The input's channels side by side in the first row, and the mask beside them where one is shown."""
-    for column, channel in enumerate(content.channels):
-        grid.grey(0, column, content.image(row, column))
-        grid.note(0, column, style.channel_title(channel))
+    """The input's pictures side by side in the first row, and the mask beside them where one is shown."""
+    for column, view in enumerate(content.views):
+        grid.picture(0, column, content.image(row, view))
+        grid.note(0, column, style.channel_title(view.name))
     if content.masked:
-        grid.grey(0, len(content.channels), content.mask(row))
-        grid.note(0, len(content.channels), "mask")
+        grid.picture(0, len(content.views), content.mask(row))
+        grid.note(0, len(content.views), "mask")
 
 
 def draw_map(grid: Grid, line: int, column: int, content: Content, method: Method, row: int) -> None:
@@ -246,7 +254,7 @@ def main(options: argparse.Namespace) -> None:
     """Draw one figure of the slices that the rule chooses, every method at its reported setting."""
     parameters, figure = options.parameters, options.figure
     channels, counts, methods = parameters["data"]["channels"], parameters["figures"], parameters["methods"]
-    possible = ONE_CHANNEL if len(channels) == 1 else SEVERAL_CHANNELS
+    possible = ONE_CHANNEL if len(views(channels)) == 1 else SEVERAL_CHANNELS
     if figure not in possible:
         raise InputError(
             f"--figure {figure} is not for data.channels {', '.join(channels)}: these have {', '.join(possible)}"

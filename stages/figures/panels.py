@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from stages.channels import View
 from stages.figures import style
 
 GAP = 0.04  # of a panel, between two
@@ -46,8 +47,8 @@ class Grid:
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 
-    def grey(self, row: int, column: int, pixels: np.ndarray) -> None:
-        """An image (H, W) in [0, 1]."""
+    def picture(self, row: int, column: int, pixels: np.ndarray) -> None:
+        """An image (H, W) in [0, 1] in grey, or (H, W, 3) in colour."""
         self._image(row, column, pixels, cmap="gray", vmin=0, vmax=1)
 
     def map(self, row: int, column: int, values: np.ndarray, end: float) -> None:
@@ -77,7 +78,15 @@ class Grid:
     def _image(self, row: int, column: int, pixels: np.ndarray, **look: Any) -> None:
         extent = (column, column + 1 - GAP, row + 1 - GAP, row)
         image = np.asarray(pixels, np.float32)
+        if image.ndim == 3:  # of grey ones, vmin and vmax do it
+            image = image.clip(0, 1)
         self.axes.imshow(image, extent=extent, aspect="equal", interpolation="nearest", **look)
+
+
+def of_view(image: np.ndarray, view: View) -> np.ndarray:
+    """What a picture shows of an image (C, H, W): (H, W), or (H, W, 3) in colour."""
+    chosen = np.asarray(image)[list(view.channels)]
+    return chosen[0] if len(chosen) == 1 else np.moveaxis(chosen, 0, -1)
 
 
 def outline(axes: Axes, mask: np.ndarray, extent: tuple[float, float, float, float]) -> None:

@@ -22,6 +22,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import ConnectionPatch
 
 from stages import command
+from stages.channels import View, views
 from stages.data.store import open_array, open_split
 from stages.detection.difference import anomaly_map
 from stages.errors import InputError
@@ -127,6 +128,7 @@ def draw(trajectory: Trajectory, channels: list[str]) -> Figure:
     """
     style.use()
     levels, guided = trajectory.levels, trajectory.gradient is not None
+    *others, view = views(channels)
     last = len(levels) - 1
     rows = [HEADLINE, 1, HEADLINE, 1, *([0.7] if guided else [])]
     size = max(PANEL * (last + 3), WIDTH), PANEL * (sum(rows) + 0.5)
@@ -136,15 +138,15 @@ def draw(trajectory: Trajectory, channels: list[str]) -> Figure:
     middle = _image(figure.add_subplot(grid[1:4, -1]))
     for line, images in zip(lines, (trajectory.encoded, trajectory.decoded), strict=True):
         for axes, image, level in zip(line, images, levels, strict=False):
-            axes.imshow(_shown(image[-1], level), cmap="gray", vmin=0, vmax=1)
+            axes.imshow(_shown(panels.of_view(image, view), level), cmap="gray", vmin=0, vmax=1)
             axes.set_title(f"$x_{{{level}}}$" if level or line is lines[1] else "$x$", loc="left", fontsize=8)
-        line[0].annotate(style.channel_title(channels[-1]), (0, 1), (2, -2), **NOTE)
-        if others := [style.channel_title(channel) for channel in channels[:-1]]:
+        line[0].annotate(style.channel_title(view.name), (0, 1), (2, -2), **NOTE)
+        if others:
             beside = panels.Grid(line[0].inset_axes((-SIDE, 0, SIDE, 1)), [""] * len(others), [""])
-            for n, title in enumerate(others):
-                beside.grey(n, 0, images[0, n])
-                beside.note(n, 0, title)
-    middle.imshow(_shown(trajectory.encoded[-1, -1], levels[-1]), cmap="gray", vmin=0, vmax=1)
+            for n, other in enumerate(others):
+                beside.picture(n, 0, panels.of_view(images[0], other))
+                beside.note(n, 0, style.channel_title(other.name))
+    middle.imshow(_shown(panels.of_view(trajectory.encoded[-1], view), levels[-1]), cmap="gray", vmin=0, vmax=1)
     middle.set_title(f"$x_L$, $L = {levels[-1]}$", fontsize=8)
     encoded, decoded = lines
     for k in range(last - 1):  # there and back
@@ -157,8 +159,8 @@ def draw(trajectory: Trajectory, channels: list[str]) -> Figure:
     _headline(figure.add_subplot(grid[0, 1:-1]), f"encoding: reversed {solver} from $x$ to noise level $L$", ENCODING)
     _headline(figure.add_subplot(grid[2, 1:-1]), f"decoding: {solver} from $x_L$ to $x_0${how}", DECODING)
     if guided:
-        _draw_gradients(figure, grid, decoded, trajectory)
-    _draw_map(figure.add_subplot(grid[:, 0]), encoded[0], decoded[0], trajectory)
+        _draw_gradients(figure, grid, decoded, trajectory, view)
+    _draw_map(figure.add_subplot(grid[:, 0]), encoded[0], decoded[0], trajectory, bool(others))
     if trajectory.mask is not None:
         _outline(encoded[0], trajectory.mask)
     return figure
@@ -197,22 +199,21 @@ def _arrow(
 
 
 def _shown(image: np.ndarray, level: int) -> np.ndarray:
-    """An image (H, W) for the eye: as it is where it is clean, from percentile to percentile where it is noisy."""
-    if level == 0:
-        return image
-    low, high = np.percentile(image, WINDOW)
-    return (image - low) / max(high - low, 1e-12)
+    """A picture for the eye: as it is where it is clean, from percentile to percentile where it is noisy."""
+    low, high = (0, 1) if level == 0 else np.percentile(image, WINDOW)
+    shown = (image - low) / max(high - low, 1e-12)
+    return shown if shown.ndim == 2 else shown.clip(0, 1)  # of grey ones, vmin and vmax do it
 
 
 def _end(values: np.ndarray) -> float:
     return max(float(np.percentile(np.abs(values), WINDOW[1])), 1e-12)
 
 
-def _draw_gradients(figure: Figure, grid: GridSpec, images: list[Axes], trajectory: Trajectory) -> None:
+def _draw_gradients(figure: Figure, grid: GridSpec, images: list[Axes], trajectory: Trajectory, view: View) -> None:
     """The classifier's gradient at each x_k that is left by a step down, below it, with an arrow to that step."""
     assert trajectory.gradient is not None
     for k, image in enumerate(images, start=1):
-        gradient = trajectory.gradient[k, -1]
+        gradient = trajectory.gradient[k, list(view.channels)].sum(axis=0)
         axes, top = _image(figure.add_subplot(grid[4, 1 + k])), _end(gradient)
         axes.imshow(gradient, cmap="PuOr", vmin=-top, vmax=top)
         _arrow(axes, LEFT, image, (1.25, 0.45), GUIDANCE, "angle,angleA=180,angleB=90")
@@ -221,8 +222,8 @@ def _draw_gradients(figure: Figure, grid: GridSpec, images: list[Axes], trajecto
     words.annotate(text, RIGHT, xycoords="axes fraction", ha="right", va="center", color=GUIDANCE)
 
 
-def _draw_map(axes: Axes, image: Axes, reconstruction: Axes, trajectory: Trajectory) -> None:
-    """The anomaly map with its colour bar, and what it is made of."""
+def _draw_map(axes: Axes, image: Axes, reconstruction: Axes, trajectory: Trajectory, beside: bool) -> None:
+    """The anomaly map with its colour bar, and what it is made of; `beside`: other pictures are beside the images."""
     several = len(trajectory.encoded[0]) > 1
     top = _end(trajectory.map)
     _image(axes).imshow(trajectory.map, cmap=style.MAP_COLOURS, vmin=0, vmax=top)
@@ -232,7 +233,7 @@ def _draw_map(axes: Axes, image: Axes, reconstruction: Axes, trajectory: Traject
     if trajectory.mask is not None:
         _outline(axes, trajectory.mask)
         axes.set_xlabel("outlined: the mask,\nwhich no step sees", fontsize=style.SMALL)
-    side = -SIDE if several else 0
+    side = -SIDE if beside else 0
     _arrow(image, (side, 0.5), axes, (1, 1), "black", "arc3,rad=0.2")
     _arrow(reconstruction, (side, 0), axes, (1, 0), "black", "arc3,rad=-0.2")
 

@@ -59,7 +59,7 @@ def draw(content: Content, key: str | None, shown: list[Setting], reported: Sett
         shown: the settings, in the order of `content.methods`.
         reported: the setting that is reported.
     """
-    (row,), last = content.rows, len(content.channels)
+    (row,), last = content.rows, len(content.views)
     notes = [_unit(content.scale), *content.own_notes]
     if reported in shown and len(shown) > 1:
         notes.append("bold: the setting that is reported")
@@ -69,22 +69,24 @@ def draw(content: Content, key: str | None, shown: list[Setting], reported: Sett
     width = max((len(shown) + 1.5) * side, 5 * LARGE)
     figure = panels.figure(width, (last + 1) * side + 2 * LARGE + content.room)
     headings = ["input", *(f"{key} = {one[key]:g}" if key else "reported" for one in shown)]
-    grid = panels.Grid(figure.subplots(), [*map(style.channel_title, content.channels), "map"], headings)
+    grid = panels.Grid(
+        figure.subplots(), [*(style.channel_title(view.name) for view in content.views), "map"], headings
+    )
     for heading, one in zip(grid.axes.get_xticklabels()[1:], shown, strict=True):
         heading.set_fontweight("bold" if one == reported and len(shown) > 1 else "normal")
     grid.axes.set_title(content.caption(row, width - LARGE), loc="left")
     figure.suptitle("\n".join(style.wrapped(_title(content.methods[0].name, key, shown), 0.75 * width, 9)))
-    for channel in range(last):
-        grid.grey(channel, 0, content.image(row, channel))
+    for line, view in enumerate(content.views):
+        grid.picture(line, 0, content.image(row, view))
     if content.masked:
-        grid.grey(last, 0, content.mask(row))
+        grid.picture(last, 0, content.mask(row))
         grid.note(last, 0, "mask")
     for column, method in enumerate(content.methods, start=1):
-        for channel in range(last):
+        for line, view in enumerate(content.views):
             if method.images is None:
-                grid.missing(channel, column)
+                grid.missing(line, column)
             else:
-                grid.grey(channel, column, content.image(row, channel, method))
+                grid.picture(line, column, content.image(row, view, method))
         draw_map(grid, last, column, content, method, row)
     panels.bar(grid.axes, content.scale.end(content.methods[0].name), notes, shrink=0.4, aspect=18)
     return figure

@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 
 from stages import command
+from stages.channels import views
 from stages.data.rows import Held
 from stages.data.store import SliceStore
 from stages.evaluation import records
@@ -99,7 +100,11 @@ def index(
         "height": store.images.shape[-2],
         "width": store.images.shape[-1],
         "masks": store.masks is not None,
-        "channels": [{"name": name, "title": style.channel_title(name)} for name in channels],
+        "planes": len(channels),
+        "channels": [
+            {"name": view.name, "title": style.channel_title(view.name), "planes": view.channels}
+            for view in views(channels)
+        ],
         "slices": [
             {"name": name, "diseased": bool(label), "pixels": int(pixels)}
             for name, label, pixels in zip(

@@ -46,8 +46,6 @@ def problems_between(parameters: dict, makers: Collection[str]) -> Iterator[Prob
 def _module_problems(parameters: dict) -> Iterator[Problem]:
     """Readers, detectors and networks that are named but not there, or do not say what they need."""
     data = parameters["data"]
-    if data["reader"] not in data:
-        yield ("data", data["reader"]), "is missing: it holds the recipe of data.reader"
     asked: dict[KeyPath, Callable[[], None]] = {("data", "reader"): partial(_ask_reader, data["reader"])}
     for name, method in methods.of(parameters).items():
         if "detector" in method:

@@ -5,13 +5,15 @@ from collections.abc import Collection, Iterator
 
 from stages import split_lists
 from stages.errors import InputError
-from stages.parameters.by_schema import Problem
+from stages.parameters.by_schema import KeyPath, Problem
 
 
 def data_problems(parameters: dict, makers: Collection[str]) -> Iterator[Problem]:
     """Problems of the sections data, repeats and phantom, of which `makers` are the benchmarks that may make it."""
     if parameters["data"]["reader"] == "brats":
         yield from _brats_problems(parameters)
+    if parameters["data"]["reader"] == "images":
+        yield from _image_problems(parameters["data"].get("images", {}))
     problems = list(_split_problems(parameters))
     yield from problems
     if not problems and "phantom" in parameters:  # which counts what the split asks for
@@ -28,13 +30,29 @@ def _brats_problems(parameters: dict) -> Iterator[Problem]:
     if recipe["percentiles"][0] >= recipe["percentiles"][1]:
         yield (*path, "percentiles"), f"must ascend, not {recipe['percentiles']}"
     if "patient" in recipe:
-        try:
-            groups = re.compile(recipe["patient"]).groups
-        except re.error as error:
-            yield (*path, "patient"), f"is no regular expression: {error}"
-        else:
-            if groups != 1:
-                yield (*path, "patient"), f"must have one group in brackets, which holds the patient, not {groups}"
+        yield from _pattern_problems((*path, "patient"), recipe["patient"], "patient")
+
+
+def _image_problems(options: dict) -> Iterator[Problem]:
+    path = ("data", "images")
+    if "subject" in options:
+        yield from _pattern_problems((*path, "subject"), options["subject"], "subject")
+    scale = options.get("scale")
+    if isinstance(scale, list) and scale[0] >= scale[1]:
+        yield (*path, "scale"), f"must ascend, not {scale}"
+    if "masks" in options and not options["masks"]:
+        yield (*path, "masks"), "must say where masks are (folder) or how they are called (ending, replace)"
+
+
+def _pattern_problems(path: KeyPath, pattern: str, what: str) -> Iterator[Problem]:
+    """Of a regular expression whose one group is a subject."""
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        yield path, f"is no regular expression: {error}"
+    else:
+        if groups != 1:
+            yield path, f"must have one group in brackets, which holds the {what}, not {groups}"
 
 
 def _split_problems(parameters: dict) -> Iterator[Problem]:

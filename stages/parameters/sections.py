@@ -84,7 +84,8 @@ def section(
     keys = list(RULES[rule])
     extra: dict[str, Any] = {}
     if rule in ("extract", "export"):
-        keys.append(f"data.{parameters['data']['reader']}")
+        if (reader := parameters["data"]["reader"]) in parameters["data"]:  # one that takes no options needs no section
+            keys.append(f"data.{reader}")
     elif rule == "train":
         keys += methods.network_sections([item] if item else [])
     elif rule == "latents":
@@ -122,7 +123,7 @@ def masked(parameters: dict) -> bool:
     """Whether a data set has masks: a reader's literal MASKS names the key of its section without which it has none."""
     data = parameters["data"]
     module = f"stages.data.{data['reader']}"
-    return not imports.defines(module, "MASKS") or imports.constant(module, "MASKS") in data[data["reader"]]
+    return not imports.defines(module, "MASKS") or imports.constant(module, "MASKS") in data.get(data["reader"], {})
 
 
 def identity(parameters: dict, repeat: Repeat, method: str, setting: Mapping) -> str:

@@ -82,7 +82,7 @@ def test_a_pixel_lies_where_its_outline_is():
     figure, mask = panels.figure(3, 2), np.zeros((10, 10))
     mask[2:4, 6:9] = 1
     grid = panels.Grid(figure.subplots(), ["one", "two"], ["a", "b", "c"])
-    grid.grey(1, 2, mask)
+    grid.picture(1, 2, mask)
     grid.outline(1, 2, mask)
     side = 1 - panels.GAP
     assert grid.axes.images[0].get_extent() == pytest.approx([2, 2 + side, 1 + side, 1])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from stages.data.store import open_split
 from stages.parameters.reading import deep_merge
@@ -57,6 +58,32 @@ def test_add_your_method(finished, root):
     assert table.loc[["local-contrast", "bottleneck", "elsewhere"], "auroc"].between(0, 1).all()
     assert "bottleneck" in (results / "tables/comparison.tex").read_text()
     assert finished.jobs(run="smoke") == {}
+
+
+def test_a_folder_of_images(project, root):
+    project.write_test_profile()
+    follow(project, "add-your-data-set.md", root)
+    rng = np.random.default_rng(0)
+    for place, count in (("train/good", 8), ("test/good", 3), ("test/crack", 3)):
+        for number in range(count):
+            path = project.folder / f"data/my-images/{place}/{number:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels, mask = rng.integers(60, 90, (20, 20, 3), np.uint8), np.zeros((20, 20), np.uint8)
+            if place == "test/crack":
+                mask[5:12, 5:12] = 255
+                pixels[mask > 0] = (250, 20, 20)
+                truth = project.folder / f"data/my-images/ground_truth/crack/{number:03d}_mask.png"
+                truth.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask).save(truth)
+            Image.fromarray(pixels).save(path)
+    run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=my-images")
+    assert run.returncode == 0, run.stdout
+    results = project.folder / "results/my-images"
+    table = pd.read_csv(results / "tables/comparison.csv").set_index("method")
+    assert table.loc["intensity", "auroc"] == 1
+    figure = np.asarray(Image.open(results / "figures/figure-2-methods.png").convert("RGB")).astype(int)
+    assert (figure[..., 0] - figure[..., 1:].max(-1) > 200).sum() > 100, "the cracks are red"
+    assert '"name":"colour","title":"colour","planes":[0,1,2]' in (results / "explorer.html").read_text()
 
 
 def test_add_your_data_set(project, root):

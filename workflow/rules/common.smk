@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from stages import imports, methods, repeats, split_lists
+from stages import channels, imports, methods, repeats, split_lists
 from stages.errors import InputError
 from stages.parameters import inert, reading, sections
 

@@ -137,7 +137,7 @@ def figure_names(benchmark):
     values = benchmark_parameters(benchmark)
     names = ["figure-1-scheme"] if "trajectory" in methods.sampled(values) else []
     names += ["figure-7-healthy", "settings", "comparison", "lesion-size"]
-    if len(values["data"]["channels"]) > 1:
+    if len(channels.views(values["data"]["channels"])) > 1:
         names += ["figure-3-methods", "supplement-1-diseased", "supplement-2-healthy"]
     else:
         names += ["figure-2-methods", "supplement-3-diseased"]

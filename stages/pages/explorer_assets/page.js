@@ -77,7 +77,7 @@ async function start() {
     return;
   }
   const bytes = await unpack("slices");
-  const end = index.slices.length * index.channels.length * pixels;
+  const end = index.slices.length * index.planes * pixels;
   inputs = bytes.subarray(0, end);
   masks = index.masks ? bytes.subarray(end) : null;
   fillSelect(

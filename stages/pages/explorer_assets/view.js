@@ -57,9 +57,14 @@ async function open(setting) {
   return { maps, images, low: Math.min(0, low), high: high > Math.min(0, low) ? high : low + 1 };
 }
 
-/** A picture of the slice's current channel. */
-function channelOf(images) {
-  return nth(images, state.slice * index.channels.length + state.channel, pixels);
+/** The slice's current channel as a colour a pixel, grey or of its three planes; null where there are no images. */
+function pictureOf(images) {
+  if (!images) return null;
+  const planes = index.channels[state.channel].planes.map((plane) =>
+    nth(images, state.slice * index.planes + plane, pixels),
+  );
+  const [red, green, blue] = planes.length === 3 ? planes : [planes[0], planes[0], planes[0]];
+  return (i) => [red[i], green[i], blue[i]];
 }
 
 /** The threshold in the map's units: null where it is the average Otsu of a data set without masks. */
@@ -77,18 +82,17 @@ function settleThreshold() {
 function draw() {
   settleThreshold();
   const { width, height } = index;
-  const input = channelOf(inputs);
+  const input = pictureOf(inputs);
   const map = nth(run.maps, state.slice, pixels);
   const mask = nth(masks, state.slice, pixels);
-  const reconstruction = channelOf(run.images);
+  const reconstruction = pictureOf(run.images);
   const top = (state.common ? method() : setting()).top;
   const limit = threshold();
   const what = `${slice().name}, ${method().name} ${setting().title}`;
 
-  const grey = (picture) => (i) => [picture[i], picture[i], picture[i]];
-  paint(page("input-picture"), width, height, grey(input));
+  paint(page("input-picture"), width, height, input);
   show("reconstruction-picture", "no-reconstruction", reconstruction);
-  if (reconstruction) paint(page("reconstruction-picture"), width, height, grey(reconstruction));
+  if (reconstruction) paint(page("reconstruction-picture"), width, height, reconstruction);
   paint(page("map-picture"), width, height, (i) => mapColour(colours, map[i], top));
   show("mask-picture", "no-mask", mask);
   if (mask) paint(page("mask-picture"), width, height, (i) => (mask[i] ? [255, 255, 255] : [0, 0, 0]));
@@ -122,8 +126,9 @@ function drawOverlay(input, map, mask, top, limit) {
   const share = state.opacity / 100;
   const small = document.createElement("canvas");
   paint(small, width, height, (i) => {
-    if (state.above && !(map[i] > limit)) return [input[i], input[i], input[i]];
-    return mapColour(colours, map[i], top).map((colour) => (1 - share) * input[i] + share * colour);
+    if (state.above && !(map[i] > limit)) return input(i);
+    const below = input(i);
+    return mapColour(colours, map[i], top).map((colour, plane) => (1 - share) * below[plane] + share * colour);
   });
   canvas.width = width * scale;
   canvas.height = height * scale;
