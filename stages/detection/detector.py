@@ -164,7 +164,7 @@ def detect(detector: type[Detector], options: argparse.Namespace) -> None:
         if options.shard != WHOLE:
             shards.write(options.output, parts)
         for arrays, rows, store, output in finished:  # at the end: Snakemake deletes the output of a job that fails
-            _list_slices(output, rows, store, kept[output.name])
+            _list_slices(output, rows, store, kept[output.name], method.reconstructs)
             arrays.finish(output)
 
 
@@ -226,11 +226,11 @@ def _detect_split(
     return arrays
 
 
-def _list_slices(output: Path, rows: _Rows, store: SliceStore, kept: Selection) -> None:
+def _list_slices(output: Path, rows: _Rows, store: SliceStore, kept: Selection, reconstructs: bool) -> None:
     """The lists beside the arrays, each only where some slices are left out of the split, or of the maps."""
     for name, listed, needed in (
         ("slices.csv", rows.maps, len(kept.maps) < len(store)),
-        ("images.csv", rows.maps[rows.images], len(kept.images) < len(kept.maps)),
+        ("images.csv", rows.maps[rows.images], reconstructs and len(kept.images) < len(kept.maps)),
     ):
         if needed:
             with replacing(output / name) as partial:
