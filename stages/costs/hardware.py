@@ -40,7 +40,7 @@ DEVICES = (
     # The default's networks on two threads of a Xeon (docs/performance.md): 83 to 105 GFLOP/s in training and detection
     # in float32, 75 to 118 in bfloat16; wide ones reach more.
     Device("2 CPU cores", 0.105e12, 0.105e12, "measured on a Xeon with the default's networks; wide ones run faster"),
-    # 576 tensor cores of 64 multiplications and additions a cycle, at 1.77 GHz; stages/device.py computes in float16 there.
+    # 576 tensor cores of 64 multiplications and additions a cycle, at 1.77 GHz; mixed precision is float16 there.
     _gpu("RTX 6000 (Turing)", 16.3, 130.5, "peaks 16.3 and 130.5 TFLOP/s (float16), dense; the paper's card"),
     _gpu("A100", 19.5, 312, "peaks 19.5 and 312 TFLOP/s, dense"),
     _gpu("H100 SXM", 67, 989, "peaks 67 and 989 TFLOP/s, dense"),

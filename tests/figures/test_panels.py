@@ -39,7 +39,7 @@ def test_a_method_that_shares_no_slice_with_the_others_is_named(results):
     own = dataclasses.replace(diffusion, images=part(diffusion.images, [4, 7]))
     assert reading.kept([own, ready_made]).tolist() == [4, 7]
     foreign = dataclasses.replace(ready_made, images=part(diffusion.images, [0, count - 1]))
-    with pytest.raises(InputError, match=r"ready-made/default/test/images\.csv lists no slice that every method before"):
+    with pytest.raises(InputError, match=r"ready-made/default/test/images\.csv lists no slice that every"):
         reading.common_scale([own, foreign], shown.store, {"seed": 0, "detection": {"difference": "plain"}})
 
 
