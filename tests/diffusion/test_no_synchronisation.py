@@ -1,8 +1,7 @@
-"""Nothing on a trajectory asks the device for a value, for which the host would wait: tensors here have none to give."""
+"""Nothing on a trajectory asks its device for a value, for which the host would wait: these tensors have none."""
 
 import pytest
 import torch
-from torch import nn
 
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.diffusion import ancestral, ddim
