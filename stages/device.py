@@ -195,25 +195,44 @@ def cards(count: int) -> Iterator[list[int] | list[None]]:
 
 @contextmanager
 def _free_cards(count: int) -> Iterator[list[int]]:
-    """All `count` cards at once or none, so that two jobs never wait for each other's."""
+    """`count` cards, gathered by one job at a time, which keeps those that it has while it waits for more.
+
+    So jobs of one card that come and go do not overtake a job of two for ever, and no two wait for each other's:
+    whoever holds cards beside the one that gathers has all that it wants.
+    """
     folder = Path(tempfile.gettempdir()) / f"diffusion-anomaly-benchmark-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    waiting = False
-    while True:
-        with ExitStack() as held:
-            indices: list[int] = []
-            for index in range(torch.cuda.device_count()):
-                lock = FileLock(folder / f"{torch.cuda.get_device_properties(index).uuid}.lock")
-                try:
-                    lock.acquire(timeout=0)
-                except Timeout:
-                    continue
-                held.callback(lock.release)
-                indices.append(index)
-                if len(indices) == count:
-                    yield indices
-                    return
-        if not waiting:
-            print("device: every CUDA card is taken by another job, waiting", file=sys.stderr, flush=True)
-        waiting = True
-        time.sleep(WAIT_SECONDS)
+    said = False
+    with ExitStack() as held:
+
+        def take(lock: FileLock) -> bool:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return False
+            held.callback(lock.release)
+            return True
+
+        def wait() -> None:
+            nonlocal said
+            if not said:
+                print("device: every CUDA card is taken by another job, waiting", file=sys.stderr, flush=True)
+            said = True
+            time.sleep(WAIT_SECONDS)
+
+        gathering = FileLock(folder / "gathering.lock")
+        while not take(gathering):
+            wait()
+        locks = {
+            index: FileLock(folder / f"{torch.cuda.get_device_properties(index).uuid}.lock")
+            for index in range(torch.cuda.device_count())
+        }
+        indices: list[int] = []
+        while len(indices) < count:
+            free = next((index for index in locks if index not in indices and take(locks[index])), None)
+            if free is None:
+                wait()
+            else:
+                indices.append(free)
+        gathering.release()
+        yield sorted(indices)

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 import time
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
 import torch
+from filelock import FileLock, Timeout
 
 from stages import device
 from stages.errors import InputError
@@ -56,6 +58,39 @@ def test_a_job_waits_where_every_card_is_taken(two_cards, monkeypatch, capsys):
             assert index == 0
             assert time.monotonic() - started > 0.5
     assert capsys.readouterr().err.count("waiting") == 1
+
+
+def test_a_job_of_two_cards_is_not_overtaken_by_later_jobs_of_one(two_cards, monkeypatch):
+    monkeypatch.setattr(device, "WAIT_SECONDS", 0.01)
+    order = []
+
+    def job(name: str, count: int) -> None:
+        with device._free_cards(count) as indices:
+            order.append((name, indices))
+            time.sleep(0.1)
+
+    def taken(card: int) -> bool:
+        (folder,) = two_cards.glob("diffusion-anomaly-benchmark-*")
+        try:
+            with FileLock(folder / f"test-{card}.lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    jobs = [Thread(target=job, args=("two", 2), daemon=True), Thread(target=job, args=("one", 1), daemon=True)]
+    with device._card() as index:
+        assert index == 0
+        jobs[0].start()
+        deadline = time.monotonic() + 30
+        while not taken(1):  # it holds the free card while it waits for the other
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        jobs[1].start()
+        time.sleep(0.1)
+        assert order == []
+    for one in jobs:
+        one.join(30)
+    assert order == [("two", [0, 1]), ("one", [0])]
 
 
 def test_without_cuda_the_cpu_computes_with_the_rules_threads(capsys, monkeypatch):

@@ -52,7 +52,8 @@ def table(parts: list[Work]) -> Iterator[str]:
         numbers = (*taken.values(), sum(taken.values()))
         hours = "".join(f"{'< 0.01' if 0 < value < 0.01 else _short(value):>11}" for value in numbers)
         yield f"{device.name:20}{hours}   {device.source}"
-    yield f"GPUs: {SHARE['float32']:.0%} of the peak in float32 and {SHARE['bfloat16']:.0%} in bfloat16 are assumed."
+    plain, mixed = SHARE["float32"], SHARE["mixed"]
+    yield f"GPUs: {plain:.0%} of the peak in float32 and {mixed:.0%} in mixed precision are assumed."
     training = sum(one.flops for one in parts if one.chapter == "training")
     latents = sum(one.bytes for one in parts if one.chapter == "latents")
     all_flops, all_bytes = sum(one.flops for one in parts), sum(one.bytes for one in parts)

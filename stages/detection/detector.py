@@ -164,7 +164,7 @@ def detect(detector: type[Detector], options: argparse.Namespace) -> None:
         if options.shard != WHOLE:
             shards.write(options.output, parts)
         for arrays, rows, store, output in finished:  # at the end: Snakemake deletes the output of a job that fails
-            _list_slices(output, rows, store, kept[output.name])
+            _list_slices(output, rows, store, kept[output.name], method.reconstructs)
             arrays.finish(output)
 
 
@@ -210,27 +210,30 @@ def _detect_split(
     if method.reconstructs:
         results["images"] = ((int(rows.images.sum()), channels, height, width), np.float16)
     arrays = ResumableArrays(options.state / split, results, identity)
+
+    def detected(piece: range) -> dict[str, np.ndarray]:
+        batch = _batch(store, latents, rows.maps[piece.start : piece.stop], method.fabric.device)
+        with torch.no_grad(), method.fabric.autocast():
+            found = method.detect(batch)
+        return {name: _checked(found, name, (len(piece), *shape[1:]), method) for name, (shape, _) in results.items()}
+
+    pieces = job.Pieces(size)
     with command.progress(f"detect {split}", len(rows.maps), arrays.done, "slice") as bar:
         for among in arrays.missing(size):
-            batch = _batch(store, latents, rows.maps[among], method.fabric.device)
-            with torch.no_grad(), method.fabric.autocast():
-                found = method.detect(batch)
-            made = {
-                name: _checked(found, name, (len(batch.images), *shape[1:]), method)
-                for name, (shape, _) in results.items()
-            }
+            found = list(pieces.of(range(among.start, among.stop), detected))
+            made = {name: np.concatenate([piece[name] for piece in found]) for name in results}
             if "images" in made:
                 made["images"] = made["images"][rows.images[among]]
             arrays.write(**made)
-            bar.update(len(batch.images))
+            bar.update(among.stop - among.start)
     return arrays
 
 
-def _list_slices(output: Path, rows: _Rows, store: SliceStore, kept: Selection) -> None:
+def _list_slices(output: Path, rows: _Rows, store: SliceStore, kept: Selection, reconstructs: bool) -> None:
     """The lists beside the arrays, each only where some slices are left out of the split, or of the maps."""
     for name, listed, needed in (
         ("slices.csv", rows.maps, len(kept.maps) < len(store)),
-        ("images.csv", rows.maps[rows.images], len(kept.images) < len(kept.maps)),
+        ("images.csv", rows.maps[rows.images], reconstructs and len(kept.images) < len(kept.maps)),
     ):
         if needed:
             with replacing(output / name) as partial:

@@ -2,14 +2,20 @@
 
 import os
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import torch
 
 from stages import command, imports
 from stages.detection.shards import WHOLE, Shard
 from stages.device import Precision
+from stages.errors import InputError
 from stages.parameters.inert import without_inert
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -17,7 +23,7 @@ class Computing:
     """The keys of section `detection` that say how any method is computed.
 
     Attributes:
-        batch: slices in one forward pass.
+        batch: slices in one forward pass, at most (`Pieces`), and those that are written together.
         precision: of the arithmetic, in Lightning Fabric's words.
     """
 
@@ -29,6 +35,41 @@ class Computing:
         """Out of a job's part of params.yaml."""
         detection = parameters["detection"]
         return cls(detection["batch"], detection["precision"])
+
+
+class Pieces:
+    """Batches as large as a card's memory allows: halved until they fit, and not made larger again.
+
+    A trajectory needs at its first step what it needs at any, so what does not fit fails at once.
+
+    Args:
+        most: slices at a time, at first.
+    """
+
+    def __init__(self, most: int):
+        self.most = most
+
+    def of(self, rows: range, work: Callable[[range], T]) -> Iterator[T]:
+        """What `work` makes of some rows, piece by piece, in their order.
+
+        Raises:
+            InputError: not even one slice fits.
+        """
+        while rows:
+            piece = rows[: self.most]
+            try:
+                made = work(piece)
+            except torch.OutOfMemoryError:
+                made = None  # what the failed piece holds is let go only behind this clause
+            if made is not None:
+                yield made
+                rows = rows[len(piece) :]
+            elif len(piece) == 1:
+                raise InputError("the card has not the memory for one slice: use a larger card, or lower data.size")
+            else:
+                self.most = len(piece) // 2
+                torch.cuda.empty_cache()
+                print(f"a batch of {len(piece)} slices does not fit into memory: {self.most} at a time", flush=True)
 
 
 def arguments(description: str, output: str) -> ArgumentParser:

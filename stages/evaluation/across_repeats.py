@@ -83,6 +83,21 @@ def over_folds(found: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return bootstrap.divide(np.nan_to_num(stacked).sum(axis=0), np.isfinite(stacked).sum(axis=0))
 
 
+def folds_left_out(by_repeat: pd.DataFrame) -> dict[str, list[int]]:
+    """Metric -> the folds that its mean over folds leaves out: they have no value of it, while others have one.
+
+    Args:
+        by_repeat: a row a fold and seed of one method, setting and split, with `fold` and the columns of
+            `summary.summarise`.
+    """
+    found = {}
+    for metric in WITHIN_FOLD:
+        known = by_repeat.groupby("fold")[metric].apply(lambda values: values.notna().all())
+        if known.any() and not known.all():
+            found[metric] = sorted(known.index[~known].tolist())
+    return found
+
+
 def every_estimate(runs: Runs, draws: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     """Every metric of every seed in each resample of subjects: (J, B) each; the pooled ones nan without counts."""
     frames = pooled_over_folds(runs)

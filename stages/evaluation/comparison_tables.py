@@ -154,6 +154,19 @@ def without_counts(finished: Finished, choices: dict[str, Choice]) -> list[str]:
     return [f"From records, which hold no counts of pixels for {titles}: {shortened(lacking)}."]
 
 
+def without_folds(by_repeat: pd.DataFrame, choices: dict[str, Choice]) -> list[str]:
+    """A sentence a method of the comparison some of whose means are over fewer folds than there are."""
+    titles = summary.TITLES | summary.FIELD_TITLES
+    notes = []
+    for method, choice in choices.items():
+        rows = by_repeat[(by_repeat["method"] == method) & (by_repeat["split"] == "test")]
+        left_out = across_repeats.folds_left_out(rows[rows["setting"] == rows["fold"].map(choice.settings)])
+        if left_out:
+            each = "; ".join(f"{titles[name]}: fold {', '.join(map(str, folds))}" for name, folds in left_out.items())
+            notes.append(f"Folds of {method} without a value, which the mean over folds leaves out: {each}.")
+    return notes
+
+
 def arguments() -> argparse.ArgumentParser:
     parser = command.parser(__doc__, required=False)
     parser.add_argument("--benchmark", metavar="NAME", help="in place of --parameters: a name in params.yaml")
@@ -202,6 +215,7 @@ def main(options: argparse.Namespace) -> None:
     choices = {method: choose(method, values, by_repeat) for method, values in methods.items()}
     if by_repeat["scored"].any():
         notes += without_counts(finished, choices)
+    notes += without_folds(by_repeat, choices)
 
     resampling = evaluation["bootstrap"], parameters["seed"]
     comparison = compare(finished, choices, *resampling)

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -138,9 +137,23 @@ def open_reported(comparison: Path, names: Sequence[str], maps: Path, scores: Pa
 
 
 def kept(methods: Sequence[Method]) -> np.ndarray:
-    """The rows that can be shown, ascending: every method has a map of them and, where it has any, a reconstruction."""
-    arrays = [array for method in methods for array in (method.maps, method.images) if array is not None]
-    return reduce(np.intersect1d, map(held, arrays))
+    """The rows that can be shown, ascending: every method has a map of them and, where it has any, a reconstruction.
+
+    Raises:
+        InputError: there is none.
+    """
+    rows: np.ndarray | None = None
+    for method in methods:
+        for name, array in (("slices.csv", method.maps), ("images.csv", method.images)):
+            if array is not None:
+                rows = held(array) if rows is None else np.intersect1d(rows, held(array))
+                if not rows.size:
+                    raise InputError(
+                        f"{method.name}/{method.setting}/{SPLIT}/{name} lists no slice that every method before it "
+                        "can show: list the slices whose reconstructions the others keep (their images.csv)"
+                    )
+    assert rows is not None, "at least one method is shown"
+    return rows
 
 
 def is_summed_difference(method: Method, store: SliceStore, rows: Sequence[int], difference: str) -> bool:

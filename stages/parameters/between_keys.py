@@ -301,9 +301,20 @@ def _figure_problems(parameters: dict) -> Iterator[Problem]:
     elif name in methods.samplable(parameters):
         yield from _sampled_problems(parameters, ("figures", "scheme"), name, parameters["figures"]["scheme"])
     kept = parameters["detection"].get("kept_slices")
-    for key, count in parameters["figures"].items():
-        if kept is not None and key.endswith("_slices") and count > kept:
+    if kept is not None:
+        yield from _kept_problems(parameters["figures"], kept)
+
+
+def _kept_problems(figures: dict, kept: int) -> Iterator[Problem]:
+    """Figures that are to show more slices than keep a reconstruction, two diseased ones to a healthy one."""
+    healthy = (kept + 1) // 3  # as stages.detection.selected.two_to_one has it
+    of_class = {"diseased_slices": kept - healthy, "healthy_slices": healthy}
+    for key, count in figures.items():
+        if key.endswith("_slices") and count > kept:
             yield ("figures", key), f"must be at most detection.kept_slices = {kept}, out of which it takes them"
+        elif key in of_class and count > of_class[key]:
+            shown = f"of the detection.kept_slices = {kept}, {of_class[key]} are {key.removesuffix('_slices')}"
+            yield ("figures", key), f"must be at most {of_class[key]}: {shown}"
 
 
 def _sampled_problems(

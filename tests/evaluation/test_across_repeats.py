@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from stages.evaluation import across_repeats, bootstrap, pooled, records, summary
+from stages.evaluation import across_repeats, bootstrap, comparison_tables, pooled, records, summary
 from stages.evaluation.across_repeats import Run
+from stages.evaluation.choice import Choice
 from stages.repeats import Repeat
 
 FOLDS, SEEDS, SUBJECTS, SLICES, SIZE = 2, 3, 4, 5, 6
@@ -82,6 +83,24 @@ def test_the_summary_over_repeats_is_what_the_comparison_describes():
     together, described = across_repeats.summarise(found, by_repeat), across_repeats.describe(found, 5, seed=0)
     assert {name: described[name] for name in together} == pytest.approx(together, nan_ok=True)
     assert together["image_auroc"] == pytest.approx(np.mean([one["image_auroc"] for one in by_repeat.values()]))
+
+
+def test_folds_without_a_value_are_named():
+    found = runs()
+    for seed in range(SEEDS):  # the second fold has no healthy slice
+        run = found[Repeat(2, seed)]
+        found[Repeat(2, seed)] = Run(run.slices[run.slices["label"] == 1].reset_index(drop=True))
+    own = {"method": "mine", "setting": "x", "split": "test"}
+    table = pd.DataFrame(
+        own | {"fold": repeat.fold, "seed": repeat.seed} | summary.summarise(run.slices, run.pixels())
+        for repeat, run in found.items()
+    )
+    assert across_repeats.folds_left_out(table) == {metric: [2] for metric in across_repeats.WITHIN_FOLD}
+    assert across_repeats.folds_left_out(table[table["fold"] == 2]) == {}, "nor where no fold has one"
+    choices = {"mine": Choice({1: "x", 2: "x"}, "params.yaml")}
+    (note,) = comparison_tables.without_folds(table, choices)
+    assert note.startswith("Folds of mine without a value, which the mean over folds leaves out: image AUROC: fold 2; ")
+    assert comparison_tables.without_folds(table[table["fold"] == 1], choices) == []
 
 
 def test_one_fold_and_one_seed_are_the_plain_summary():

@@ -236,6 +236,25 @@ def test_same_bytes_twice(tmp_path, volumes):
     assert len(contents(tmp_path / "one")) == 2 * 3 * 2 + 2
 
 
+def test_slices_without_a_map_are_0(tmp_path, volumes):
+    """As someone else's method leaves them, which lists in slices.csv what it has mapped."""
+    store, folder = open_test(tmp_path), tmp_path / "maps/ready-made/default/test"
+    maps, rows = np.load(folder / "maps.npy"), np.arange(1, len(open_test(tmp_path)), 2)
+    np.save(folder / "maps.npy", maps[rows])
+    store.manifest["slice_id"].iloc[rows].to_csv(folder / "slices.csv", index=False)
+    said = run(volumes, tmp_path / "export")
+    assert said["methods"]["ready-made"]["largest"] == maps[rows].max()
+    for name, item in said["volumes"].items():
+        found = nib.load(tmp_path / "export/ready-made" / f"{name}_map.nii.gz").get_fdata()
+        labels = np.asarray(nib.load(tmp_path / "export/ready-made" / f"{name}_segmentation.nii.gz").dataobj)
+        here = store.manifest[store.manifest["source"] == item["volume"].rsplit("/", 1)[0]]
+        assert len(here) == 6
+        for row, z in here["position"].items():
+            expected = maps[row, 3:21, 2:22].T if row in rows else np.zeros(SHAPE[:2])
+            np.testing.assert_array_equal(found[:, :, z], expected)
+            np.testing.assert_array_equal(labels[:, :, z], expected > THRESHOLD)
+
+
 def test_radiographs(tmp_path, radiographs):
     said = run(radiographs, tmp_path / "export")
     store = open_test(tmp_path)

@@ -5,7 +5,9 @@ import pytest
 from matplotlib.pyplot import close
 from synthetic_results import content
 
+from stages.data.rows import Held
 from stages.detection.difference import anomaly_map
+from stages.errors import InputError
 from stages.figures import panels
 from stages.figures import results as reading
 
@@ -28,6 +30,17 @@ def test_methods_of_one_unit_share_a_scale_that_no_single_one_decides(results):
     assert scale.end("ready-made") == scale.own["ready-made"]
     black = dataclasses.replace(ready_made, maps=np.zeros_like(inputs[:, 0]))
     assert reading.colour_scale([black], shown.store, rows, "plain") == reading.Scale(None, {"ready-made": 1.0})
+
+
+def test_a_method_that_shares_no_slice_with_the_others_is_named(results):
+    shown = content(results, [7])
+    diffusion, ready_made = shown.methods
+    count, part = len(shown.store), lambda array, rows: Held(array[rows], np.array(rows), len(shown.store))
+    own = dataclasses.replace(diffusion, images=part(diffusion.images, [4, 7]))
+    assert reading.kept([own, ready_made]).tolist() == [4, 7]
+    foreign = dataclasses.replace(ready_made, images=part(diffusion.images, [0, count - 1]))
+    with pytest.raises(InputError, match=r"ready-made/default/test/images\.csv lists no slice that every"):
+        reading.common_scale([own, foreign], shown.store, {"seed": 0, "detection": {"difference": "plain"}})
 
 
 def test_a_map_that_is_no_difference_has_a_unit_of_its_own(results):

@@ -152,6 +152,8 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/figures/scheme/L", 18, "figures.scheme.L must hold multiples of detection.stride = 5, not 18"),
         ("benchmarks/smoke/figures/published", "brats2018", "figures.published must be brats2020, not the text 'brats2018'"),
         ("benchmarks/smoke/figures/explorer_slices", 7, "figures.explorer_slices must be at most detection.kept_slices = 6, out of which it takes them"),
+        ("benchmarks/smoke/figures/healthy_slices", 3, "figures.healthy_slices must be at most 2: of the detection.kept_slices = 6, 2 are healthy"),
+        ("benchmarks/smoke/figures/diseased_slices", 5, "figures.diseased_slices must be at most 4: of the detection.kept_slices = 6, 4 are diseased"),
         ("benchmarks/smoke/detection/kept_slices", 2, "detection.kept_slices must be at least 3, not 2"),
         ("benchmarks/smoke/data/split/validation", 0, "setting cannot be chosen on validation: data.split"),
         ("benchmarks/smoke/methods/guided-ddim/setting", {"L": 20, "s": 7}, "setting must be one setting of the grid"),

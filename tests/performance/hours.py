@@ -71,4 +71,4 @@ def _listed(where: torch.device) -> Device | None:
         return None
     (pair,) = [device for device in DEVICES if device.name == "2 CPU cores"]
     share = torch.get_num_threads() / 2
-    return Device(pair.name, share * pair.float32, share * pair.bfloat16, pair.source)
+    return Device(pair.name, share * pair.float32, share * pair.mixed, pair.source)

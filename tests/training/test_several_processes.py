@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from runs import command, train
 
 from stages import checkpoint
 from stages.training.batches import one_ahead
+from stages.training.loop import Players
 from stages.training.state import State
 
 FAILING = """
@@ -78,6 +80,46 @@ def test_two_processes_make_the_steps_of_one(stage, parameters, tiny_store, tmp_
         pd.read_csv(tmp_path / str(gpus) / "log/metrics.csv").drop(columns="images_per_second") for gpus in (1, 2)
     )
     pd.testing.assert_frame_equal(one, two, rtol=1e-3)
+
+
+def weights(folder: Path) -> torch.Tensor:
+    """Of the network in a run's last state."""
+    tensors, header = checkpoint.load(folder / "state/state.safetensors")
+    assert header["progress"]["iteration"] == 6
+    return torch.cat([tensor.flatten().double() for name, tensor in sorted(tensors.items()) if "weights/" in name])
+
+
+def test_a_killed_run_goes_on_with_another_number_of_processes(parameters, tiny_store, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(State, "clear", lambda self: None)
+    train("classifier", parameters, tiny_store, tmp_path / "whole")
+    original = Players.step
+
+    def step(self, iteration, *arguments):
+        if iteration == 3:
+            raise ConnectionError
+        return original(self, iteration, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Players, "step", step)
+        with pytest.raises(ConnectionError):
+            train("classifier", parameters, tiny_store, tmp_path / "killed")
+    parameters["classifier"]["training"]["gpus"] = 2
+    train("classifier", parameters, tiny_store, tmp_path / "killed")
+    assert "going on from iteration 3" in capsys.readouterr().out
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert (resumed - whole).norm() < 1e-3 * whole.norm()
+
+
+def test_two_processes_make_the_steps_of_one_in_float16(parameters, tiny_store, tmp_path, monkeypatch):
+    """In float32 where this CPU would emulate float16."""
+    monkeypatch.setattr(State, "clear", lambda self: None)
+    parameters["classifier"]["training"]["precision"] = "16-mixed"
+    found = {}
+    for gpus in (1, 2):
+        parameters["classifier"]["training"]["gpus"] = gpus
+        train("classifier", parameters, tiny_store, tmp_path / str(gpus))
+        found[gpus] = weights(tmp_path / str(gpus))
+    assert (found[2] - found[1]).norm() < 1e-2 * found[1].norm()
 
 
 @pytest.mark.parametrize("notices", ["collective", "asleep"])

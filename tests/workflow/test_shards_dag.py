@@ -1,12 +1,15 @@
-"""What shards add to the plan, and that their number reruns nothing. Planned only: files are made up."""
+"""What shards add to the plan, and that their number reruns nothing; a few jobs of them, through to the end."""
 
 import json
 import shutil
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from snakemake_project import counts
+
+from stages.data.store import open_split
 
 SHARDS, MINUTES = "benchmarks.smoke.detection.shards", "benchmarks.smoke.detection.runtime_minutes"
 
@@ -88,3 +91,24 @@ def test_a_cluster_is_asked_for_a_shards_share_of_the_time(project):
 def test_the_plan_of_a_benchmark_that_is_not_there_yet_names_no_shards(project):
     assert not [path for path in Path(project.folder).glob("results/*")]
     assert not any("shard" in rule for rule in project.jobs("maps", run="smoke"))
+
+
+@pytest.mark.slow
+def test_snakemake_runs_shards_and_joins_them(project):
+    """By a method without networks, so that nothing is trained."""
+    project.set_parameters({SHARDS: 2, "benchmarks.smoke.detection.batch": 2})
+    maps = "results/smoke/maps/fold1-seed0/intensity/view-plain"
+    run = project.snakemake("--cores", "2", "--config", "run=smoke", "--", maps)
+    assert run.returncode == 0, run.stdout
+    assert run.stdout.count("rule detect_shard:") == 2
+    results = project.folder / "results/smoke"
+    assert json.loads((project.folder / maps / "cost.json").read_text())["shards"] == 2
+    assert not list(results.glob("state/*/shards/maps/*/*/*")), "temporary once they are joined"
+    channel = ["t1", "t1ce", "t2", "flair"].index("flair")
+    for split in ("validation", "test"):
+        store = open_split(results / "data", results / "split/fold1.csv", split)
+        found = np.load(project.folder / maps / split / "maps.npy")
+        assert len(found) > 2, "several batches, so that either shard has some"
+        np.testing.assert_array_equal(found, store.images[:, channel])
+        for name in ("images.npy", "images.csv"):  # the method makes no reconstructions, of which none need be listed
+            assert not (project.folder / maps / split / name).exists()

@@ -1,0 +1,56 @@
+"""Batches that do not fit into a card's memory, which is made up here."""
+
+import numpy as np
+import pytest
+import torch
+
+from stages.detection.guided_ddim import GuidedDdim
+from stages.detection.job import Pieces
+from stages.errors import InputError
+
+OPTIONS = {"encode_class": "none", "decode_class": "healthy"}
+
+
+def test_pieces_are_halved_until_they_fit_and_stay_so(capsys):
+    asked = []
+
+    def work(piece: range) -> list[int]:
+        asked.append(len(piece))
+        if len(piece) > 3:
+            raise torch.OutOfMemoryError
+        return list(piece)
+
+    pieces = Pieces(10)
+    assert list(pieces.of(range(5, 15), work)) == [[5, 6], [7, 8], [9, 10], [11, 12], [13, 14]]
+    assert asked == [10, 5, 2, 2, 2, 2, 2]
+    assert list(pieces.of(range(15, 18), work)) == [[15, 16], [17]]
+    assert capsys.readouterr().out.splitlines() == [
+        "a batch of 10 slices does not fit into memory: 5 at a time",
+        "a batch of 5 slices does not fit into memory: 2 at a time",
+    ]
+
+
+def test_a_card_too_small_for_one_slice_is_one_sentence():
+    def work(piece: range) -> None:
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(InputError, match="has not the memory for one slice: use a larger card"):
+        list(Pieces(4).of(range(4), work))
+
+
+def test_maps_of_pieces_are_those_of_the_batch(parameters, encoded, detected, monkeypatch):
+    encoded()
+    run = (GuidedDdim, {"L": 20, "s": 3.0}, OPTIONS, ("denoiser", "classifier"))
+    whole, original, seen = detected(*run, out="whole"), GuidedDdim.detect, []
+
+    def small_card(self, batch):
+        if len(batch.images) > 2:
+            raise torch.OutOfMemoryError
+        seen.extend(batch.slice_ids)
+        return original(self, batch)
+
+    monkeypatch.setattr(GuidedDdim, "detect", small_card)
+    parts = detected(*run, out="parts")
+    assert len(seen) == len(set(seen)) == 12
+    for name, array in whole.items():
+        np.testing.assert_allclose(parts[name], array, rtol=2e-3, atol=1e-4)
