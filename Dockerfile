@@ -1,5 +1,5 @@
-# The packages of `make env`, from the same lock: to run the workflow in, or for Snakemake to run its jobs in
-# (docs/clusters.md). The code is not in it: it is what lies in the folder that is mounted, so an edit needs no new image.
+# What the workflow runs on, from the same lock as `make env` (docs/clusters.md). The code is not in it: it is what lies in
+# the folder that is mounted, so an edit needs no new image.
 #
 #   docker build -t diffusion-anomaly-benchmark .
 #   docker build -t diffusion-anomaly-benchmark:cpu --build-arg EXTRA_INDEX=<PyTorch's index of CPU builds> .
