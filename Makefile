@@ -3,6 +3,7 @@
 # make figures draw every figure and page of these again, from the maps and tables that are there
 # make report  put figures, tables, run times and parameters into one page, report.html
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
+# make test-cluster  profiles/slurm on a real Slurm of this machine; as root, with Debian's packages: docs/clusters.md
 # make fidelity  which reduced precisions find what float32 finds: results/fidelity.csv (trains small networks at 256 px)
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
@@ -14,7 +15,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test fidelity performance lint lock pull
+.PHONY: run figures report env test test-cluster fidelity performance lint lock pull
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
@@ -67,6 +68,15 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: env
 	pytest $(ARGS)
+
+# INSTALL=yes installs Slurm, without starting it; the plugin is an extra of the project, and comes in any case.
+test-cluster: env
+ifeq ($(INSTALL),yes)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends slurmctld slurmd slurm-client munge
+endif
+	python -m pip install -qq --disable-pip-version-check -e ".[slurm]" -c constraints.txt
+	pytest tests/cluster $(ARGS)
 
 performance: env
 	python -m tests.performance $(ARGS)
