@@ -87,6 +87,8 @@ def plan(choice: Choice) -> Plan:
         raise InputError(f"{name} has no detector: its maps are made elsewhere, and no image can be translated")
     repeat = repeats.named(parameters, choice.repeat) if choice.repeat else repeats.first(parameters)
     setting = _setting(choice, method, name, folder / "tables" / "comparison.csv")
+    # In the grid's own numbers, where it is of the grid: 100, not the command line's 100.0.
+    setting = next((one for one in methods.settings(method) if one == setting), setting)
     own = method | {"grid": [{key: [value] for key, value in setting.items()}], "setting": dict(setting)}
     narrowed = parameters | {"methods": {name: own}}
     for path, sentence in problems_between(narrowed, reading.lineage(config, choice.benchmark)):

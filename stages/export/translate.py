@@ -56,12 +56,14 @@ class Translation:
     """An image and what a method made of it.
 
     Attributes:
+        plan: the method, its setting, and whose networks.
         input: its slices, (n, C, H, W) in [0, 1], and where they come from; n = 1 for a radiograph.
         maps: (n, H, W) float16, larger where more anomalous.
         reconstructions: (n, C, H, W) float16, about in [0, 1]; None for a method that reconstructs nothing.
         doubts: sentences on why it may not be what the networks were trained on.
     """
 
+    plan: Plan
     input: Input
     maps: np.ndarray
     reconstructions: np.ndarray | None
@@ -71,6 +73,16 @@ class Translation:
     def name(self) -> str:
         """Of the case or image."""
         return self.input.name
+
+    @property
+    def title(self) -> str:
+        """Method and setting."""
+        return " ".join(part for part in (self.plan.method, self.plan.setting.title) if part)
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the C channels."""
+        return self.plan.parameters["data"]["channels"]
 
     @property
     def end(self) -> float:
@@ -117,7 +129,7 @@ def _translated(
         for name, item in items.items():
             image = reader.read(name, item, data, slices)
             maps, reconstructions = translator.maps(image.images, image.slice_ids, f"translate {name}")
-            yield Translation(image, maps, reconstructions, [*image.doubts, *_doubts(plan, image, maps)])
+            yield Translation(plan, image, maps, reconstructions, [*image.doubts, *_doubts(plan, image, maps)])
 
 
 def _doubts(plan: Plan, image: Input, maps: np.ndarray) -> list[str]:
@@ -132,12 +144,12 @@ def _doubts(plan: Plan, image: Input, maps: np.ndarray) -> list[str]:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def write(translation: Translation, output: Path, plan: Plan, png: bool) -> dict:
+def write(translation: Translation, output: Path, png: bool) -> dict:
     """Write an image's files; returns what translate.json says of it."""
     name, grid, end = translation.name, translation.input.grid, translation.end
-    channels = plan.parameters["data"]["channels"]
+    channels, title = translation.channels, translation.title
     largest = float(translation.maps.max()) or 1.0
-    title, stem = f"{plan.method} {plan.setting.name}", output / name
+    stem = output / name
     healthy = [] if translation.reconstructions is None else list(np.moveaxis(translation.reconstructions, 1, 0))
     said: dict[str, Any] = {"image": str(grid.path), "end": end, "largest": largest, "doubts": translation.doubts}
     if isinstance(grid, VolumeGrid):
@@ -154,15 +166,15 @@ def write(translation: Translation, output: Path, plan: Plan, png: bool) -> dict
             pixels = translation.in_own_space(slices)
             write_png(stem, "reconstruction", np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
     if png:
-        style.save(picture(translation, channels, title), output, f"{name}_picture", ["png"])
+        style.save(picture(translation), output, f"{name}_picture", ["png"])
     return said
 
 
-def picture(translation: Translation, channels: Sequence[str], title: str) -> Figure:
+def picture(translation: Translation) -> Figure:
     """A row a slice (`PICTURED` of a volume): its channels, their reconstructions, its map."""
     rows = np.unique(np.linspace(0, len(translation.maps) - 1, PICTURED).round().astype(int))
     images, healthy = translation.input.images, translation.reconstructions
-    names = [style.channel_title(channel) for channel in channels]
+    names = [style.channel_title(channel) for channel in translation.channels]
     columns = [*names, *(f"{name}, healthy" for name in (names if healthy is not None else ())), "anomaly map"]
     whole = panels.figure(0.6 + len(columns), 1.2 + len(rows))
     axes = whole.subplots()
@@ -172,7 +184,7 @@ def picture(translation: Translation, channels: Sequence[str], title: str) -> Fi
             grid.grey(line, column, pixels)
         grid.map(line, len(columns) - 1, translation.maps[row], translation.end)
     panels.bar(axes, translation.end, ["anomaly map"], shrink=0.4, aspect=30)
-    whole.suptitle(f"{translation.name}: {title}")
+    whole.suptitle(f"{translation.name}: {translation.title}")
     return whole
 
 
@@ -218,7 +230,7 @@ def main(options: argparse.Namespace) -> None:
     )
     said = {}
     for translation in _translated(plan, options.images, options.slices, options.threads):
-        said[translation.name] = write(translation, options.output, plan, options.png)
+        said[translation.name] = write(translation, options.output, options.png)
         for doubt in translation.doubts:
             print(f"warning: {doubt}", file=sys.stderr)
     about = {
