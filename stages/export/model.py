@@ -91,9 +91,9 @@ def plan(choice: Choice) -> Plan:
     setting = next((one for one in methods.settings(method) if one == setting), setting)
     own = method | {"grid": [{key: [value] for key, value in setting.items()}], "setting": dict(setting)}
     narrowed = parameters | {"methods": {name: own}}
-    for path, sentence in problems_between(narrowed, reading.lineage(config, choice.benchmark)):
-        if path[:2] == ("methods", name):
-            raise InputError(f"the setting {setting.title} of {name}: {path[-1]} {sentence}")
+    for key, sentence in problems_between(narrowed, reading.lineage(config, choice.benchmark)):
+        if key[:2] == ("methods", name):
+            raise InputError(f"the setting {setting.title} of {name}: {key[-1]} {sentence}")
     where = choice.checkpoints or folder / "checkpoints" / repeat.name
     needed = [*methods.networks(own, setting), *(["denoiser"] if methods.encoding(own) else [])]
     checkpoints = {network: where / f"{network}.safetensors" for network in needed}
@@ -161,14 +161,14 @@ class Translator:
             InputError: a map is not finite.
         """
         size = Computing.of(self.section).batch
-        maps, reconstructions = [], []
+        found: dict[str, list[np.ndarray]] = {}
         with self._progress(label, len(images)) as self._bar:
             for start in range(0, len(images), size):
                 rows = slice(start, start + size)
-                found = self._batch(images[rows], slice_ids[rows])
-                maps.append(found["maps"])
-                reconstructions.append(found.get("images"))
-        return np.concatenate(maps), np.concatenate(reconstructions) if self.detector.reconstructs else None
+                for key, array in self._batch(images[rows], slice_ids[rows]).items():
+                    found.setdefault(key, []).append(array)
+        arrays = {key: np.concatenate(parts) for key, parts in found.items()}
+        return arrays["maps"], arrays.get("images")
 
     def _batch(self, images: np.ndarray, slice_ids: list[str]) -> dict[str, np.ndarray]:
         x = torch.from_numpy(images.astype(np.float32)).to(self.fabric.device)

@@ -29,6 +29,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,13 @@ class Translation:
         """The upper end of the scale on which the maps are shown: their 99.5th percentile; 1 where they are black."""
         end = float(np.percentile(self.maps.astype(np.float64), 99.5))
         return end if end > 0 else 1.0
+
+    def _repr_png_(self) -> bytes:
+        """Its picture, which a notebook shows."""
+        buffer, drawn = BytesIO(), picture(self)
+        drawn.savefig(buffer, format="png", bbox_inches="tight")
+        style.plt.close(drawn)
+        return buffer.getvalue()
 
     def in_own_space(self, slices: np.ndarray) -> np.ndarray:
         """Slices (n, H, W), such as `maps`, as float32 in the input's voxels (X, Y, Z), or in its pixels."""
