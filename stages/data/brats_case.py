@@ -102,7 +102,7 @@ class CaseSlices:
 
     Attributes:
         images: (n, C, size, size) float16 in [0, 1]: cast once, at the end of the recipe, as the store holds them.
-        masks: (n, size, size) uint8 in {0, 1}.
+        masks: (n, size, size) uint8 in {0, 1}; all 0 where none was read.
         positions: n indices of axial slices in the volume.
         affine: (4, 4), of the first sequence's volume.
     """
@@ -237,8 +237,8 @@ def pad_and_resample(slices: np.ndarray, pad: int, size: int) -> np.ndarray:
     return padded.reshape(n, size, block, size, block).mean(axis=(2, 4))
 
 
-def read_case(case: Case, recipe: Recipe) -> CaseSlices:
-    """Read a case, check all of it, and make its slices.
+def read_case(case: Case, recipe: Recipe, masked: bool = True) -> CaseSlices:
+    """Read a case, with its mask or without one, check all of it, and make its slices.
 
     Slices in which every sequence is zero everywhere (no brain) are left out. A pixel of the resampled mask counts
     where at least half of its area bears a label.
@@ -246,9 +246,10 @@ def read_case(case: Case, recipe: Recipe) -> CaseSlices:
     Raises:
         BadCaseError: anything is wrong with any of its files.
     """
-    files = {name: case.file(name) for name in (*recipe.channels, MASK)}
+    files = {name: case.file(name) for name in (*recipe.channels, *([MASK] if masked else []))}
     first, last, step = recipe.first, recipe.last, recipe.step
     channels, brain = [], np.zeros(len(range(first, last + 1, step)), bool)
+    masks = np.zeros((len(brain), recipe.size, recipe.size), bool)
     for index, (name, path) in enumerate(files.items()):
         volume, volume_affine = read_volume(path, case.name)
         if index == 0:

@@ -154,13 +154,20 @@ def _radiograph(tree: Path, table: Path, row: int, path: str, label: int) -> Rad
     if reason:
         return BadCaseError(path, str(table), f"row {row} ({path}): {reason}")
     subject, study, name = parts[-3:]
+    view, source = view_of(name), "/".join(parts)
+    number = int(view.removeprefix("view")) if re.fullmatch(r"view\d+", view) else 0
+    return Radiograph(tree / source, source, subject, f"{subject}_{study}_{view}", number, label, table, row)
+
+
+def view_of(name: str) -> str:
+    """The view in an image's name: its number, or without one the name without its ending.
+
+    >>> view_of("view1_frontal.jpg"), view_of("00000003_000.png")
+    ('view1', '00000003_000')
+    """
     stem = name.rsplit(".", 1)[0]
-    found = re.match(r"view(\d+)", stem)
-    view = f"view{found[1]}" if found else stem
-    source = "/".join(parts)
-    return Radiograph(
-        tree / source, source, subject, f"{subject}_{study}_{view}", int(found[1]) if found else 0, label, table, row
-    )
+    found = re.match(r"view\d+", stem)
+    return found[0] if found else stem
 
 
 def _without_duplicates(items: list[Radiograph]) -> tuple[list[Radiograph], list[BadCaseError]]:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from PIL import Image, ImageOps
-from pydicom.errors import InvalidDicomError
-from pydicom.pixels import apply_modality_lut
 
+from stages.data.dicom import read_rescaled
 from stages.data.store import open_array
 from stages.errors import InputError
 
@@ -134,30 +132,8 @@ def _picture(path: Path) -> Pixels:
 
 
 def _dicom(path: Path) -> Pixels:
-    """The values after the modality's transform (Hounsfield units, say); MONOCHROME1 turned so that bone is bright."""
-    try:
-        file = pydicom.dcmread(path)
-        stored = file.pixel_array
-    except FileNotFoundError as error:
-        raise ValueError("is missing") from error
-    except PermissionError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
-    except InvalidDicomError as error:
-        raise ValueError("is no DICOM file") from error
-    except RuntimeError as error:  # a compression for which no decoder is installed
-        raise ValueError("is compressed in a way that pydicom needs another package for: decompress it") from error
-    except Exception as error:  # whatever a damaged file makes of pydicom's parser
-        raise ValueError("is truncated, damaged or without pixels") from error
-    if getattr(file, "NumberOfFrames", None) not in (None, 1):
-        raise ValueError(f"holds {file.NumberOfFrames} images, where one is expected")
-    signed, bits = bool(file.PixelRepresentation), int(file.BitsStored)
-    ends = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if signed else [0, 2**bits - 1], np.float64)
-    values = stored.astype(np.float64)
-    if values.ndim == 2:
-        values, ends = apply_modality_lut(values, file), apply_modality_lut(ends, file)
-        if file.PhotometricInterpretation == "MONOCHROME1":
-            values = ends.sum() - values
-    return Pixels(_channels_first(values), (float(ends.min()), float(ends.max())))
+    values, ends = read_rescaled(path)
+    return Pixels(_channels_first(values), ends)
 
 
 def _array(path: Path) -> Pixels:

@@ -215,7 +215,7 @@ def _detect_split(
         batch = _batch(store, latents, rows.maps[piece.start : piece.stop], method.fabric.device)
         with torch.no_grad(), method.fabric.autocast():
             found = method.detect(batch)
-        return {name: _checked(found, name, (len(piece), *shape[1:]), method) for name, (shape, _) in results.items()}
+        return {name: checked(found, name, (len(piece), *shape[1:]), method) for name, (shape, _) in results.items()}
 
     pieces = job.Pieces(size)
     with command.progress(f"detect {split}", len(rows.maps), arrays.done, "slice") as bar:
@@ -248,7 +248,7 @@ def _batch(store: SliceStore, latents: np.ndarray | None, rows: np.ndarray, devi
     return Batch(images, store.manifest["slice_id"].iloc[rows].tolist(), x_level)
 
 
-def _checked(found: Detection, key: str, shape: tuple[int, ...], method: Detector) -> np.ndarray:
+def checked(found: Detection, key: str, shape: tuple[int, ...], method: Detector) -> np.ndarray:
     """`maps` or `images` of a batch as float16, refused where they are not what a store can hold."""
     at = ", ".join(f"{key} = {value}" for key, value in method.setting.items())
     tensor, name = getattr(found, key), f"{type(method).__name__}{' at ' if at else ''}{at}"

@@ -173,7 +173,6 @@ def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: d
     """Write PNG files; returns what export.json says of each slice. Arguments as `export_volumes`."""
     names = file_names(store.manifest["slice_id"].tolist())
     tree = find_tree(raw, RAW_DATA) if data["reader"] == "chexpert" else None
-    palette = colormaps[style.MAP_COLOURS](np.arange(256), bytes=True)[:, :3]
     said = {}
     for row in command.progress("Exporting", len(store), unit="slice", over=range(len(store))):
         values = store.manifest.iloc[row]
@@ -185,21 +184,36 @@ def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: d
             if row not in held(method.maps):
                 continue
             pixels = method.slices(np.array([row]))[0]
-            values_there = native_space.to_radiograph(pixels, shape).astype(np.float64)
-            share, grey = (np.clip(values_there / top, 0, 1) for top in (method.end, method.largest))
             stem = output / method.name / names[row]
-            _write_png(stem, "map", palette[np.round(255 * share).astype(np.uint8)])
-            _write_png(stem, "values", np.round(GREY_LEVELS * grey).astype(np.uint16))
+            write_map_png(stem, native_space.to_radiograph(pixels, shape), method.end, method.largest)
             labels = method.segmentation(pixels)
             if labels is not None:
-                _write_png(stem, "segmentation", 255 * native_space.to_radiograph(labels, shape))
+                write_png(stem, "segmentation", 255 * native_space.to_radiograph(labels, shape))
         item = {"file": names[row], "volume": values["source"], "rows": shape[0], "columns": shape[1]}
         said[values["slice_id"]] = item
     return said
 
 
-def _write_png(stem: Path, kind: str, pixels: np.ndarray) -> None:
-    """(H, W) uint8 or uint16 in grey, (H, W, 3) uint8 in colour; no date in the file, the same bytes every time."""
+def write_map_png(stem: Path, values: np.ndarray, end: float, largest: float) -> None:
+    """Write <stem>_map.png and <stem>_values.png of a map (H, W).
+
+    Args:
+        stem: of their names.
+        values: of the map; below 0 they become 0.
+        end: the value of the brightest colour.
+        largest: the value of white in <stem>_values.png.
+    """
+    share, grey = (np.clip(values.astype(np.float64) / top, 0, 1) for top in (end, largest))
+    palette = colormaps[style.MAP_COLOURS](np.arange(256), bytes=True)[:, :3]
+    write_png(stem, "map", palette[np.round(255 * share).astype(np.uint8)])
+    write_png(stem, "values", np.round(GREY_LEVELS * grey).astype(np.uint16))
+
+
+def write_png(stem: Path, kind: str, pixels: np.ndarray) -> None:
+    """Write <stem>_<kind>.png, with no date in it, the same bytes every time.
+
+    `pixels`: (H, W) uint8 or uint16 in grey, (H, W, 3) uint8 in colour.
+    """
     with replacing(stem.with_name(f"{stem.name}_{kind}.png")) as partial:
         Image.fromarray(pixels).save(partial, "png")
 

@@ -58,6 +58,23 @@ class VolumeGrid:
         return to_volume(slices, self.positions, self.header.get_data_shape(), self.pad)
 
 
+@dataclass(frozen=True)
+class PixelGrid:
+    """A radiograph's own pixels.
+
+    Attributes:
+        path: the raw image.
+        shape: its rows and columns.
+    """
+
+    path: Path
+    shape: tuple[int, int]
+
+    def image(self, pixels: np.ndarray) -> np.ndarray:
+        """A slice (size, size) as an image of `shape`, of its type."""
+        return to_radiograph(pixels, self.shape)
+
+
 def to_volume(slices: np.ndarray, positions: np.ndarray, shape: tuple[int, int, int], pad: int) -> np.ndarray:
     """Undo `axial_slices` and `pad_and_resample`.
 

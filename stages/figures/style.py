@@ -1,7 +1,7 @@
 """How every figure looks, and how it is saved: PNG, SVG and PDF, the same bytes on every run."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,21 +82,21 @@ def use() -> None:
     sns.set_theme("paper", "whitegrid", COLOURS, rc=_SETTINGS)
 
 
-def save(figure: Figure, folder: Path, name: str) -> None:
+def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FORMATS) -> None:
     """Write `<folder>/<name>.{png,svg,pdf}`, each whole or not at all, say where, and close the figure.
 
-    What the layout leaves empty at the edges is cut off.
+    `formats`: those to write. What the layout leaves empty at the edges is cut off.
     """
     figure.draw_without_rendering()
     # The layout's solver differs from run to run by 1e-13, and a name in the SVG is a hash of such numbers.
     figure.set_layout_engine("none")
     for axes in figure.axes:
         axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))
-    for kind in FORMATS:
+    for kind in formats:
         with replacing(folder / f"{name}.{kind}") as partial:
             figure.savefig(partial, format=kind, metadata=_METADATA[kind], bbox_inches="tight", pad_inches="layout")
     plt.close(figure)
-    print(f"{folder / name}.png, .svg, .pdf", flush=True)
+    print(f"{folder / name}.{', .'.join(formats)}", flush=True)
 
 
 def method_colours(methods: Iterable[str]) -> dict[str, str]:

@@ -118,7 +118,7 @@ def bad(folder):
         "gone.dcm": "is missing",
         "short.png": "is truncated, damaged or no image",
         "text.jpg": "is truncated, damaged or no image",
-        "text.dcm": "is no DICOM file",
+        "text.dcm": "is truncated, damaged or holds no image",
         "text.npy": "is missing, truncated, damaged or no .npy file",
         "pages.tif": "holds 2 images, where one is expected",
         "ink.jpg": "has the mode CMYK",
@@ -126,8 +126,8 @@ def bad(folder):
         "nan.npy": "holds NaN or infinite values",
         "words.npy": "holds <U1 of shape",
         "deep.npy": "holds float64 of shape (2, 2, 2, 2)",
-        "cut.dcm": "is truncated, damaged or without pixels",
-        "film.dcm": "holds 2 images, where one is expected",
+        "cut.dcm": "is truncated or damaged",
+        "film.dcm": "holds 2 frames, where one image is expected",
     }
 
 

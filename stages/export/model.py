@@ -1,0 +1,205 @@
+"""What translates a single image: a method of a benchmark at one setting, with the networks that one repeat trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from stages import command, methods, repeats
+from stages.costs import evaluations
+from stages.detection import trained
+from stages.detection.detector import Batch, Detector, checked
+from stages.detection.diffusion_model import DiffusionModel, Sampler
+from stages.detection.job import Computing
+from stages.errors import InputError
+from stages.evaluation import records
+from stages.figures import results
+from stages.methods import Setting
+from stages.networks.unet import UNet
+from stages.parameters import reading
+from stages.parameters.between_keys import problems_between
+from stages.parameters.sections import identity, section
+from stages.repeats import Repeat
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is asked for by name; None is what the benchmark shows itself.
+
+    Attributes:
+        benchmark: a name below `benchmarks:` of params.yaml.
+        method: of the benchmark; None: the one of its figures.
+        setting: keys of the setting that differ from the reported one, such as {"L": 500, "s": 100}.
+        repeat: such as fold1-seed0; None: the first.
+        checkpoints: folder with <network>.safetensors; None: the repeat's.
+        results: folder of the results of all benchmarks.
+        params: params.yaml.
+    """
+
+    benchmark: str
+    method: str | None = None
+    setting: Mapping[str, float] | None = None
+    repeat: str | None = None
+    checkpoints: Path | None = None
+    results: Path = Path("results")
+    params: Path = Path(reading.FILE)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a `Choice` comes to.
+
+    Attributes:
+        parameters: of the benchmark, merged, with the chosen method alone, whose grid is the one setting.
+        method, setting, repeat: chosen.
+        checkpoints: network -> its file.
+        largest_mean: of the maps of the benchmark's own slices, as its record of this setting has them; None without.
+    """
+
+    parameters: dict[str, Any]
+    method: str
+    setting: Setting
+    repeat: Repeat
+    checkpoints: dict[str, Path]
+    largest_mean: float | None
+
+
+def plan(choice: Choice) -> Plan:
+    """Find setting, repeat and checkpoints.
+
+    Raises:
+        InputError: a name is unknown, the method has no detector, the setting is not known or impossible, or a
+            checkpoint is not there.
+    """
+    config = reading.load(choice.params)
+    parameters = reading.benchmark(config, choice.benchmark)
+    every, folder = methods.of(parameters), choice.results / choice.benchmark
+    name = choice.method or parameters["figures"]["method"]
+    if name not in every:
+        raise InputError(f"{name} is no method of {choice.benchmark}, whose methods are {', '.join(every)}")
+    method = every[name]
+    if "detector" not in method:
+        raise InputError(f"{name} has no detector: its maps are made elsewhere, and no image can be translated")
+    repeat = repeats.named(parameters, choice.repeat) if choice.repeat else repeats.first(parameters)
+    setting = _setting(choice, method, name, folder / "tables" / "comparison.csv")
+    # In the grid's own numbers, where it is of the grid: 100, not the command line's 100.0.
+    setting = next((one for one in methods.settings(method) if one == setting), setting)
+    own = method | {"grid": [{key: [value] for key, value in setting.items()}], "setting": dict(setting)}
+    narrowed = parameters | {"methods": {name: own}}
+    for key, sentence in problems_between(narrowed, reading.lineage(config, choice.benchmark)):
+        if key[:2] == ("methods", name):
+            raise InputError(f"the setting {setting.title} of {name}: {key[-1]} {sentence}")
+    where = choice.checkpoints or folder / "checkpoints" / repeat.name
+    needed = [*methods.networks(own, setting), *(["denoiser"] if methods.encoding(own) else [])]
+    checkpoints = {network: where / f"{network}.safetensors" for network in needed}
+    for path in checkpoints.values():
+        if not path.is_file():
+            raise InputError(
+                f"{path} is missing: train it (snakemake --config run={choice.benchmark} -- checkpoints), bring it in "
+                "with dvc pull, or name a folder that holds it with --checkpoints"
+            )
+    record = folder / "record" / repeat.name / name / f"{setting.name}.csv"
+    known = record.is_file() and records.record_identity(record) == identity(parameters, repeat, name, setting)
+    largest = max(one["mean_map"].max() for one in records.read_record(record).slices.values()) if known else None
+    return Plan(narrowed, name, setting, repeat, checkpoints, largest)
+
+
+def _setting(choice: Choice, method: dict, name: str, comparison: Path) -> Setting:
+    """The reported setting, as comparison.csv has it, else params.yaml, with what was asked for in its place."""
+    asked = choice.setting or {}
+    keys = list(method["grid"][0])
+    if unknown := [key for key in asked if key not in keys]:
+        raise InputError(f"{name} knows no {unknown[0]}: its settings have {', '.join(keys) or 'no keys'}")
+    if set(asked) == set(keys):
+        return Setting({key: asked[key] for key in keys})
+    if comparison.is_file():
+        reported = methods.setting(method, results.reported(comparison, [name])[name])
+    elif method["setting"] == "validation":
+        raise InputError(
+            f"{comparison} is not there, which says at which setting {name} is reported: run the benchmark, or name "
+            f"{' and '.join(f'--{key}' for key in keys if key not in asked)}"
+        )
+    else:
+        reported = Setting(method["setting"])
+    return Setting({**reported, **asked})
+
+
+class Translator:
+    """A method with its networks loaded.
+
+    Args:
+        chosen: what to load.
+        fabric: device and precision.
+    """
+
+    def __init__(self, chosen: Plan, fabric: Fabric):
+        self.plan, self.fabric = chosen, fabric
+        self._bar: Any = None
+        method = chosen.parameters["methods"][chosen.method]
+        self.section = section(chosen.parameters, "detect", chosen.method, chosen.setting, chosen.repeat)
+        self.encode_class = methods.encoding(method)
+        self.detector = self._detector(evaluations.detector_class(method))
+        if self.encode_class:
+            made_from = section(chosen.parameters, "latents", self.encode_class, repeat=chosen.repeat)
+            denoiser, _ = trained.network(UNet, "denoiser", made_from, chosen.checkpoints["denoiser"], fabric.device)
+            self.encoder = DiffusionModel(Sampler.of(made_from), fabric.device, self._counted(denoiser))
+
+    def maps(self, images: np.ndarray, slice_ids: list[str], label: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Anomaly maps (n, H, W) and reconstructions (n, C, H, W) or None, float16, as the pipeline stores them.
+
+        Args:
+            images: (n, C, H, W) float16 in [0, 1].
+            slice_ids: (n), which seed what is drawn at random.
+            label: of the progress bar.
+
+        Raises:
+            InputError: a map is not finite.
+        """
+        size = Computing.of(self.section).batch
+        found: dict[str, list[np.ndarray]] = {}
+        with self._progress(label, len(images)) as self._bar:
+            for start in range(0, len(images), size):
+                rows = slice(start, start + size)
+                for key, array in self._batch(images[rows], slice_ids[rows]).items():
+                    found.setdefault(key, []).append(array)
+        arrays = {key: np.concatenate(parts) for key, parts in found.items()}
+        return arrays["maps"], arrays.get("images")
+
+    def _batch(self, images: np.ndarray, slice_ids: list[str]) -> dict[str, np.ndarray]:
+        x = torch.from_numpy(images.astype(np.float32)).to(self.fabric.device)
+        with torch.no_grad(), self.fabric.autocast():
+            latents = None
+            if self.encode_class:
+                level = self.plan.setting["L"]
+                latents = self.encoder.encode(x, slice_ids, self.encode_class, [level])[level].float()
+            found = self.detector.detect(Batch(x, slice_ids, latents))
+        shapes = {"maps": (len(x), *x.shape[2:])} | ({"images": tuple(x.shape)} if self.detector.reconstructs else {})
+        return {key: checked(found, key, shape, self.detector) for key, shape in shapes.items()}
+
+    # --- progress: by the passes through networks, of which a single image takes hundreds ---------------------------
+
+    def _detector(self, kind: type[Detector]) -> Detector:
+        """The method's detector, the networks of which are counted."""
+        members = {"load": lambda one, name, of: self._counted(kind.load(one, name, of)), "__module__": kind.__module__}
+        return type(kind.__name__, (kind,), members)(self.section, self.fabric, self.plan.checkpoints)
+
+    def _counted(self, network: nn.Module) -> Any:
+        network.register_forward_hook(lambda _, inputs, __: self._bar.update(len(inputs[0])))
+        return network
+
+    def _progress(self, label: str, images: int) -> Any:
+        parameters, name = self.plan.parameters, self.plan.method
+        counts = list(evaluations.of_method(parameters, name, self.plan.setting).values())
+        if self.encode_class:
+            counts += evaluations.of_latents(parameters, self.encode_class).values()
+        return command.progress(label, images * sum(one.forward + one.slope for one in counts), unit="pass")
+
+
+def unlike(maps: np.ndarray, largest_mean: float) -> int:
+    """How many of maps (n, H, W) are larger on average than twice the largest of the benchmark's own slices."""
+    return int((maps.astype(np.float64).mean(axis=(1, 2)) > 2 * largest_mean).sum())

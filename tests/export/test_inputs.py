@@ -1,0 +1,161 @@
+"""Which images are found in what is named, and what cannot be one, or is doubted."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic_brats
+import synthetic_chexpert
+from PIL import Image
+from synthetic_brats import NAMES, volumes_of, write_case
+
+from stages.errors import InputError
+from stages.export.inputs import find_radiographs, find_volumes, read_radiograph, read_slices, reader
+
+BRATS = {
+    "channels": list(synthetic_brats.SEQUENCES),
+    "size": 16,
+    "brats": {"percentiles": [1, 99], "slices": [2, 7], "step": 2, "pad": 32},
+}
+CHEXPERT = {"channels": ["xray"], "size": 16, "chexpert": {"masks": "_mask.png"}}
+
+
+def without_mask(raw: Path, name: str, **replaced: np.ndarray) -> Path:
+    folder = write_case(raw, name, **replaced)
+    (folder / f"{name}_seg.nii.gz").unlink()
+    return folder
+
+
+def read_one(path: Path, positions=None):
+    ((name, case),) = find_volumes([path], BRATS).items()
+    return read_slices(name, case, BRATS, positions)
+
+
+# --- volumes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_case_a_file_of_it_and_a_folder_of_cases_are_each_case_once(tmp_path, monkeypatch):
+    for name in NAMES[:3]:
+        without_mask(tmp_path / "raw", name)
+    one = tmp_path / "raw" / NAMES[0]
+    assert list(find_volumes([one, one / f"{NAMES[0]}_t2.nii.gz"], BRATS)) == [NAMES[0]]
+    assert list(find_volumes([tmp_path / "raw"], BRATS)) == list(NAMES[:3])
+    monkeypatch.chdir(one)
+    assert list(find_volumes([Path()], BRATS)) == [NAMES[0]]
+    assert list(find_volumes([Path(f"{NAMES[0]}_t1.nii.gz")], BRATS)) == [NAMES[0]]
+
+
+def test_two_cases_of_one_name_have_two_names(tmp_path):
+    paths = [without_mask(tmp_path / visit, NAMES[0]) for visit in "ab"]
+    names = list(find_volumes(paths, BRATS))
+    assert len(names) == len(set(names)) == 2
+
+
+def test_every_slice_of_the_range_that_shows_brain_or_those_asked_for(tmp_path):
+    path = without_mask(tmp_path, NAMES[0])
+    everything = read_one(path)
+    expected, _, positions = synthetic_brats.naive_case(NAMES[0], 2, 7, 32, 16)
+    assert everything.grid.positions.tolist() == positions == [3, 4, 5, 6, 7]
+    np.testing.assert_allclose(everything.images, expected, atol=1e-3)
+    assert everything.doubts == []
+    some = read_one(path, [6, 3, 6])
+    assert some.slice_ids == [f"{NAMES[0]}_z003", f"{NAMES[0]}_z006"]
+    np.testing.assert_array_equal(some.images, everything.images[[0, 3]])
+    with pytest.raises(InputError, match=r"has no slice 2 to translate: .* are 3 to 7$"):
+        read_one(path, [2])
+
+
+def test_what_is_no_case(tmp_path):
+    for path, sentence in (
+        (tmp_path / "gone", "gone is not there: name a file or a folder$"),
+        (tmp_path, "holds no case that can be read: a case is a folder with <case>_t1.nii.gz, .*flair.nii.gz$"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            find_volumes([path], BRATS)
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"photo\.jpg is no NIfTI file, which this benchmark takes: a case is"):
+        find_volumes([tmp_path / "photo.jpg"], BRATS)
+    (without_mask(tmp_path / "raw", NAMES[0]) / f"{NAMES[0]}_t2.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"_t2\.nii\.gz: the file is missing .*; a case is a folder with"):
+        find_volumes([tmp_path / "raw"], BRATS)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda t1: np.where(t1 > 500, np.nan, t1).astype(np.float32), "holds NaN or infinite values$"),
+        (lambda t1: np.zeros_like(t1), "the volume has no voxel above zero$"),
+        (lambda t1: np.pad(t1, ((0, 0), (0, 20), (0, 0))), "slices of 24 x 40 do not fit data.brats.pad"),
+        (lambda t1: t1[:, :, :7], "data.brats.slices reaches 7, but the volume's last slice is 6"),
+        (lambda t1: t1[..., None], "must have 3 axes, not 4"),
+    ],
+)
+def test_a_volume_that_does_not_fit_is_refused(tmp_path, make, sentence):
+    path = without_mask(tmp_path, NAMES[0], t1=make(volumes_of(NAMES[0])["t1"]))
+    with pytest.raises(InputError, match=f"_t1.nii.gz: .*{sentence}"):
+        read_one(path)
+
+
+def test_a_volume_unlike_those_that_the_networks_know_is_doubted(tmp_path):
+    def doubts(name, **replaced):
+        return read_one(without_mask(tmp_path, name, **replaced)).doubts
+
+    volumes = volumes_of("a")
+    standardised = (volumes["t2"] - 300).astype(np.int16)
+    (doubt,) = doubts("a", t2=standardised)
+    assert "a_t2.nii.gz has voxels below 0" in doubt
+    (doubt,) = doubts("b", flair=(volumes["flair"] + 7).astype(np.int16))
+    assert "b_flair.nii.gz is 0 in only 0% of its voxels" in doubt
+    small = {key: volume[4:18, 5:18] for key, volume in volumes_of("c").items()}
+    assert sum("has slices of 14 x 13 voxels" in doubt for doubt in doubts("c", **small)) == 4
+
+
+# --- radiographs -----------------------------------------------------------------------------------------------------
+
+
+def test_images_of_a_tree_are_called_as_in_the_manifest_and_masks_are_none(tmp_path):
+    synthetic_chexpert.write_tree(tmp_path, masks=True)
+    found = find_radiographs([tmp_path], CHEXPERT)
+    assert len(found) == 6 * 2 + 5 + 2
+    assert found["patient00004_study2_view1"] == tmp_path / synthetic_chexpert.path_of(4, 2)
+    image = read_radiograph("x", found["patient00004_study2_view1"], CHEXPERT, None)
+    naive = synthetic_chexpert.naive_slice(synthetic_chexpert.image_of(4, 2).astype(float), 16)
+    expected = (naive - naive.min()) / (naive.max() - naive.min())
+    np.testing.assert_allclose(image.images[0, 0], expected, atol=1e-3)
+    assert image.slice_ids == ["patient00004_study2_view1"]
+    alone = shutil.copy(found["patient00004_study2_view1"], tmp_path / "mine.png")
+    assert read_radiograph("mine", Path(alone), CHEXPERT, None).slice_ids == ["mine"]
+
+
+def test_what_is_no_radiograph(tmp_path):
+    def refused(pixels: np.ndarray, sentence: str) -> None:
+        Image.fromarray(pixels).save(tmp_path / "x.tiff")
+        with pytest.raises(InputError, match=rf"x\.tiff {sentence}$"):
+            read_radiograph("x", tmp_path / "x.tiff", CHEXPERT, None)
+
+    grey = np.random.default_rng(0).integers(0, 255, (20, 20), np.uint8)
+    refused(np.stack([grey, grey, 255 - grey], 2), "is in colour, where a grey image is expected")
+    refused(grey[:10], r"has 20 x 10 pixels, fewer than data\.size \(16\)")
+    refused(np.full((20, 20), 7, np.uint8), r"is constant \(every pixel is 7\)")
+    refused(np.full((20, 20), np.nan, np.float32), "holds NaN or infinite values")
+    (tmp_path / "x.tiff").write_bytes(b"")
+    with pytest.raises(InputError, match="is truncated, damaged or no image"):
+        read_radiograph("x", tmp_path / "x.tiff", CHEXPERT, None)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty holds no image"):
+        find_radiographs([tmp_path / "empty"], CHEXPERT)
+    with pytest.raises(InputError, match="--slices are those of a volume"):
+        read_radiograph("x", tmp_path / "x.tiff", CHEXPERT, [3])
+
+
+def test_a_strip_is_doubted(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 41), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    (doubt,) = read_radiograph("x", tmp_path / "x.png", CHEXPERT, None).doubts
+    assert "has 41 x 20 pixels: the networks know radiographs that are about square" in doubt
+
+
+def test_another_reader_has_no_single_images():
+    with pytest.raises(InputError, match=r"for data\.reader brats and chexpert, not for mine"):
+        reader({"reader": "mine"})

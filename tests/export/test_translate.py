@@ -1,0 +1,261 @@
+"""Single images through the command: the maps are the pipeline's, and what is no such image is said in a sentence."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_brats
+import synthetic_chexpert
+import torch
+import yaml
+from PIL import Image
+
+from stages import checkpoint, methods, split_lists
+from stages.costs.evaluations import detector_class
+from stages.data import brats, chexpert
+from stages.data.store import open_store
+from stages.detection import detector, latents
+from stages.errors import InputError
+from stages.evaluation import records
+from stages.export import model, translate
+from stages.export.export import GREY_LEVELS
+from stages.networks import build
+from stages.networks.unet import EncoderClassifier, UNet
+from stages.parameters import reading
+from stages.parameters.sections import identity, section
+from stages.repeats import first
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = synthetic_brats.NAMES[:2]
+SLICES = [3, 4, 5, 6, 7]
+SETTINGS = {"brain": ("guided-ddim", "L20_s5"), "chest": ("guided-ddpm", "L20_s2")}
+BENCHMARKS = {
+    "brain": {
+        "inherits": "smoke",
+        "phantom": None,
+        "data": {"folder": "raw", "brats": {"slices": [2, 7], "step": 2}},
+        "detection": {"batch": 3},
+    },
+    "chest": {
+        "inherits": "smoke",
+        "phantom": None,
+        "data": {
+            "reader": "chexpert",
+            "folder": "raw",
+            "channels": ["xray"],
+            "split": {split: {"healthy": 1, "diseased": 1} for split in ("train", "validation", "test")},
+        },
+        "methods": {"intensity": {"options": {"channel": "xray"}, "grid": [{"view": ["plain"]}]}},
+        "trade_off": None,
+        "figures": {"method": "guided-ddpm"},
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """A folder with params.yaml, raw images, and checkpoints of random networks of the benchmarks brain and chest."""
+    folder = tmp_path_factory.mktemp("translate")
+    config = yaml.safe_load((ROOT / "params.yaml").read_text())
+    config |= {"run": ["brain"], "benchmarks": {"smoke": config["benchmarks"]["smoke"]} | BENCHMARKS}
+    (folder / "params.yaml").write_text(yaml.safe_dump(config))
+    for case in CASES:
+        synthetic_brats.write_case(folder / "raw", case)
+    synthetic_chexpert.write_tree(folder / "raw")
+    torch.manual_seed(0)
+    for benchmark in BENCHMARKS:
+        for name, kind in {"denoiser": UNet, "classifier": EncoderClassifier}.items():
+            network = build.network(kind, name, parameters_of(folder, benchmark))
+            for parameter in network.parameters():
+                torch.nn.init.normal_(parameter, std=0.3)
+            path = folder / "results" / benchmark / "checkpoints/fold1-seed0" / f"{name}.safetensors"
+            checkpoint.save(path, network.state_dict(), {})
+    return folder
+
+
+def parameters_of(folder: Path, benchmark: str) -> dict:
+    return reading.benchmark(reading.load(folder / "params.yaml"), benchmark)
+
+
+@pytest.fixture
+def run(project, tmp_path, monkeypatch, capsys):
+    """Runs the command in the project; returns translate.json and the error stream."""
+    monkeypatch.chdir(project)
+
+    def call(benchmark: str, *arguments: object) -> tuple[dict, str]:
+        line = ["--benchmark", benchmark, "--output", str(tmp_path / "out"), "--threads", "1", *map(str, arguments)]
+        translate.main(translate.arguments().parse_args(line))
+        return json.loads((tmp_path / "out" / "translate.json").read_text()), capsys.readouterr().err
+
+    return call
+
+
+def pipeline(project: Path, tmp_path: Path, benchmark: str, raw: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The manifest and the arrays of the method in SETTINGS, as the rules make them of a raw folder."""
+    parameters, (name, setting) = parameters_of(project, benchmark), SETTINGS[benchmark]
+    reader = {"brain": brats, "chest": chexpert}[benchmark]
+    reader.extract({"data": parameters["data"]}, raw, tmp_path / "data")
+    manifest = open_store(tmp_path / "data").manifest
+    split = split_lists.SplitList("subject_id", dict.fromkeys(manifest["subject_id"].unique(), "test"))
+    split_lists.write(tmp_path / "split.csv", split)
+    method, checkpoints = parameters["methods"][name], project / "results" / benchmark / "checkpoints/fold1-seed0"
+    line = ["--data", tmp_path / "data", "--split-list", tmp_path / "split.csv", "--splits", "test", "--threads", "1"]
+    line += ["--state", tmp_path / "state", "--output"]
+    networks = ["--networks", *(f"{one}={checkpoints / one}.safetensors" for one in ("denoiser", "classifier"))]
+    if encode_class := methods.encoding(method):
+        text = json.dumps(section(parameters, "latents", encode_class))
+        own = ["--encode-class", encode_class, "--denoiser", checkpoints / "denoiser.safetensors"]
+        command = ["--parameters", text, *line, tmp_path / "latents", *own]
+        latents.main(latents.arguments().parse_args(list(map(str, command))))
+        networks += ["--latents", tmp_path / "latents"]
+    values = section(parameters, "detect", name, methods.setting(method, setting))
+    values["kept"] = {"healthy": True, "reconstructions": None}
+    kind = detector_class(method)
+    command = ["--parameters", json.dumps(values), *line, tmp_path / "maps", *networks]
+    detector.detect(kind, detector.arguments(kind).parse_args(list(map(str, command))))
+    return manifest, {path.stem: np.load(path) for path in (tmp_path / "maps" / "test").glob("*.npy")}
+
+
+# --- the maps --------------------------------------------------------------------------------------------------------
+
+
+def test_a_cases_files_hold_the_pipelines_maps_in_its_own_voxels(project, run, tmp_path):
+    manifest, arrays = pipeline(project, tmp_path, "brain", project / "raw")
+    said, errors = run("brain", project / "raw" / CASES[1], "--png")
+    rows = np.flatnonzero(manifest["source"] == CASES[1])
+    positions = manifest["position"].iloc[rows].to_numpy()
+    assert positions.tolist() == [4, 6]  # every second slice, of which 2 shows no brain
+    assert said["images"][CASES[1]]["slices"] == SLICES
+    assert (said["method"], said["setting"]) == ("guided-ddim", {"L": 20, "s": 5})
+    raw = nib.load(project / "raw" / CASES[1] / f"{CASES[1]}_t1.nii.gz")
+    expected = {"map": arrays["maps"]}
+    expected |= {f"reconstruction_{one}": arrays["images"][:, i] for i, one in enumerate(synthetic_brats.SEQUENCES)}
+    for what, slices in expected.items():
+        found = nib.load(tmp_path / "out" / f"{CASES[1]}_{what}.nii.gz")
+        assert found.shape == raw.shape
+        np.testing.assert_array_equal(found.affine, raw.affine)
+        volume = found.get_fdata()
+        assert not volume[:, :, [0, 1, 2, 8, 9]].any()
+        for row, position in zip(rows, positions, strict=True):
+            inside = slices[row].repeat(2, 0).repeat(2, 1)[6:26, 4:28].T.astype(np.float64)
+            np.testing.assert_allclose(volume[:, :, position], inside, rtol=2e-3, atol=1e-5)
+            assert inside.max() > 0.1
+    assert Image.open(tmp_path / "out" / f"{CASES[1]}_picture.png").size[0] > 1000
+    assert "\r" not in errors  # no progress bar where there is no terminal
+
+
+def test_a_radiographs_files_hold_the_pipelines_map_in_its_own_pixels(project, run, tmp_path):
+    manifest, arrays = pipeline(project, tmp_path, "chest", project / "raw")
+    path = project / "raw" / synthetic_chexpert.path_of(4, 2)
+    said, _ = run("chest", path, "--L", 20, "--s", 2)
+    (name,) = said["images"]
+    assert name == "patient00004_study2_view1"  # the noise that it is given depends on it
+    (row,) = np.flatnonzero(manifest["slice_id"] == name)
+    grey = np.asarray(Image.open(tmp_path / "out" / f"{name}_values.png"), np.float64)
+    values = grey * said["images"][name]["largest"] / GREY_LEVELS
+    assert values.shape == synthetic_chexpert.SHAPE
+    lines = ((np.arange(40) + 0.5) * 16 / 40).astype(int)
+    own = arrays["maps"][row][lines][:, np.arange(48) // 3]
+    np.testing.assert_allclose(values, own, rtol=2e-3, atol=2e-3)
+    healthy = np.asarray(Image.open(tmp_path / "out" / f"{name}_reconstruction.png"))
+    own = arrays["images"][row, 0][lines][:, np.arange(48) // 3]
+    assert np.abs(healthy - 255 * np.clip(own.astype(np.float64), 0, 1)).max() <= 1.5
+
+
+def test_from_python(project, monkeypatch):
+    monkeypatch.chdir(project)
+    [image] = translate.translate([project / "raw" / CASES[0]], "brain", slices=[5, 4], threads=1)
+    assert (image.name, image.maps.shape, image.maps.dtype) == (CASES[0], (2, 16, 16), np.float16)
+    assert image.input.slice_ids == [f"{CASES[0]}_z004", f"{CASES[0]}_z005"]
+    assert image.in_own_space(image.maps).shape == synthetic_brats.SHAPE
+    np.testing.assert_allclose(
+        image.maps, np.abs(image.input.images.astype(float) - image.reconstructions).sum(1), rtol=1e-2, atol=2e-2
+    )
+
+
+def test_progress_counts_every_pass_of_a_network(project, monkeypatch):
+    monkeypatch.chdir(project)
+    bars = []
+
+    class Bar:
+        def __init__(self, label, total, unit):
+            self.total, self.done = total, 0
+            bars.append(self)
+
+        def update(self, count):
+            self.done += count
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(model.command, "progress", Bar)
+    for name in ("guided-ddim", "classifier-free"):
+        setting = {"L": 10, "s": 5} if name == "guided-ddim" else {"L": 10, "w": 2}
+        list(translate.translate([project / "raw" / CASES[0]], "brain", [4, 5], 1, method=name, setting=setting))
+    # Five steps up (1, 2, 4, 5, 10) and down; down with a classifier beside the denoiser, or with two classes at once.
+    assert [(bar.done, bar.total) for bar in bars] == [(2 * (5 + 5 + 5), 30), (2 * (5 + 5 * 2), 30)]
+
+
+def test_an_image_unlike_the_benchmarks_own_is_said(project, run):
+    parameters = parameters_of(project, "brain")
+    name = identity(parameters, first(parameters), "guided-ddim", {"L": 20, "s": 5})
+    rows = pd.DataFrame([dict.fromkeys(records.COLUMNS, 0) | {"mean_map": 1e-2}])
+    record = project / "results/brain/record/fold1-seed0/guided-ddim/L20_s5.csv"
+    records.write_record(record, records.Record(name, {"test": rows}))
+    try:
+        said, errors = run("brain", project / "raw" / CASES[0], "--slices", 4, 6)
+    finally:
+        record.unlink()
+    (doubt,) = said["images"][CASES[0]]["doubts"]
+    assert "of 2 of 2 slices is on average more than twice the largest of the benchmark's own (0.01)" in doubt
+    assert errors == f"warning: {doubt}\n"
+    maps = np.array([[[1.0]], [[2.5]]], np.float16)
+    assert [model.unlike(maps, largest) for largest in (0.4, 1, 2)] == [2, 1, 0]
+
+
+# --- the setting -----------------------------------------------------------------------------------------------------
+
+
+def plan(project: Path, benchmark: str = "brain", **choice: object) -> model.Plan:
+    return model.plan(model.Choice(benchmark, **choice))
+
+
+def test_the_reported_setting_is_taken_and_single_keys_of_it_changed(project, monkeypatch):
+    monkeypatch.chdir(project)
+    assert plan(project).setting == {"L": 20, "s": 5}  # of params.yaml
+    with pytest.raises(InputError, match=r"comparison\.csv is not there.*or name --L and --w"):
+        plan(project, method="classifier-free")
+    table = project / "results/brain/tables/comparison.csv"
+    records.write_text(table, "method,setting\nguided-ddim,L20_s0\nclassifier-free,L10_w2\n")
+    try:
+        assert plan(project).setting == {"L": 20, "s": 0}
+        assert set(plan(project).checkpoints) == {"denoiser"}  # unguided
+        assert plan(project, setting={"s": 7}).setting == {"L": 20, "s": 7}  # outside of the grid
+        assert plan(project, method="classifier-free").setting == {"L": 10, "w": 2}
+    finally:
+        table.unlink()
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ({"method": "mine"}, "mine is no method of brain, whose methods are .*guided-ddim.*"),
+        ({"repeat": "fold2-seed0"}, "fold2-seed0 is no repeat .*"),
+        ({"setting": {"w": 2}}, "guided-ddim knows no w: its settings have L, s"),
+        ({"setting": {"L": 12}}, r"the setting L = 12, s = 5 of guided-ddim: L must hold multiples of .* = 5, not 12"),
+        ({"setting": {"L": 25}}, r"the setting L = 25, .*: L must stay within .*max_level = 20, not 25"),
+        ({"checkpoints": Path("elsewhere")}, r"elsewhere/denoiser\.safetensors is missing: .* --checkpoints"),
+        ({"method": "vae"}, r"results/brain/checkpoints/fold1-seed0/vae\.safetensors is missing: .*"),
+        ({"benchmark": "other"}, r"params\.yaml: benchmarks has no 'other', only .*"),
+    ],
+)
+def test_what_cannot_be_chosen(project, monkeypatch, choice, sentence):
+    monkeypatch.chdir(project)
+    with pytest.raises(InputError, match=f"^{sentence}$"):
+        plan(project, **choice)
