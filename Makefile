@@ -3,6 +3,7 @@
 # make figures draw every figure and page of these again, from the maps and tables that are there
 # make report  put figures, tables, run times and parameters into one page, report.html
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
+# make test-faults  kill smoke runs at 20 seeded moments, and send them every other signal (half an hour)
 # make fidelity  which reduced precisions find what float32 finds: results/fidelity.csv (trains small networks at 256 px)
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
@@ -14,7 +15,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test fidelity performance lint lock pull
+.PHONY: run figures report env test test-faults fidelity performance lint lock pull
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
@@ -67,6 +68,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: env
 	pytest $(ARGS)
+
+test-faults: env
+	KILLS=20 pytest tests/faults $(ARGS)
 
 performance: env
 	python -m tests.performance $(ARGS)
