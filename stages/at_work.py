@@ -1,4 +1,4 @@
-"""Who is at work in a folder, by locks that the kernel takes back when a process ends, however it ends.
+"""Who is at work where, by locks that the kernel takes back when a process ends, however it ends.
 
 Snakemake's own lock is a list of files, without a word about whose it is: after SIGKILL or a power cut it stays, and
 the next run refuses. Here every run, and every job of it, holds a share of one lock for as long as it lives: who gets
@@ -9,8 +9,14 @@ import fcntl
 import os
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+from filelock import FileLock, Timeout
+
+from stages.errors import InputError
 
 VARIABLE = "BENCHMARK_AT_WORK"
 """The environment variable that names the lock to the jobs of a run."""
@@ -67,3 +73,18 @@ def join_run() -> None:
     """Count this job among those at work in the folder of the run that started it, if one did."""
     if VARIABLE in os.environ:
         join(Path(os.environ[VARIABLE]))
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Refuse to write to a folder that another process writes to, such as one that a killed Snakemake left.
+
+    Raises:
+        InputError: another process holds the folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{folder}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise InputError(f"another process is at work in {folder}: let it finish, or end it, then try again") from None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from stages import at_work
+from stages.errors import InputError
 
 ANOTHER = """
 import sys
@@ -86,3 +87,13 @@ def test_a_folder_that_cannot_be_written_changes_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     assert not at_work.join(tmp_path / "file/lock", tmp_path)
     assert tmp_path.is_dir()
+
+
+def test_a_folder_has_one_writer(tmp_path):
+    with at_work.only_one(tmp_path / "state"):
+        with pytest.raises(InputError, match="another process is at work in"), at_work.only_one(tmp_path / "state"):
+            pass
+        with at_work.only_one(tmp_path / "other"):
+            pass
+    with at_work.only_one(tmp_path / "state"):
+        pass
