@@ -71,18 +71,17 @@ def wait_for_job(folder, run):
 
 
 @pytest.mark.parametrize(
-    "during",
+    ("scheduler", "during"),
     [
-        {"module": "milp", "holder": "Scheduler", "method": "select_jobs"},
-        {"module": "greedy", "holder": "Scheduler", "method": "select_jobs"},
-        {"module": "job_scheduler", "holder": "JobScheduler", "method": "_finish_jobs"},
+        ("ilp", {"module": "milp", "holder": "Scheduler", "method": "select_jobs"}),
+        ("greedy", {"module": "job_scheduler", "holder": "JobScheduler", "method": "_finish_jobs"}),
     ],
-    ids=["ILP", "greedy", "the end of a job"],
+    ids=["jobs are selected", "a job's end is noted"],
 )
-def test_sigterm_while_the_scheduler_holds_its_lock_lets_the_job_end(folder, during):
+def test_sigterm_while_the_scheduler_holds_its_lock_lets_the_job_end(folder, scheduler, during):
     (folder / "Snakefile").write_text(STOPPING + TERMINATED_MEANWHILE.format(**during) + JOB)
     (folder / "go").touch()
-    run = started(folder, "--scheduler", "greedy" if during["module"] == "greedy" else "ilp")
+    run = started(folder, "--scheduler", scheduler)
     try:
         output, _ = run.communicate(timeout=120)  # without stopping.smk: for ever
     finally:
@@ -105,9 +104,12 @@ def test_after_a_kill_the_same_command_goes_on(folder):
     assert (folder / "made").exists()
 
 
-def test_two_runs_in_one_folder_exclude_each_other(folder):
+def test_two_runs_in_one_folder_exclude_each_other_and_a_dry_run_beside_them_changes_nothing(folder):
     run = started(folder)
     wait_for_job(folder, run)
+    dry = started(folder, "-n")
+    output, _ = dry.communicate()
+    assert dry.returncode == 0, output
     second = started(folder)
     output, _ = second.communicate()
     assert second.returncode == 1
@@ -116,18 +118,6 @@ def test_two_runs_in_one_folder_exclude_each_other(folder):
     (folder / "go").touch()
     output, _ = run.communicate()
     assert run.returncode == 0, output
-
-
-def test_a_dry_run_beside_a_run_frees_nothing(folder):
-    run = started(folder)
-    wait_for_job(folder, run)
-    dry = started(folder, "-n")
-    dry.communicate()
-    assert dry.returncode == 0
-    assert (folder / ".snakemake/locks").is_dir()
-    (folder / "go").touch()
-    run.communicate()
-    assert run.returncode == 0
 
 
 def test_while_a_job_outlives_its_run_the_folder_stays_locked(folder):
