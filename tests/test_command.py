@@ -10,6 +10,8 @@ from pathlib import Path
 from stages import command
 from stages.writing import replacing
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
+
 def main(options):
     with replacing(options.output) as partial:
         if options.how == "full":

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 STAGE = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from stages import command
 from stages.processes import in_order
@@ -16,6 +16,8 @@ from stages.processes import in_order
 def slow(path):
     path.touch()
     time.sleep(3 * (path.name == "1"))
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
 
 def main(options):
     list(in_order(slow, [Path(sys.argv[1]) / str(i) for i in range(2)], processes=2))

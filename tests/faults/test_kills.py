@@ -52,7 +52,13 @@ def start(project: Project, targets: tuple[str, ...]) -> subprocess.Popen:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=heed_ctrl_c,
         )
+
+
+def heed_ctrl_c() -> None:
+    """Where pytest runs in the background, a shell has let it ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def disturb(project: Project, targets: tuple[str, ...], delays: Iterator[float], send: Callable) -> tuple[int, bool]:
