@@ -4,6 +4,7 @@
 # make report  put figures, tables, run times and parameters into one page, report.html
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
 # make test-cluster  profiles/slurm on a real Slurm of this machine; as root, with Debian's packages: docs/clusters.md
+# make test-faults  kill smoke runs at 20 seeded moments, and send them every other signal (half an hour)
 # make fidelity  which reduced precisions find what float32 finds: results/fidelity.csv (trains small networks at 256 px)
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
@@ -15,7 +16,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test test-cluster fidelity performance lint lock pull
+.PHONY: run figures report env test test-cluster test-faults fidelity performance lint lock pull
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
@@ -77,6 +78,9 @@ ifeq ($(INSTALL),yes)
 endif
 	python -m pip install -qq --disable-pip-version-check -e ".[slurm]" -c constraints.txt
 	pytest tests/cluster $(ARGS)
+
+test-faults: env
+	KILLS=20 pytest tests/faults $(ARGS)
 
 performance: env
 	python -m tests.performance $(ARGS)

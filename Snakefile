@@ -17,6 +17,7 @@ min_version("9.27")
 include: "workflow/rules/common.smk"
 include: "workflow/rules/records.smk"
 include: "workflow/rules/milestones.smk"
+include: "workflow/rules/stopping.smk"
 
 
 read_params("params.yaml")

@@ -3,11 +3,14 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from tqdm import tqdm
 
+from stages import at_work, space
 from stages.errors import InputError
 
 TERMINAL = 3
@@ -55,13 +58,33 @@ def progress(label: str, total: int, done: int = 0, unit: str = "it", over: Iter
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
-    """Parse the command line and call `main`; exit with status 1 and one sentence on an InputError."""
+    """Parse the command line and call `main`; exit with status 1 and one sentence on an InputError or a full disk.
+
+    SIGTERM raises SystemExit, so that what is half-written is removed.
+    """
+    signal.signal(signal.SIGTERM, _leave)
+    options = argparse.Namespace()
     try:
-        main(arguments.parse_args())
+        at_work.join_run()
+        arguments.parse_args(namespace=options)
+        main(options)
     except InputError as error:
         sys.exit(f"error: {error}")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if not space.is_full(error):
+            raise
+        sys.exit(f"error: {space.none_left(error, _paths(options))}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _paths(options: argparse.Namespace) -> list[Path]:
+    """The files and folders that a command line names; the last may well be one that it writes."""
+    return [value for value in vars(options).values() if isinstance(value, Path)]

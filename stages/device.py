@@ -119,21 +119,6 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-@contextmanager
-def only_one(state: Path) -> Iterator[None]:
-    """Refuse to share a state folder with a process that is still at work, such as one that a killed Snakemake left.
-
-    Raises:
-        InputError: another process holds the folder.
-    """
-    state.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(f"{state}.lock", timeout=0):
-            yield
-    except Timeout:
-        raise InputError(f"another process is at work in {state}: let it finish, or end it, then try again") from None
-
-
 def computed(asked: Precision) -> Precision:
     """The precision in which this machine computes what is asked: see `leased`."""
     if torch.cuda.is_available():

@@ -2,11 +2,13 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 from stages.errors import InputError
@@ -30,7 +32,8 @@ def in_order(function: Callable[[Any], Any], items: Iterable[Any], processes: in
         pending: deque[Future] = deque()
         try:
             for item in items:
-                pending.append(executor.submit(function, item))
+                with _ctrl_c_held_back():
+                    pending.append(executor.submit(function, item))
                 if len(pending) > processes:
                     yield pending.popleft().result()
             while pending:
@@ -39,6 +42,16 @@ def in_order(function: Callable[[Any], Any], items: Iterable[Any], processes: in
             raise InputError("a process ended unexpectedly, most likely out of memory; lower --processes") from error
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Around the start of workers, which inherit it: Ctrl-C reaches them as well, and is their parent's to answer."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent() -> None:

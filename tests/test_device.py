@@ -11,7 +11,6 @@ import torch
 from filelock import FileLock, Timeout
 
 from stages import device
-from stages.errors import InputError
 
 HOLD = """
 import sys, time, torch
@@ -213,13 +212,3 @@ def test_peak_memory_and_name_are_the_cards_where_there_is_one(monkeypatch):
     assert device.peak_memory() == 5
     assert device.describe(torch.device("cuda:1")) == "card 1"
     assert device.describe(torch.device("cpu")) == f"CPU, {torch.get_num_threads()} threads"
-
-
-def test_a_state_folder_has_one_user(tmp_path):
-    with device.only_one(tmp_path / "state"):
-        with pytest.raises(InputError, match="another process is at work in"), device.only_one(tmp_path / "state"):
-            pass
-        with device.only_one(tmp_path / "other"):
-            pass
-    with device.only_one(tmp_path / "state"):
-        pass

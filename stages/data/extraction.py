@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from stages import command
+from stages.at_work import only_one
 from stages.data.store import StoreWriter
 from stages.errors import InputError
 from stages.processes import in_order
@@ -126,6 +127,7 @@ class Outputs:
 def outputs(output: Path, raw: Path, channels: int, size: int, masks: bool = True) -> Iterator[Outputs]:
     """Open the outputs in `output`: they get their names together when the block ends well, or none does."""
     with (
+        only_one(output),
         StoreWriter(output, channels, size, masks) as store,
         replacing(output / "subjects.csv") as subjects,
         replacing(output / "bad_cases.csv") as bad,

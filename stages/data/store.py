@@ -29,6 +29,7 @@ from numpy.typing import DTypeLike
 from stages import split_lists
 from stages.data.rows import Rows
 from stages.errors import InputError
+from stages.space import reserve
 from stages.writing import replacing
 
 IMAGE_DTYPE = np.dtype(np.float16)
@@ -116,6 +117,7 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Iterat
     """
     with replacing(path) as partial:
         array = npy.open_memmap(partial, mode="w+", dtype=np.dtype(dtype), shape=tuple(shape))
+        reserve(partial)
         yield array
         array.flush()
 

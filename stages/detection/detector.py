@@ -21,6 +21,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from stages import command, methods
+from stages.at_work import only_one
 from stages.data.store import SliceStore, open_array, open_split
 from stages.detection import job, shards, trained
 from stages.detection.cost import Cost
@@ -29,7 +30,7 @@ from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
 from stages.detection.selected import Selection, select
 from stages.detection.shards import WHOLE, Part
-from stages.device import leased, only_one
+from stages.device import leased
 from stages.errors import InputError
 from stages.methods import Setting
 from stages.networks.build import Network

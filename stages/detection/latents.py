@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from stages import command
+from stages.at_work import only_one
 from stages.data.store import open_split
 from stages.detection import job, shards, trained
 from stages.detection.cost import Cost
@@ -19,7 +20,7 @@ from stages.detection.diffusion_model import CLASSES, DiffusionModel, Sampler
 from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
 from stages.detection.shards import WHOLE
-from stages.device import leased, only_one
+from stages.device import leased
 from stages.networks.unet import UNet
 
 PARAMETERS = ("detection.convention", "detection.stride", "detection.solver")

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from stages.data.store import open_array
 from stages.device import peak_memory
 from stages.errors import InputError
+from stages.space import reserve
 from stages.writing import replacing
 
 Arrays: TypeAlias = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
@@ -52,6 +53,9 @@ class ResumableArrays:
             else npy.open_memmap(self.state / f"{name}.npy", "w+", dtype=dtype, shape=shape)
             for name, (shape, dtype) in arrays.items()
         }
+        if not self.done:
+            for name in arrays:
+                reserve(self.state / f"{name}.npy")
 
     @property
     def done(self) -> int:

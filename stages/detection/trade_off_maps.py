@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from stages import command
+from stages.at_work import only_one
 from stages.data.store import DISEASED, HEALTHY, SliceStore, open_split
 from stages.detection import job, sampling
 from stages.detection.difference import anomaly_map
@@ -37,7 +38,7 @@ from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
 from stages.detection.sampling import RoundTrip
-from stages.device import leased, only_one
+from stages.device import leased
 from stages.diffusion.guidance import gradient
 from stages.diffusion.noise_schedule import timestep
 from stages.errors import InputError

@@ -20,13 +20,14 @@ import torch
 from torch import Tensor
 
 from stages import command
+from stages.at_work import only_one
 from stages.data.store import DISEASED, create_array, open_split
 from stages.detection import sampling
 from stages.detection.diffusion_model import DiffusionModel
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.job import Computing
 from stages.detection.sampling import RoundTrip
-from stages.device import leased, only_one
+from stages.device import leased
 from stages.diffusion.ddim import ladder
 from stages.diffusion.guidance import gradient
 from stages.diffusion.noise_schedule import timestep

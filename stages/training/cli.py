@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
+from stages.at_work import only_one
 from stages.data.store import open_split
-from stages.device import cards, leased, only_one
+from stages.device import cards, leased
 from stages.training import ranks
 from stages.training.loop import train
 from stages.training.objective import Objective

@@ -1,0 +1,200 @@
+"""A smoke run that is killed at seeded moments ends, started again as a user would, in the files of an undisturbed one.
+
+One moment of a few jobs in the test suite; `make test-faults` sets KILLS=20 and says how it went.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from snakemake_project import Project
+
+pytestmark = pytest.mark.slow
+
+KILLS = int(os.environ.get("KILLS", "0"))
+SMOKE = ("--workflow-profile", "profiles/test", "--config", "run=smoke", "--")
+RESULTS = Path("results/smoke")
+FEW_JOBS = (str(RESULTS / "scores/fold1-seed0/vae/default"),)
+LONGEST_SECONDS = 40
+"""Between a start and its kill: some find Snakemake at its own work, others any job of the run."""
+TIMED = (
+    "cost.json",
+    "metrics.csv",
+    "runs.csv",
+    "trade_off.csv",
+    "trade-off.*",
+    "comparison.md",
+    "comparison.tex",
+    "*.html",
+)
+"""Files that tell how long something took, among other things."""
+TIMES = ("seconds", "memory_mb")
+"""Columns of tables that do."""
+HANG_SECONDS = 300
+"""After a signal that lets running jobs end, on a busy machine."""
+
+
+def start(project: Project, targets: tuple[str, ...]) -> subprocess.Popen:
+    """What a user types, in a process group of its own."""
+    with (project.folder / "snakemake.log").open("a") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *SMOKE, *targets],
+            cwd=project.folder,
+            env=project.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=heed_ctrl_c,
+        )
+
+
+def heed_ctrl_c() -> None:
+    """Where pytest runs in the background, a shell has let it ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def disturb(project: Project, targets: tuple[str, ...], delays: Iterator[float], send: Callable) -> tuple[int, bool]:
+    """Start, wait, `send` a signal, until no delay is left or all is done: how often it was sent, and whether it is."""
+    sent = 0
+    for delay in delays:
+        run = start(project, targets)
+        try:
+            run.wait(delay)
+        except subprocess.TimeoutExpired:
+            sent += send(run)
+            run.wait(HANG_SECONDS)
+        if run.returncode == 0:
+            return sent, True
+    return sent, False
+
+
+def finish(project: Project, targets: tuple[str, ...]) -> None:
+    assert start(project, targets).wait(1200) == 0, (project.folder / "snakemake.log").read_text()[-3000:]
+
+
+def kill(run: subprocess.Popen) -> int:
+    os.killpg(run.pid, signal.SIGKILL)
+    return 1
+
+
+def interrupt(run: subprocess.Popen) -> int:
+    """Ctrl-C."""
+    os.killpg(run.pid, signal.SIGINT)
+    return 1
+
+
+def terminate(run: subprocess.Popen) -> int:
+    os.kill(run.pid, signal.SIGTERM)
+    return 1
+
+
+def terminate_all(run: subprocess.Popen) -> int:
+    os.killpg(run.pid, signal.SIGTERM)
+    return 1
+
+
+def to_a_job(number: signal.Signals) -> Callable[[subprocess.Popen], int]:
+    """A signal to the stages that run at this moment, if any does."""
+
+    def send(run: subprocess.Popen) -> int:
+        stages = [child for child in psutil.Process(run.pid).children(recursive=True) if is_stage(child)]
+        for stage in stages:
+            stage.send_signal(number)
+        return bool(stages)
+
+    return send
+
+
+def is_stage(process: psutil.Process) -> bool:
+    try:
+        words = process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    return words[1:2] == ["-m"] and words[2].startswith("stages.")
+
+
+def results(project: Project) -> dict[str, bytes]:
+    """The content of every file that is to be the same, by its name: bit for bit, but for columns of times."""
+    folder = project.folder / RESULTS
+    return {
+        str(path.relative_to(folder)): untimed(path) if path.suffix == ".csv" else path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.relative_to(folder).parts[0] not in ("logs", "state")
+        and not any(path.match(name) for name in TIMED)
+    }
+
+
+def untimed(table: Path) -> bytes:
+    """A table as CSV; the lines above that of a record say again what its rows say, and times."""
+    frame = pd.read_csv(table, comment="#", keep_default_na=False, dtype=str)
+    return frame.drop(columns=[name for name in frame if name.startswith(TIMES)]).to_csv().encode()
+
+
+def differing(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
+    return [name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)]
+
+
+def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_files(smoked, new_project):
+    project = new_project("killed")
+    run = start(project, FEW_JOBS)
+    while not list((project.folder / RESULTS / "data").glob("*")) and run.poll() is None:  # extraction is at work
+        time.sleep(0.01)
+    kill(run)
+    assert run.wait() == -signal.SIGKILL
+    assert list((project.folder / ".snakemake/locks").iterdir())
+    finish(project, FEW_JOBS)
+    assert "its lock is removed" in (project.folder / "snakemake.log").read_text()
+    found, expected = results(project), results(smoked)
+    assert differing(found, {name: expected.get(name) for name in found}) == []
+    assert "checkpoints/fold1-seed0/vae.safetensors" in found
+    assert "scores/fold1-seed0/vae/default/test.csv" in found
+
+
+@pytest.mark.skipif(not KILLS, reason="takes minutes: make test-faults")
+@pytest.mark.parametrize(
+    ("send", "share"),
+    [
+        (kill, 1),
+        (terminate, 4),
+        (terminate_all, 4),
+        (interrupt, 4),
+        (to_a_job(signal.SIGKILL), 4),
+        (to_a_job(signal.SIGTERM), 4),
+        (to_a_job(signal.SIGINT), 4),
+    ],
+    ids=[
+        "SIGKILL",
+        "SIGTERM",
+        "SIGTERM-to-all",
+        "SIGINT-to-all",
+        "SIGKILL-to-a-job",
+        "SIGTERM-to-a-job",
+        "SIGINT-to-a-job",
+    ],
+)
+def test_signals_at_seeded_moments(smoked, new_project, send, share, capsys):
+    asked, sent, runs = max(1, KILLS // share), 0, 0
+    expected = results(smoked)
+    random.seed(0)
+    began = time.monotonic()
+    while sent < asked:
+        project = new_project("disturbed")
+        delays = (random.uniform(1, LONGEST_SECONDS) for _ in range(asked - sent))
+        more, done = disturb(project, (), delays, send)
+        sent += more
+        runs += 1
+        if not done:
+            finish(project, ())
+        assert differing(results(project), expected) == []
+        assert not list((project.folder / RESULTS).rglob("*.partial"))
+    with capsys.disabled():
+        print(f"\n{sent} of {sent} signals survived in {runs} runs, {time.monotonic() - began:.0f} s")

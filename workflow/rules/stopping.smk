@@ -1,0 +1,26 @@
+# How a run ends before its time: asked to by a signal, or killed.
+
+import signal
+import threading
+
+from snakemake.logging import logger
+
+from stages import at_work
+
+# Snakemake's lock knows no owner. What a killed run left is removed, if no run and no job is at work here any more.
+if at_work.join(
+    Path(".snakemake/at_work"),
+    Path(".snakemake/locks") if workflow.is_main_process else None,
+):
+    logger.warning("The last run in this folder was killed: its lock is removed.")
+os.environ[at_work.VARIABLE] = os.path.abspath(".snakemake/at_work")
+
+
+# Snakemake 9.27 answers SIGTERM in the middle of whatever its main thread does, and waits there for a lock that this very
+# thread may hold (while its solver selects jobs, or a job's end is noted): for ever. From a thread of its own, it gets it.
+onstart:
+    answer = signal.getsignal(signal.SIGTERM)
+    signal.signal(
+        signal.SIGTERM,
+        lambda *what: threading.Thread(target=answer, args=what).start(),
+    )
