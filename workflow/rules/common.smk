@@ -88,50 +88,6 @@ def assets(folder):
     )
 
 
-# Raw data
-
-
-def phantom_benchmarks():
-    return [
-        name for name in config["benchmarks"] if "phantom" in benchmark_parameters(name)
-    ]
-
-
-def phantom_module(wildcards):
-    anatomy = benchmark_parameters(wildcards.benchmark)["phantom"]["anatomy"]
-    return f"stages.phantoms.{anatomy}"
-
-
-def reader_module(wildcards):
-    return f"stages.data.{benchmark_parameters(wildcards.benchmark)['data']['reader']}"
-
-
-def raw_folder(wildcards):
-    return benchmark_parameters(wildcards.benchmark)["data"]["folder"]
-
-
-def raw_files(wildcards):
-    """The raw data set's folder and what its reader's RAW_INPUTS names below: what comes or goes reruns extraction."""
-    folder = Path(raw_folder(wildcards))
-    if "phantom" in benchmark_parameters(wildcards.benchmark):
-        return [str(folder)]
-    patterns = imports.constant(reader_module(wildcards), "RAW_INPUTS")
-    below = [path for pattern in patterns for path in folder.glob(pattern)]
-    return [str(folder), *sorted(map(str, below))]
-
-
-def require_raw_data():
-    """One sentence for a data set that is not there: what is missing, where it belongs, where it comes from."""
-    for benchmark in config["run"]:
-        data = benchmark_parameters(benchmark)["data"]
-        if benchmark not in phantom_benchmarks() and not Path(data["folder"]).is_dir():
-            described = imports.constant(f"stages.data.{data['reader']}", "RAW_DATA")
-            raise WorkflowError(
-                f"{data['folder']} is not there: benchmark {benchmark} needs its raw data set in (or linked as) this "
-                f"folder, {described}"
-            )
-
-
 # Repeats and splits
 
 
