@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -86,6 +87,38 @@ def assets(folder):
         str(path.relative_to(workflow.basedir))
         for path in Path(workflow.basedir, folder).iterdir()
     )
+
+
+def files_named(values):
+    """The files that a section of params.yaml names, such as a user's model: inputs, so that another one reruns."""
+    found = values.values() if isinstance(values, dict) else values
+    named = [text for text in found if isinstance(text, str) and Path(text).is_file()]
+    for file in named:
+        if "{" in file:
+            raise WorkflowError(
+                f"{file}: Snakemake takes braces in a name for wildcards; rename the file, and correct params.yaml"
+            )
+    nested = [value for value in found if isinstance(value, (dict, list))]
+    return named + [file for value in nested for file in files_named(value)]
+
+
+def say_what_is_of_the_future():
+    """A line about results that are newer than now, as after a clock that jumped: no edit is newer than they are."""
+    if not workflow.is_main_process:
+        return
+    soon = time.time() + 60  # no clock of a file server is that far off
+    of_future = [
+        str(path)
+        for benchmark in config["run"]
+        for path in sorted(Path("results", benchmark).rglob("*"))
+        if path.lstat().st_mtime > soon
+    ]
+    if of_future:
+        print(
+            f"{of_future[0]} and {len(of_future) - 1} more are dated in the future, as by a clock that jumped: what is "
+            "edited until then reruns nothing; delete what your edits since concern, and touch the rest",
+            file=sys.stderr,
+        )
 
 
 # Repeats and splits
@@ -175,6 +208,10 @@ def own_methods():
 
 def detector_module(wildcards):
     return methods.module(method_of(wildcards))
+
+
+def option_files(wildcards):
+    return files_named(method_of(wildcards).get("options", {}))
 
 
 def detect_section(wildcards):

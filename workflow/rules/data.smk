@@ -29,6 +29,7 @@ rule phantom:
 rule extract:
     input:
         raw=phantom_files,
+        named=recipe_files,
         code=lambda wildcards: code(reader_module(wildcards)),
     output:
         directory("results/{benchmark}/data"),

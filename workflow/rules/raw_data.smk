@@ -16,6 +16,11 @@ def reader_module(wildcards):
     return f"stages.data.{benchmark_parameters(wildcards.benchmark)['data']['reader']}"
 
 
+def recipe_files(wildcards):
+    data = benchmark_parameters(wildcards.benchmark)["data"]
+    return files_named(data[data["reader"]])
+
+
 def raw_folder(wildcards):
     return benchmark_parameters(wildcards.benchmark)["data"]["folder"]
 
