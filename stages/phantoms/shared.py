@@ -30,7 +30,7 @@ def arguments(description: str, what: str) -> argparse.ArgumentParser:
 
 
 def write_digest(folder: Path, output: Path | None) -> None:
-    """Write the SHA-256 (hex) of the names and contents of the files below a phantom's folder; nothing without output."""
+    """Write the SHA-256 (hex) of the names and contents of the files of a phantom; nothing without `output`."""
     if output is None:
         return
     digest = hashlib.sha256()

@@ -1,5 +1,7 @@
 # Raw data: what extraction is asked for, and what is done without where the slice store is there and the raw files are not.
 
+from snakemake.io import IOFile
+
 
 def phantom_benchmarks():
     return [
@@ -41,7 +43,7 @@ def store_of(benchmark):
 
 def recorded_params(path):
     """The params, as Snakemake compares them, of the job that made a path; none where it knows of none."""
-    return workflow.persistence.params(path) or []
+    return workflow.persistence.params(IOFile(path)) or []
 
 
 def is_as_recorded(path, rule, module, wildcards):
