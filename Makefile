@@ -111,8 +111,10 @@ lock: env
 	    --no-header --no-annotate $(ARGS) -o constraints.txt > /dev/null
 	@git --no-pager diff --stat -- constraints.txt
 
-# Git and DVC scramble modification times: seal what is fresh, refuse what is not.
+# Git and DVC scramble modification times: seal what is fresh, refuse what is not. A phantom's raw files are no results, but
+# come from its seed; a raw data set that is not there is done without.
 pull: env
 	dvc pull
 	@dvc status -q || { echo "error: the results do not belong to this code and these parameters: dvc repro" >&2; exit 1; }
+	snakemake --cores all --quiet all -- raw_data
 	snakemake --cores 1 --touch --forceall --quiet all

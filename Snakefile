@@ -15,6 +15,7 @@ min_version("9.27")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/raw_data.smk"
 include: "workflow/rules/records.smk"
 include: "workflow/rules/milestones.smk"
 include: "workflow/rules/stopping.smk"
@@ -31,6 +32,7 @@ report: "workflow/report/workflow.rst"
 
 config = checked(config)
 require_raw_data()
+say_what_is_of_the_future()
 
 
 wildcard_constraints:
@@ -45,16 +47,22 @@ wildcard_constraints:
 
 rule all:
     input:
-        milestone(stores),
-        milestone(tables),
-        milestone(figures),
-        milestone(exports),
+        lambda wildcards: milestone(stores),
+        lambda wildcards: milestone(tables),
+        lambda wildcards: milestone(figures),
+        lambda wildcards: milestone(exports),
 
 
 # What `make` has made before all else, so that there is soon something to look at.
 rule first_figure:
     input:
-        figures(config["run"][0])[:1],
+        lambda wildcards: figures(config["run"][0])[:1],
+
+
+# What the export of a phantom needs beside its results, and `make pull` makes again.
+rule raw_data:
+    input:
+        milestone(phantom_folder),
 
 
 # Milestones: `snakemake -- maps` goes so far. dvc.yaml versions what each of them leaves behind.
@@ -62,32 +70,32 @@ rule first_figure:
 
 rule data:
     input:
-        milestone(stores),
+        lambda wildcards: milestone(stores),
 
 
 rule checkpoints:
     input:
-        milestone(networks),
+        lambda wildcards: milestone(networks),
 
 
 rule maps:
     input:
-        milestone(detections),
+        lambda wildcards: milestone(detections),
 
 
 rule tables:
     input:
-        milestone(tables),
+        lambda wildcards: milestone(tables),
 
 
 rule figures:
     input:
-        milestone(figures),
+        lambda wildcards: milestone(figures),
 
 
 rule exports:
     input:
-        milestone(exports),
+        lambda wildcards: milestone(exports),
 
 
 include: "workflow/rules/data.smk"

@@ -198,6 +198,23 @@ def networks_in_use(parameters: dict) -> list[str]:
     return list(dict.fromkeys(name for method, setting in asked for name in networks(method, setting)))
 
 
+def needs_both_classes(network: str) -> bool:
+    """Whether a network learns to tell the classes apart: its training module then says `BOTH_CLASSES = True`."""
+    module = f"stages.training.{network}"
+    return imports.defines(module, "BOTH_CLASSES") and bool(imports.constant(module, "BOTH_CLASSES"))
+
+
+def detectors_of_one_class() -> list[str]:
+    """The detectors that run, at any setting, where a training set lacks a class, sorted."""
+    modules = sorted(path.stem for path in (imports.ROOT / "stages/detection").glob("*.py"))
+    found = {
+        name: imports.names(f"stages.detection.{name}", "NETWORKS")
+        for name in modules
+        if imports.defines(f"stages.detection.{name}", "NETWORKS")
+    }
+    return [name for name, networks in found.items() if not any(map(needs_both_classes, networks))]
+
+
 def network_sections(names: list[str]) -> list[str]:
     """The sections of params.yaml from which networks are made: each its own, and what its SECTIONS says."""
     found = [imports.names(f"stages.training.{name}", "SECTIONS", default=(name,)) for name in names]

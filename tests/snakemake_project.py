@@ -43,6 +43,8 @@ UNGUIDED = {
 """Keys of params.yaml without which nothing in `smoke` is guided by a classifier."""
 REPEATED = {"benchmarks.smoke.repeats": {"folds": 2, "seeds": [0, 1]}}
 """Two folds, two seeds: four repeats of `smoke`."""
+NEW_S = {"benchmarks.smoke.methods.guided-ddim.grid": [{"L": [20], "s": [0, 5, 7]}]}
+"""Another guidance scale of `smoke`, to be decoded from the latents that are there."""
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def find_cases(raw: Path) -> list[Case]:
     are followed.
 
     Raises:
-        InputError: `raw` is missing or holds no case.
+        InputError: `raw` is missing, holds no case, or one whose name is not UTF-8.
     """
     advice = (
         "put the case folders (<case>/<case>_<sequence>.nii or .nii.gz) or a link to them there: BraTS comes, after "
@@ -142,6 +142,13 @@ def find_cases(raw: Path) -> list[Case]:
             folders.clear()
     if not cases:
         raise InputError(f"the raw data folder {raw} holds no case; {advice}")
+    for case in cases:
+        try:
+            case.source.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{case.source!a} below {raw} is no name in UTF-8, as tables hold them: rename it"
+            ) from None
     return sorted(cases, key=lambda case: (case.name, case.source))
 
 

@@ -21,7 +21,7 @@ from stages.phantoms.brain_anatomy import Grid, Head, atlas
 from stages.phantoms.brain_lesion import Lesion, labels
 from stages.phantoms.brain_signal import SEQUENCES, acquire, extras, signal
 from stages.phantoms.shared import arguments as phantom_arguments
-from stages.phantoms.shared import has_lesion, replacing_folder, section
+from stages.phantoms.shared import has_lesion, replacing_folder, section, write_digest
 from stages.processes import in_order
 
 
@@ -130,6 +130,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     generate(options.parameters["seed"], section(options, Phantom), options.output, options.processes)
+    write_digest(options.output, options.digest)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from stages import command
 from stages.phantoms.chest_anatomy import FIELD_OF_VIEW, project
 from stages.phantoms.chest_shape import LEFT, RIGHT, Chest, Effusion
 from stages.phantoms.shared import arguments as phantom_arguments
-from stages.phantoms.shared import has_lesion, replacing_folder, section
+from stages.phantoms.shared import has_lesion, replacing_folder, section, write_digest
 from stages.processes import in_order
 
 TREE = "CheXpert-v1.0-small"
@@ -183,6 +183,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     generate(options.parameters["seed"], section(options, Phantom), options.output, options.processes)
+    write_digest(options.output, options.digest)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the phantoms share: command line, parameters, which cases have a lesion, and a folder replaced as a whole."""
 
 import argparse
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import numpy as np
 
 from stages import command
 from stages.errors import InputError
+from stages.writing import replacing
 
 Phantom = TypeVar("Phantom")
 
@@ -20,10 +22,23 @@ def arguments(description: str, what: str) -> argparse.ArgumentParser:
     """A phantom's command line; `what` it generates, in the plural."""
     result = command.parser(description)
     result.add_argument("--output", type=Path, required=True, help=f"folder of the {what}; replaced where it exists")
+    result.add_argument("--digest", type=Path, help="file for the SHA-256 of the folder, which one made again shares")
     result.add_argument(
         "--processes", type=int, default=1, metavar="N", help=f"{what} generated at a time (default: 1)"
     )
     return result
+
+
+def write_digest(folder: Path, output: Path | None) -> None:
+    """Write the SHA-256 (hex) of the names and contents of the files of a phantom; nothing without `output`."""
+    if output is None:
+        return
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{content}  {path.relative_to(folder).as_posix()}\n".encode())
+    with replacing(output) as partial:
+        partial.write_text(f"{digest.hexdigest()}\n")
 
 
 def section(options: argparse.Namespace, kind: type[Phantom]) -> Phantom:

@@ -24,6 +24,8 @@ from stages.training.objective import Objective
 
 SECTIONS = ("classifier", "intensity", "noise_schedule")
 """What of params.yaml it is made from; the workflow reads this without importing the module."""
+BOTH_CLASSES = True
+"""It learns to tell the classes apart: a training set without one of them is refused."""
 
 
 class ClassificationObjective(Objective):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
+from stages import methods
 from stages.at_work import only_one
-from stages.data.store import open_split
+from stages.data.store import DISEASED, HEALTHY, SliceStore, open_split
 from stages.device import cards, leased
+from stages.errors import InputError
 from stages.training import ranks
 from stages.training.loop import train
 from stages.training.objective import Objective
@@ -39,11 +41,24 @@ def run_training(options: Namespace, name: str, objective: Callable[[dict, torch
             seed of the repeat.
     """
     gpus = Training.of(options.parameters[name]["training"]).gpus
-    open_split(options.data, options.split_list, "train")  # refused before a card is waited for
+    store = open_split(options.data, options.split_list, "train")  # refused before a card is waited for
+    if methods.needs_both_classes(name):
+        _require_both_classes(store, name)
     with only_one(options.state), cards(gpus) as held:
         work = partial(_train, options, name, objective, held)
         with ranks.joined(gpus, "gloo" if None in held else "nccl", work):
             work(0)
+
+
+def _require_both_classes(store: SliceStore, name: str) -> None:
+    """InputError where the training slices are all healthy, or all diseased, which network `name` is to tell apart."""
+    labels = set(store.manifest["label"])
+    lacking = [word for word, label in (("healthy", HEALTHY), ("diseased", DISEASED)) if label not in labels]
+    if lacking:
+        raise InputError(
+            f"{store.folder} holds no {' and no '.join(lacking)} slice to train {name} on, which tells classes apart: "
+            f"change data.split, or take methods whose detector is {', '.join(methods.detectors_of_one_class())}"
+        )
 
 
 def _train(

@@ -26,6 +26,8 @@ HALVED_BY = ("discriminator", "layers")
 """How often an image is halved, below the network's section; the workflow reads both without importing the module."""
 SIZES = (8, 4)
 """The least size of an image, and what it must be a multiple of: the generator halves it twice, and pads."""
+BOTH_CLASSES = True
+"""It learns to tell the classes apart: a training set without one of them is refused."""
 
 
 @dataclass(frozen=True)

@@ -167,12 +167,12 @@ def test_a_case_that_comes_reruns_extraction(project):
     split = project.folder / "results/brats2020/split/fold1.csv"
     split.parent.mkdir()
     split.touch()
-    arguments = ("--config", "run=brats2020", "--rerun-triggers", "mtime", "--", "data")
+    arguments = ("--config", "run=brats2020", "--", "data")
     touched = project.snakemake("--cores", "1", "--touch", *arguments)
     assert touched.returncode == 0, touched.stdout
-    assert project.jobs("data", run="brats2020", triggers=("mtime",)) == {}
+    assert project.jobs("data", run="brats2020", triggers=("mtime", "params")) == {}
     (project.folder / "data/brats2020/HGG/BraTS_3").mkdir()
-    assert project.jobs("data", run="brats2020", triggers=("mtime",)) == {"extract": 1, "split": 1, "data": 1}
+    assert project.jobs("data", run="brats2020", triggers=("mtime", "params")) == {"extract": 1, "split": 1, "data": 1}
 
 
 def test_no_rule_makes_a_raw_data_set(project):

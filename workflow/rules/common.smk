@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -88,48 +89,36 @@ def assets(folder):
     )
 
 
-# Raw data
-
-
-def phantom_benchmarks():
-    return [
-        name for name in config["benchmarks"] if "phantom" in benchmark_parameters(name)
-    ]
-
-
-def phantom_module(wildcards):
-    anatomy = benchmark_parameters(wildcards.benchmark)["phantom"]["anatomy"]
-    return f"stages.phantoms.{anatomy}"
-
-
-def reader_module(wildcards):
-    return f"stages.data.{benchmark_parameters(wildcards.benchmark)['data']['reader']}"
-
-
-def raw_folder(wildcards):
-    return benchmark_parameters(wildcards.benchmark)["data"]["folder"]
-
-
-def raw_files(wildcards):
-    """The raw data set's folder and what its reader's RAW_INPUTS names below: what comes or goes reruns extraction."""
-    folder = Path(raw_folder(wildcards))
-    if "phantom" in benchmark_parameters(wildcards.benchmark):
-        return [str(folder)]
-    patterns = imports.constant(reader_module(wildcards), "RAW_INPUTS")
-    below = [path for pattern in patterns for path in folder.glob(pattern)]
-    return [str(folder), *sorted(map(str, below))]
-
-
-def require_raw_data():
-    """One sentence for a data set that is not there: what is missing, where it belongs, where it comes from."""
-    for benchmark in config["run"]:
-        data = benchmark_parameters(benchmark)["data"]
-        if benchmark not in phantom_benchmarks() and not Path(data["folder"]).is_dir():
-            described = imports.constant(f"stages.data.{data['reader']}", "RAW_DATA")
+def files_named(values):
+    """The files that a section of params.yaml names, such as a user's model: inputs, so that another one reruns."""
+    found = values.values() if isinstance(values, dict) else values
+    named = [text for text in found if isinstance(text, str) and Path(text).is_file()]
+    for file in named:
+        if "{" in file:
             raise WorkflowError(
-                f"{data['folder']} is not there: benchmark {benchmark} needs its raw data set in (or linked as) this "
-                f"folder, {described}"
+                f"{file}: Snakemake takes braces in a name for wildcards; rename the file, and correct params.yaml"
             )
+    nested = [value for value in found if isinstance(value, (dict, list))]
+    return named + [file for value in nested for file in files_named(value)]
+
+
+def say_what_is_of_the_future():
+    """A line about results that are newer than now, as after a clock that jumped: no edit is newer than they are."""
+    if not workflow.is_main_process:
+        return
+    soon = time.time() + 60  # no clock of a file server is that far off
+    of_future = [
+        str(path)
+        for benchmark in config["run"]
+        for path in sorted(Path("results", benchmark).rglob("*"))
+        if path.lstat().st_mtime > soon
+    ]
+    if of_future:
+        print(
+            f"{of_future[0]} and {len(of_future) - 1} more are dated in the future, as by a clock that jumped: what is "
+            "edited until then reruns nothing; delete what your edits since concern, and touch the rest",
+            file=sys.stderr,
+        )
 
 
 # Repeats and splits
@@ -219,6 +208,10 @@ def own_methods():
 
 def detector_module(wildcards):
     return methods.module(method_of(wildcards))
+
+
+def option_files(wildcards):
+    return files_named(method_of(wildcards).get("options", {}))
 
 
 def detect_section(wildcards):

@@ -6,7 +6,8 @@ rule phantom:
     input:
         code=lambda wildcards: code(phantom_module(wildcards)),
     output:
-        directory("data/{benchmark}"),
+        folder=directory("data/{benchmark}"),
+        digest="data/{benchmark}.sha256",
     log:
         "results/{benchmark}/logs/phantom.log",
     wildcard_constraints:
@@ -21,13 +22,14 @@ rule phantom:
         module=phantom_module,
         parameters=section("phantom"),
     shell:
-        "python -m {params.module:q} --parameters {params.parameters:q} --output {output:q} "
-        "--processes {threads} 3>&2 2>&1 | tee -i {log:q}"
+        "python -m {params.module:q} --parameters {params.parameters:q} --output {output.folder:q} "
+        "--digest {output.digest:q} --processes {threads} 3>&2 2>&1 | tee -i {log:q}"
 
 
 rule extract:
     input:
-        raw=raw_files,
+        raw=phantom_files,
+        named=recipe_files,
         code=lambda wildcards: code(reader_module(wildcards)),
     output:
         directory("results/{benchmark}/data"),
@@ -43,6 +45,7 @@ rule extract:
         module=reader_module,
         parameters=section("extract"),
         raw=raw_folder,
+        raw_files=raw_files,
     shell:
         "python -m {params.module:q} --parameters {params.parameters:q} --raw {params.raw:q} --output {output:q} "
         "--processes {threads} 3>&2 2>&1 | tee -i {log:q}"

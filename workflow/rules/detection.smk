@@ -92,6 +92,7 @@ rule detect:
         split=split_list,
         latents=latents_of,
         checkpoints=checkpoints_of(detect_networks),
+        named=option_files,
         code=lambda wildcards: code(detector_module(wildcards)),
     output:
         directory("results/{benchmark}/maps/{repeat}/{method}/{setting}"),

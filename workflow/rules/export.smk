@@ -6,7 +6,7 @@ rule export:
     input:
         data="results/{benchmark}/data",
         split=split_list,
-        raw=raw_folder,
+        raw=lambda wildcards: phantom_folder(wildcards.benchmark),
         maps=lambda wildcards: maps_shown(wildcards.benchmark),
         scores=lambda wildcards: scores_shown(wildcards.benchmark),
         comparison="results/{benchmark}/tables/comparison.csv",
@@ -22,9 +22,10 @@ rule export:
         runtime=120,
     params:
         parameters=section("export"),
+        raw=raw_folder,
         maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
         scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
-        "python -m stages.export.export --parameters {params.parameters:q} --data {input.data:q} --raw {input.raw:q} "
+        "python -m stages.export.export --parameters {params.parameters:q} --data {input.data:q} --raw {params.raw:q} "
         "--split-list {input.split:q} --maps {params.maps:q} --scores {params.scores:q} "
         "--comparison {input.comparison:q} --output {output:q} 3>&2 2>&1 | tee -i {log:q}"

@@ -44,12 +44,27 @@ def maps_shown(benchmark):
     ]
 
 
+def require_maps(files):
+    """Stop where maps that no rule makes are not there: Snakemake would leave out, in silence, all that they lead to."""
+    lacking = [
+        file for file in files if file.endswith(".npy") and not Path(file).exists()
+    ]
+    if lacking:
+        more = f" and {len(lacking) - 5} more" * (len(lacking) > 5)
+        raise WorkflowError(
+            f"{', '.join(lacking[:5])}{more}: not there, and no rule makes the maps of a method without `detector`; put "
+            "them there, or take the method out of params.yaml"
+        )
+
+
 def detections(benchmark):
     """All that the detection chapter makes."""
     extra = methods.sampled(benchmark_parameters(benchmark))
     first = repeat_names(benchmark)[0]
+    maps = [file for run in runs(benchmark) for file in map_files(*run)]
+    require_maps(maps)
     return [
-        *(file for run in runs(benchmark) for file in map_files(*run)),
+        *maps,
         *(
             f"results/{benchmark}/maps/{first}/_{rule.removesuffix('_maps')}"
             for rule in extra
@@ -75,6 +90,12 @@ def tables(benchmark):
     folder = f"results/{benchmark}"
     if is_only_data(benchmark):
         return []
+    unscored = [
+        run
+        for run in runs(benchmark)
+        if not (reused(*run) or Path(score_folder(*run)).exists())
+    ]
+    require_maps(file for run in unscored for file in map_files(*run))
     spared = {"trade_off.csv"} if all_reused(benchmark) else set()
     names = [name for name in table_names(benchmark) if name not in spared]
     return [
@@ -154,6 +175,7 @@ def figures(benchmark):
     folder = f"results/{benchmark}"
     if is_only_data(benchmark):
         return []
+    require_maps(maps_shown(benchmark))
     return [
         *(
             f"{folder}/figures/{name}.{extension}"
@@ -166,4 +188,8 @@ def figures(benchmark):
 
 
 def exports(benchmark):
-    return [] if is_only_data(benchmark) else [f"results/{benchmark}/export"]
+    """The export, where there is the raw data set whose space it is in."""
+    if is_only_data(benchmark) or exports_without_raw_data(benchmark):
+        return []
+    require_maps(maps_shown(benchmark))
+    return [f"results/{benchmark}/export"]
