@@ -3,6 +3,7 @@
 # make figures draw every figure and page of these again, from the maps and tables that are there
 # make report  put figures, tables, run times and parameters into one page, report.html
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
+# make fuzz    change input files at random and read them  (COUNT=1000 files of each kind, TARGET="nifti params")
 # make fidelity  which reduced precisions find what float32 finds: results/fidelity.csv (trains small networks at 256 px)
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
@@ -14,10 +15,12 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test fidelity performance lint lock pull
+.PHONY: run figures report env test fuzz fidelity performance lint lock pull
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
+COUNT ?= 1000
+TARGET ?=
 BIN := .venv/bin
 STAMP := .venv/set-up
 BIOME := npx --yes --prefer-offline --fetch-retries=0 @biomejs/biome@2.6.8
@@ -67,6 +70,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: env
 	pytest $(ARGS)
+
+# Of each kind of file, or of those that TARGET names.
+fuzz: env
+	python -W ignore -m tests.fuzz $(TARGET) --count $(COUNT) $(ARGS)
 
 performance: env
 	python -m tests.performance $(ARGS)

@@ -53,6 +53,8 @@ def read_grey(path: Path) -> np.ndarray:
             with Image.open(BytesIO(content), formats=_FORMATS) as image:
                 mode, refused = image.mode, _refused(image)
                 values = None if refused else np.asarray(image)
+    except Image.DecompressionBombError as error:  # Pillow's own limit, found while it opens
+        raise ValueError(f"is too large ({LARGEST:,} pixels are allowed)") from error
     except Exception as error:  # a decoder of damaged bytes raises anything: SyntaxError, IndexError, struct.error, ...
         raise ValueError(f"is truncated, damaged or no image ({', '.join(_FORMATS)})") from error
     if values is None:

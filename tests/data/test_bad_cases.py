@@ -1,7 +1,7 @@
 """Every bad input of the BraTS extraction: one sentence under `stop`, one row of the report under `skip`."""
 
-import os
 import gzip
+import os
 from pathlib import Path
 
 import nibabel as nib
