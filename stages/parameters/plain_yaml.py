@@ -85,8 +85,9 @@ def _refuse_growth(text: str) -> None:
     Raises:
         yaml.YAMLError: with the line.
     """
-    values, open_nodes = 0, []
-    count_of: dict[str, int] = {}
+    values = 0
+    open_nodes: list[tuple[str | None, int]] = []  # anchor, and how many values stood before
+    count_of: dict[str | None, int] = {}
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
             if any(event.anchor == anchor for anchor, _ in open_nodes):
