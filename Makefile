@@ -5,6 +5,7 @@
 # make test    set it up and run the tests            (make test ARGS="-k smoke")
 # make test-cluster  profiles/slurm on a real Slurm of this machine; as root, with Debian's packages: docs/clusters.md
 # make test-faults  kill smoke runs at 20 seeded moments, and send them every other signal (half an hour)
+# make fuzz    change input files at random and read them  (COUNT=1000 files of each kind, TARGET="nifti params")
 # make fidelity  which reduced precisions find what float32 finds: results/fidelity.csv (trains small networks at 256 px)
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
@@ -16,10 +17,12 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test test-cluster test-faults fidelity performance lint lock pull
+.PHONY: run figures report env test test-cluster test-faults fuzz fidelity performance lint lock pull
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
+COUNT ?= 1000
+TARGET ?=
 BIN := .venv/bin
 STAMP := .venv/set-up
 BIOME := npx --yes --prefer-offline --fetch-retries=0 @biomejs/biome@2.6.8
@@ -81,6 +84,10 @@ endif
 
 test-faults: env
 	KILLS=20 pytest tests/faults $(ARGS)
+
+# Of each kind of file, or of those that TARGET names.
+fuzz: env
+	python -W ignore -m tests.fuzz $(TARGET) --count $(COUNT) $(ARGS)
 
 performance: env
 	python -m tests.performance $(ARGS)

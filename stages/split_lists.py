@@ -6,12 +6,14 @@ names all that a store holds: what is in no split is `unused`. Lists of other pa
 """
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages import imports
 from stages.errors import InputError
+from stages.regular_files import read_regular
 from stages.writing import replacing
 
 SPLITS = ("train", "validation", "test")
@@ -21,6 +23,8 @@ RAW = "raw"
 """The word by which data.split asks for the split that the raw data set comes with."""
 
 _FOLDER = Path("workflow/splits")
+_BYTES = 2**26
+"""Of a list: half a million names of a hundred characters."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ def read(path: Path) -> SplitList:
         InputError: it is missing, no CSV file, has other columns or words, or names one subject or slice twice.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
+        text = read_regular(path, _BYTES).decode("utf-8-sig")
+        header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row] or [[]]
     except FileNotFoundError:
         raise InputError(f"{path} is missing: put the split list there, or change data.split") from None
     except (OSError, ValueError, csv.Error) as error:

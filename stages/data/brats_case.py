@@ -8,12 +8,13 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
-from gzip import decompress
+from gzip import GzipFile
+from io import BytesIO
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from nibabel import Nifti1Image
+from nibabel import Nifti1Header, Nifti1Image
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -21,11 +22,20 @@ from nibabel.wrapstruct import WrapStructError
 from stages.data.extraction import BadCaseError
 from stages.data.store import IMAGE_DTYPE, MASK_DTYPE
 from stages.errors import InputError
+from stages.regular_files import read_regular
 
 MASK = "seg"
 SUFFIXES = (".nii", ".nii.gz")
 # The one file of the BraTS 2020 release that does not follow its own naming.
 ALIASES = {("BraTS20_Training_355", MASK): "W39_1998.09.19_Segm"}
+DEEPEST = 512
+"""Axial slices that a volume may have at most; BraTS has 155."""
+WIDEST = 512
+"""Side of its slices where no data.brats.pad says it; BraTS has 240."""
+_VOXEL = 8
+"""Bytes of the widest voxel, a double."""
+_AROUND = 2**20
+"""Bytes of a file beside its voxels: header, extensions, what compression adds."""
 _CASE_NAME = re.compile(r"(brats|phantom)", re.IGNORECASE)
 _UNREADABLE = (
     *(OSError, EOFError, zlib.error),  # the file, or its compression
@@ -156,24 +166,40 @@ def _refuse_folder(error: OSError) -> None:
     raise InputError(f"{error.filename} cannot be read ({error.strerror}); check its permissions") from error
 
 
-def read_volume(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
+def read_volume(path: Path, case: str, pad: int = WIDEST) -> tuple[np.ndarray, np.ndarray]:
     """Read a NIfTI file whole: voxels as float64 (X, Y, Z), finite, and the affine (4, 4).
 
-    A compressed file is decompressed to its end, which checks its checksum; nibabel alone stops at the last voxel.
+    A compressed file is decompressed to its end, which checks its checksum; nibabel alone stops at the last voxel. No
+    more is read or decompressed than the header promises, and that may be no more than pad x pad x `DEEPEST` voxels.
 
     Raises:
-        BadCaseError: unreadable, truncated, not NIfTI, not 3-D, NaN or infinite.
+        BadCaseError: unreadable, no regular file, truncated, not NIfTI, too large, not 3-D, NaN or infinite.
     """
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":  # whatever the name says
-            content = decompress(content)
-        image = Nifti1Image.from_bytes(content)
-        if image.ndim != 3:
-            raise BadCaseError(case, str(path), f"the volume must have 3 axes, not {image.ndim} (shape {image.shape})")
-        volume, affine = image.get_fdata(dtype=np.float64, caching="unchanged"), image.affine
-    except PermissionError as error:
+        content = read_regular(path, pad**2 * DEEPEST * _VOXEL + _AROUND)
+    except OSError as error:
         raise BadCaseError(case, str(path), f"the file cannot be read ({error.strerror})") from error
+    try:
+        stream = BytesIO(content)
+        compressed = content[:2] == b"\x1f\x8b"  # whatever the name says
+        with GzipFile(fileobj=stream) if compressed else stream as file:
+            start = file.read(Nifti1Header.sizeof_hdr)
+            header = Nifti1Header(start)
+            shape = tuple(map(int, header.get_data_shape()))
+            if len(shape) != 3:
+                words = f"the volume must have 3 axes, not {len(shape)} (shape {shape})"
+                raise BadCaseError(case, str(path), words)
+            if math.prod(shape) > pad**2 * DEEPEST:
+                words = (
+                    f"a volume of {shape} voxels is too large: {pad} x {pad} x {DEEPEST} are of use (data.brats.pad)"
+                )
+                raise BadCaseError(case, str(path), words)
+            most = math.prod(shape) * header.get_data_dtype().itemsize + _AROUND
+            whole = start + file.read(max(0, most))
+            if file.read(1):
+                raise BadCaseError(case, str(path), "the file holds more than its header says")
+        image = Nifti1Image.from_bytes(whole)
+        volume, affine = image.get_fdata(dtype=np.float64, caching="unchanged"), image.affine
     except _UNREADABLE as error:
         raise BadCaseError(case, str(path), "the file is truncated, damaged or not NIfTI") from error
     if not (np.isfinite(volume).all() and np.isfinite(affine).all()):
@@ -258,7 +284,7 @@ def read_case(case: Case, recipe: Recipe, masked: bool = True) -> CaseSlices:
     channels, brain = [], np.zeros(len(range(first, last + 1, step)), bool)
     masks = np.zeros((len(brain), recipe.size, recipe.size), bool)
     for index, (name, path) in enumerate(files.items()):
-        volume, volume_affine = read_volume(path, case.name)
+        volume, volume_affine = read_volume(path, case.name, recipe.pad)
         if index == 0:
             shape, affine = volume.shape, volume_affine
             _check_shape(shape, recipe, case, path)

@@ -123,12 +123,14 @@ def find_files(item: Radiograph, recipe: Recipe) -> None:
     """Look for a radiograph's image, and for its mask where there are masks.
 
     Raises:
-        BadCaseError: one of them is missing.
+        BadCaseError: one of them is missing, or a link that leads out of the tree.
     """
     paths = [item.path] if recipe.masks is None else [item.path, mask_path(item, recipe.masks)]
     for path in paths:
         if not path.is_file():
             raise item.bad("the image is missing" if path is item.path else f"its mask {path.name} is missing")
+        if not path.resolve().is_relative_to(item.table.parent.resolve()):
+            raise item.bad(f"{path.name} is a link that leads out of the data set's folder")
 
 
 def mask_path(item: Radiograph, ending: str) -> Path:
@@ -142,6 +144,7 @@ def read_radiograph(item: Radiograph, recipe: Recipe) -> Slice:
     Raises:
         BadCaseError: anything is wrong with its files.
     """
+    find_files(item, recipe)
     try:
         grey = read_grey(item.path)
         image = to_unit_range(resample(grey, recipe.size)).astype(IMAGE_DTYPE)

@@ -1,5 +1,6 @@
 """CheXpert's tables: train.csv and valid.csv -> the radiographs that a benchmark may use, and the rows that are bad."""
 
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,9 +10,14 @@ import pandas as pd
 from stages.data.extraction import BadCaseError
 from stages.data.store import DISEASED, HEALTHY
 from stages.errors import InputError
+from stages.regular_files import read_regular
 
 TABLES = ("train.csv", "valid.csv")
 PATH, VIEW = "Path", "Frontal/Lateral"
+_BYTES = 2**28
+"""Of a table, which is read into memory: a thousand for each of CheXpert's 224,000 images."""
+_LONGEST_NAME = 255
+"""Characters of a folder's or file's name that file systems take."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +133,10 @@ def read_table(tree: Path, healthy: str, diseased: str, view: str) -> Table:
 def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """A table as text: `columns`, its own name, and the row's number (the header is row 1)."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", skip_blank_lines=False)
+        content = io.BytesIO(read_regular(path, _BYTES))
+        table = pd.read_csv(content, dtype=str, keep_default_na=False, encoding="utf-8", skip_blank_lines=False)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not a readable CSV file ({reason}); put the data set's own file there") from error
+        raise InputError(f"{path} is not a readable CSV file ({error}); put the data set's own file there") from error
     for column in columns:
         if column not in table:
             raise InputError(
@@ -149,6 +155,12 @@ def _radiograph(tree: Path, table: Path, row: int, path: str, label: int) -> Rad
     reason = None
     if given.is_absolute() or "\\" in path or ".." in parts:
         reason = "the path leaves the data set's folder"
+    elif not path.isprintable():
+        reason = "the path holds a control character"
+    elif any(len(part) > _LONGEST_NAME for part in parts) or len(parts) > _LONGEST_NAME:
+        reason = "the path is longer than any file's"
+    elif any(part.startswith(("=", "+", "@")) for part in parts):
+        reason = "a name in the path begins as a spreadsheet's formula does (= + @)"
     elif len(parts) < 3:
         reason = "the path does not end in <patient>/<study>/<image>"
     if reason:

@@ -25,7 +25,7 @@ class BadCaseError(InputError):
         super().__init__(case, file, reason)  # all three, so that the error survives the way from another process
         self.case, self.file, self.reason = case, file, reason
 
-    def __str__(self) -> str:
+    def sentence(self) -> str:
         return f"{self.file}: {self.reason}; repair the case, or set data.on_bad_case to skip in params.yaml"
 
 

@@ -4,7 +4,8 @@ Nothing in the file is executed: it is read with `weights_only`, first without i
 sizes are held against the network that params.yaml describes before a single weight is loaded.
 """
 
-import pickle
+import pickletools
+import stat
 import zipfile
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
@@ -22,6 +23,12 @@ from stages.parameters import reading
 NETWORKS = {kind.SECTION: kind for kind in (UNet, EncoderClassifier)}
 """Those whose parameters are named as guided-diffusion names them."""
 
+_PICKLE = 2**24
+"""Bytes of the pickle, which only names tensors."""
+_REBUILT = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"}
+_STORAGES = {f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Bool")}
+_ADVICE = "only a state_dict saved by torch.save can be imported"
+
 
 def read_foreign(path: Path, network: torch.nn.Module) -> dict[str, Tensor]:
     """The tensors of a .pt file, float32, after checking that they are exactly the network's.
@@ -29,23 +36,53 @@ def read_foreign(path: Path, network: torch.nn.Module) -> dict[str, Tensor]:
     Raises:
         InputError: missing, damaged, more than tensors, or another network's.
     """
-    advice = "only a state_dict saved by torch.save can be imported"
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path} is not a regular file; {_ADVICE}")
+        with path.open("rb"):
+            pass
         if not zipfile.is_zipfile(path):  # the legacy format gives no sizes to check beforehand
-            path.open("rb").close()
-            raise InputError(f"{path} is damaged or not a zip-based .pt file; {advice}")
+            raise InputError(f"{path} is damaged or not a zip-based .pt file; {_ADVICE}")
+        _refuse_growth(path)
         promised = torch.load(path, map_location="meta", weights_only=True)
         _check(path, promised, network)
         tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path} is missing; name the .pt file to import") from None
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} cannot be read safely ({reason}); {advice}") from error
+    except Exception as error:  # of damaged pickles torch and zipfile raise anything: struct.error, AssertionError, ...
+        reason = str(error).split("\n")[0] or type(error).__name__
+        raise InputError(f"{path} cannot be read safely ({reason}); {_ADVICE}") from error
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise InputError(f"{path}: {name} is not finite; the checkpoint is of no use")
     return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def _refuse_growth(path: Path) -> None:
+    """Refuse a .pt file that unpacks to more than it is, or whose pickle asks for more than named tensors.
+
+    torch's own list of what `weights_only` may call has, for one, bytearray, which takes any length.
+
+    Raises:
+        InputError: as said.
+        ValueError, zipfile.BadZipFile: damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise InputError(f"{path} is compressed, which torch.save does not do; {_ADVICE}")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise InputError(f"{path} promises more bytes than it has; get it again")
+        pickles = [entry for entry in entries if entry.filename.endswith("data.pkl")]
+        if len(pickles) != 1 or pickles[0].file_size > _PICKLE:
+            raise InputError(f"{path} has no pickle of its own, or one of more than {_PICKLE:,} bytes; {_ADVICE}")
+        for operation, argument, _ in pickletools.genops(archive.read(pickles[0])):
+            if operation.name == "GLOBAL" and argument not in _REBUILT | _STORAGES:
+                raise InputError(f"{path} cannot be read safely (it asks for {argument}); {_ADVICE}")
+            if operation.name in ("STACK_GLOBAL", "INST"):
+                raise InputError(f"{path} cannot be read safely (it asks for what it does not name); {_ADVICE}")
 
 
 def _check(path: Path, promised: object, network: torch.nn.Module) -> None:

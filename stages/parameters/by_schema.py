@@ -57,10 +57,25 @@ def value_at(parameters: Any, path: KeyPath) -> Any:
 
 def schema_problems(value: object, definition: str) -> Iterator[Problem]:
     """What the schema's `$defs` entry `definition` says against `value`; unknown keys first, then the file's order."""
+    if unnamed := next(_keys_that_are_no_text(value, ()), None):
+        yield unnamed
+        return
     errors = list(_validator(definition).iter_errors(value))
     errors.sort(key=lambda error: error.validator not in ("additionalProperties", "propertyNames"))
     for error in errors:
         yield from _in_words(error)
+
+
+def _keys_that_are_no_text(value: object, path: KeyPath) -> Iterator[Problem]:
+    """Keys such as 1, true and null, which jsonschema cannot compare with names."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            if not isinstance(key, str):
+                yield path, f"has the key {shown(key)}, which is no text: put it in quotes"
+            yield from _keys_that_are_no_text(below, (*path, key))
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _keys_that_are_no_text(below, (*path, index))
 
 
 def known_sections() -> set[str]:
@@ -77,17 +92,22 @@ def _definitions() -> dict:
 
 @cache
 def _validator(definition: str) -> Validator:
-    """A validator that, unlike JSON Schema's, takes 1.0 for no whole number and infinity for no number."""
+    """A validator that, unlike JSON Schema's, takes 1.0 for no whole number and infinity for no number.
+
+    Nor does it take a whole number that 64 bits do not hold for one: no library that it would reach does.
+    """
     checker = Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
-            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
-            "number": lambda _, value: (
-                isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            ),
+            "integer": lambda _, value: _is_whole(value),
+            "number": lambda _, value: _is_whole(value) or (isinstance(value, float) and math.isfinite(value)),
         }
     )
     validator = validators.extend(Draft202012Validator, type_checker=checker)
     return validator({"$ref": f"#/$defs/{definition}", "$defs": _definitions()})
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _in_words(error: ValidationError) -> Iterator[Problem]:
@@ -139,11 +159,16 @@ def shown(value: object) -> str:
         return f"{str(value).lower()} (yes, no, on and off are true and false in YAML)"
     if isinstance(value, str):
         try:
-            return f"the text '{value}' (YAML reads it as a number only as {float(value):.1e})"
+            return f"the text '{_short(value)}' (YAML reads it as a number only as {float(value):.1e})"
         except ValueError:
-            return f"the text '{value}'"
-    shown = str(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+            return f"the text '{_short(value)}'"
+    if isinstance(value, int) and not _is_whole(value):
+        return "a number beyond 64 bits"
+    return _short(str(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _meaning(error: ValidationError) -> str:

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from stages.errors import InputError
 from stages.parameters.between_keys import problems_between
 from stages.parameters.by_schema import KeyPath, Problem, dotted, schema_problems
+from stages.parameters.plain_yaml import read
 
 FILE = "params.yaml"
 
@@ -115,38 +113,3 @@ def _written(section: object, path: KeyPath) -> bool:
         except (KeyError, IndexError, TypeError):
             return False
     return True
-
-
-def read(path: Path) -> dict:
-    """A YAML file's content; keys that appear twice, which YAML lets the last win silently, are refused."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-        node = loader.get_single_node()
-        if node is not None:
-            _refuse_repeated_keys(node, path.name, ())  # first: construction puts what `<<` merges beside a key's own
-        content: Any = None if node is None else loader.construct_document(node)
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there: run this from the folder that holds it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path.name}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
-    return content
-
-
-def _refuse_repeated_keys(node: yaml.Node, file: str, path: KeyPath) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                first = seen[key.value]
-                raise InputError(f"{file}: {dotted((*path, key.value))} stands twice, on lines {first} and {line}")
-            seen[key.value] = line
-            _refuse_repeated_keys(value, file, (*path, key.value))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _refuse_repeated_keys(value, file, (*path, index))

@@ -1,6 +1,7 @@
 """Every bad input of the BraTS extraction: one sentence under `stop`, one row of the report under `skip`."""
 
 import gzip
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -166,15 +167,16 @@ def test_raw_folder_missing_or_empty(tmp_path, parameters):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
 
 
-@pytest.mark.parametrize("method", ["is_file", "read_bytes"])
-def test_unreadable(tmp_path, raw, parameters, monkeypatch, method):
-    def refuse(path):  # root may read everything, so permissions would show nothing in a container
-        if path.name.startswith(NAMES[0]) and path.name.endswith((".nii", ".nii.gz")):
+@pytest.mark.parametrize(("owner", "name"), [(Path, "is_file"), (os, "open")])
+def test_unreadable(tmp_path, raw, parameters, monkeypatch, owner, name):
+    def refuse(path, *flags):  # root may read everything, so permissions would show nothing in a container
+        file = Path(path).name
+        if file.startswith(NAMES[0]) and file.endswith((".nii", ".nii.gz")):
             raise PermissionError(13, "Permission denied")
-        return original(path)
+        return original(path, *flags)
 
-    original = getattr(Path, method)
-    monkeypatch.setattr(Path, method, refuse)
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, refuse)
     with pytest.raises(InputError, match=rf"{NAMES[0]}.*cannot be read \(Permission denied\)"):
         brats.extract(parameters, raw, tmp_path / "out")
 

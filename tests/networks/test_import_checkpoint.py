@@ -1,8 +1,11 @@
 """Foreign checkpoints: read without unpickling code, refused in one sentence where they do not fit."""
 
+import os
+import pickle
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -126,3 +129,34 @@ def test_networks_are_counted_on_the_command_line():
     ).stdout
     assert re.search(r"denoiser +113,681,160 +497\.\d+", printed)
     assert re.search(r"classifier +5,452,962", printed)
+
+
+def rewritten(path: Path, network: UNet, harm: str) -> None:
+    """A .pt file whose entries are deflated, or whose pickle calls for a large buffer or is cut."""
+    torch.save(network.state_dict(), path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    kind = zipfile.ZIP_DEFLATED if harm == "deflated" else zipfile.ZIP_STORED
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name, content in entries.items():
+            if name.endswith("data.pkl") and harm == "buffer":
+                content = pickle.dumps(bytearray(10), 2).replace(b"__builtin__", b"builtins")
+            if name.endswith("data.pkl") and harm == "cut":
+                content = content[:-20]
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [("deflated", "is compressed"), ("buffer", "it asks for builtins bytearray"), ("cut", "cannot be read safely")],
+)
+def test_what_grows_or_is_damaged_is_refused(tmp_path, network, harm, sentence):
+    rewritten(tmp_path / "model.pt", network, harm)
+    with pytest.raises(InputError, match=sentence):
+        read_foreign(tmp_path / "model.pt", network)
+
+
+def test_a_pipe_in_place_of_a_checkpoint_blocks_nothing(tmp_path, network):
+    os.mkfifo(tmp_path / "model.pt")
+    with pytest.raises(InputError, match="not a regular file"):
+        read_foreign(tmp_path / "model.pt", network)

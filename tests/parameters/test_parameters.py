@@ -279,7 +279,7 @@ def test_other_unreadable_files(tmp_path):
     with pytest.raises(InputError, match="is not there"):
         reading.load(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_bytes(b"run: \xff\xfe")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="line 1: not UTF-8"):
         reading.load(tmp_path / "params.yaml")
 
 

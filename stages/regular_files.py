@@ -1,0 +1,30 @@
+"""Files of someone else's, read whole: regular ones of a bounded size, and nothing that blocks or never ends."""
+
+import os
+import stat
+from errno import EFBIG, EINVAL
+from pathlib import Path
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    A pipe, a socket or a device is refused before a byte is waited for.
+
+    Raises:
+        OSError: missing or unreadable; no regular file; or larger. Its `strerror` says which.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a NUL in the name
+        raise OSError(EINVAL, str(error), str(path)) from error
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(EINVAL, "not a regular file", str(path))
+        if found.st_size > most:
+            raise OSError(EFBIG, f"{found.st_size:,} bytes, where at most {most:,} are of use", str(path))
+        content = file.read(most + 1)
+    if len(content) > most:  # it grew
+        raise OSError(EFBIG, f"more than {most:,} bytes", str(path))
+    return content
