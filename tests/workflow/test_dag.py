@@ -168,7 +168,7 @@ def test_a_case_that_comes_reruns_extraction(project):
     split.parent.mkdir()
     split.touch()
     arguments = ("--config", "run=brats2020", "--", "data")
-    touched = project.snakemake("--cores", "1", "--touch", *arguments)
+    touched = project.snakemake("--cores", "1", "--touch", "--forceall", *arguments)
     assert touched.returncode == 0, touched.stdout
     assert project.jobs("data", run="brats2020", triggers=("mtime", "params")) == {}
     (project.folder / "data/brats2020/HGG/BraTS_3").mkdir()

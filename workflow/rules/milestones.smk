@@ -51,8 +51,9 @@ def require_maps(files):
     ]
     if lacking:
         more = f" and {len(lacking) - 5} more" * (len(lacking) > 5)
-        raise WorkflowError(
-            f"{', '.join(lacking[:5])}{more}: not there, and no rule makes the maps of a method without `detector`; put "
+        # Of any other exception in an input function Snakemake prints a traceback.
+        sys.exit(
+            f"error: {', '.join(lacking[:5])}{more}: not there, and no rule makes the maps of a method without `detector`; put "
             "them there, or take the method out of params.yaml"
         )
 
