@@ -7,6 +7,7 @@
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
 # make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
+# make verify  look whether results are as they were written  (make verify BENCHMARKS="phantom-brain smoke")
 # make pull    fetch versioned results with DVC and tell Snakemake that they are up to date
 #
 # In an activated environment (. .venv/bin/activate) the plain commands do as well: snakemake --cores 8, dvc repro.
@@ -14,10 +15,11 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test fidelity performance lint lock pull
+.PHONY: run figures report env test fidelity performance lint lock pull verify
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
+BENCHMARKS ?= phantom-brain phantom-chest
 BIN := .venv/bin
 STAMP := .venv/set-up
 BIOME := npx --yes --prefer-offline --fetch-retries=0 @biomejs/biome@2.6.8
@@ -98,6 +100,9 @@ lock: env
 	@git --no-pager diff --stat -- constraints.txt
 
 # Git and DVC scramble modification times: seal what is fresh, refuse what is not.
+verify: env
+	python -m stages.verify $(BENCHMARKS)
+
 pull: env
 	dvc pull
 	@dvc status -q || { echo "error: the results do not belong to this code and these parameters: dvc repro" >&2; exit 1; }
