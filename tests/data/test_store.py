@@ -148,7 +148,10 @@ DAMAGE = {
     "images missing": (lambda f: (f / "images.npy").unlink(), r"images\.npy is missing"),
     "manifest missing": (lambda f: (f / "manifest.csv").unlink(), r"manifest\.csv is missing"),
     "all missing": (shutil.rmtree, r"images\.npy is missing"),
-    "folder": (lambda f: [(f / "masks.npy").unlink(), (f / "masks.npy").mkdir()], r"masks\.npy is not in digests"),
+    "folder": (
+        lambda f: [(f / "masks.npy").unlink(), (f / "masks.npy").mkdir()],
+        r"masks\.npy cannot be read \(it is no regular file",
+    ),
     "images truncated": (lambda f: truncate(f / "images.npy"), NOT_NPY),
     "masks truncated": (lambda f: truncate(f / "masks.npy"), NOT_NPY),
     "header cut": (lambda f: (f / "masks.npy").write_bytes((f / "masks.npy").read_bytes()[:40]), NOT_NPY),
@@ -196,6 +199,7 @@ def split_list(folder, tmp_path):
     manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
     manifest["subject_id"] = np.random.default_rng(0).permutation(list("ABC") * 40)
     manifest.to_csv(path, index=False)
+    digests.write(folder)
     split_lists.write(tmp_path / "fold1.csv", SplitList("subject_id", {"A": "train", "B": "test", "C": "train"}))
     return tmp_path / "fold1.csv"
 
@@ -216,6 +220,7 @@ def test_a_split_by_slices(folder, tmp_path):
     splits = ["train", "unused", "validation"] * 40
     manifest = pd.read_csv(folder / "manifest.csv", dtype=str).assign(subject_id=["A", "A", "B"] * 40)
     manifest.to_csv(folder / "manifest.csv", index=False)
+    digests.write(folder)
     split_lists.write(tmp_path / "list.csv", SplitList("slice_id", dict(zip(names, splits, strict=True))))
     part = open_split(folder, tmp_path / "list.csv", "validation")
     assert part.manifest["slice_id"].tolist() == names[2::3].tolist()
@@ -223,6 +228,7 @@ def test_a_split_by_slices(folder, tmp_path):
 
 def test_a_split_without_masks(folder, split_list):
     (folder / "masks.npy").unlink()
+    digests.write(folder)
     assert open_split(folder, split_list, "test").masks is None
 
 

@@ -1,6 +1,7 @@
 """Nothing damaged is used in silence: each artefact of a tiny pipeline, damaged in each way, is refused by name."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,14 @@ CASES = [(name, damage) for name in ARRAYS for damage in DAMAGE]
 CASES += [(name, damage) for name in ("store/manifest.csv", CHECKPOINT) for damage in (cut, flip, blank)]
 
 
+def refusal(read: Callable[[str], None], name: str) -> str:
+    try:
+        read(name)
+    except InputError as error:
+        return str(error)
+    return f"{name} was used in silence"
+
+
 @pytest.fixture
 def pipeline(networks, tiny_store, tiny_split_list, data, encoded, detected):
     """A folder of store, latents and maps, all written by their stages; and what reads them one after another."""
@@ -80,11 +89,8 @@ def test_damage_is_refused_in_a_sentence_that_names_the_file(pipeline):
         path, case = folder / name, f"{name}, {damage.__name__}"
         whole = path.read_bytes()
         damage(path)
-        with pytest.raises(InputError) as caught:
-            read(name)
-            pytest.fail(f"{case}: used in silence")
+        sentence = refusal(read, name)
         path.write_bytes(whole)
-        sentence = str(caught.value)
         assert sentence.startswith(str(path)), case
         assert "\n" not in sentence, case
         if name != CHECKPOINT:
