@@ -10,6 +10,7 @@
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
 # make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
+# make verify  look whether results are as they were written  (make verify BENCHMARKS="phantom-brain smoke")
 # make pull    fetch versioned results with DVC and tell Snakemake that they are up to date
 #
 # In an activated environment (. .venv/bin/activate) the plain commands do as well: snakemake --cores 8, dvc repro.
@@ -17,12 +18,13 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test test-cluster test-faults fuzz fidelity performance lint lock pull
+.PHONY: run figures report env test test-cluster test-faults fuzz fidelity performance lint lock pull verify
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
 COUNT ?= 1000
 TARGET ?=
+BENCHMARKS ?= phantom-brain phantom-chest
 BIN := .venv/bin
 STAMP := .venv/set-up
 BIOME := npx --yes --prefer-offline --fetch-retries=0 @biomejs/biome@2.6.8
@@ -117,6 +119,9 @@ lock: env
 	    $(BIN)/uv pip compile --quiet --no-config --universal pyproject.toml --all-extras --group dev \
 	    --no-header --no-annotate $(ARGS) -o constraints.txt > /dev/null
 	@git --no-pager diff --stat -- constraints.txt
+
+verify: env
+	python -m stages.verify $(BENCHMARKS)
 
 # Git and DVC scramble modification times: seal what is fresh, refuse what is not. A phantom's raw files are no results, but
 # come from its seed; a raw data set that is not there is done without.

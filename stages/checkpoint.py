@@ -1,8 +1,8 @@
 """Checkpoints: safetensors files with one JSON header, written atomically, verified when read; nothing unpickles.
 
 The raw weights bear their own names; averaged (EMA) weights stand beside them under `ema.`. The header says what
-trained them: stage, parameters, data hash, step, version. Its `tensors_sha256` ties it to the weights, so that a file
-that was edited or damaged is refused.
+trained them: stage, parameters, data hash, step, version. Its `tensors_sha256` ties it to the weights and its
+`header_sha256` to itself, so that a file that was edited or damaged is refused.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
+from stages import digests
 from stages.errors import InputError
 from stages.writing import replacing
 
@@ -23,8 +24,9 @@ EMA = "ema."
 def save(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
     """Write `tensors` and `header` (anything JSON holds) to `path`, whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+    header = json.loads(json.dumps(header)) | {"tensors_sha256": _digest(tensors)}
     # One key only: with more, safetensors writes them in an order that changes from run to run.
-    metadata = {"header": json.dumps(header | {"tensors_sha256": _digest(tensors)}, sort_keys=True)}
+    metadata = {"header": json.dumps(header | {"header_sha256": _header_digest(header)}, sort_keys=True)}
     with replacing(Path(path)) as partial:
         partial.write_bytes(serialised(tensors, metadata))  # save_file's files are readable to their owner alone
 
@@ -35,23 +37,27 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict]:
     Raises:
         InputError: missing, truncated, not of this project, or changed since it was written.
     """
+    path = Path(path)
     try:
+        digests.version(path)  # regular: opening a pipe would wait
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         header = json.loads(metadata["header"])
-        digest = header["tensors_sha256"]
+        written = header["tensors_sha256"], header.pop("header_sha256")
+        found = _digest(tensors), _header_digest(header)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; train it, or bring it in with `dvc pull`") from None
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a whole safetensors file ({error}); delete it and train again") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path} has no header of this project; bring a foreign checkpoint in with "
             "`python -m stages.networks.import_checkpoint`"
         ) from error
-    if digest != _digest(tensors):
-        raise InputError(f"{path} was changed after it was written: its weights do not match its header; train again")
+    if written != found:
+        part = "weights do not match its header" if written[0] != found[0] else "header is not what was written"
+        raise InputError(f"{path} was changed after it was written: its {part}; delete it and train again")
     return tensors, header
 
 
@@ -84,6 +90,10 @@ def check_names(tensors: dict[str, Tensor], network: nn.Module, path: Path) -> N
             )
     if unknown := sorted(tensors.keys() - expected.keys()):
         raise InputError(f"{path} holds {unknown[0]}, which params.yaml's network has not; correct the network's keys")
+
+
+def _header_digest(header: dict) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

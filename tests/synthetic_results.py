@@ -14,6 +14,7 @@ import pytest
 from matplotlib.pyplot import close
 from matplotlib.text import Text
 
+from stages import digests
 from stages.data.store import StoreWriter, open_split
 from stages.evaluation import records
 from stages.evaluation.scores import score_slices
@@ -149,6 +150,7 @@ def unmasked(results):
     path = results / "data/manifest.csv"
     manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
     manifest.assign(lesion_pixels=0, position=0).to_csv(path, index=False)
+    digests.write(results / "data")
     write_all(results)
     return results
 
@@ -158,6 +160,7 @@ def one_channel(results):
     """The same with the first channel alone, as of radiographs."""
     images = np.load(results / "data/images.npy")
     np.save(results / "data/images.npy", images[:, :1])
+    digests.write(results / "data")
     for path in (results / "maps").glob("*/*/*/test/images.npy"):
         np.save(path, np.load(path)[:, :1])
     write_all(results)

@@ -4,7 +4,8 @@ One folder a data set:
 
 - `images.npy`: (N, C, H, W) float16 in [0, 1];
 - `masks.npy`: (N, H, W) uint8 in {0, 1}, absent where the data set has no masks;
-- `manifest.csv`: one row a slice, in the arrays' order, with the columns `COLUMNS`.
+- `manifest.csv`: one row a slice, in the arrays' order, with the columns `COLUMNS`;
+- `digests.json`: what these files were when they were written (stages/digests.py); checked whenever a store is opened.
 
 Arrays are plain .npy files, memory-mapped, so memory does not depend on the number of slices. Everything is written
 under a temporary name (`<name>.partial`) beside its target and gets its own name only when it is whole.
@@ -12,11 +13,11 @@ under a temporary name (`<name>.partial`) beside its target and gets its own nam
 
 import csv
 import hashlib
-import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tokenize import TokenError
 from typing import BinaryIO, Self
@@ -26,7 +27,8 @@ import pandas as pd
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike
 
-from stages import split_lists
+from stages import digests, split_lists
+from stages.data import values
 from stages.data.rows import Rows
 from stages.errors import InputError
 from stages.space import reserve
@@ -50,15 +52,12 @@ COLUMNS = {
 }
 """The manifest's columns, in their order, and their types."""
 
-_HASHED_AT_ONCE = 1 << 22
-"""Bytes."""
-
 
 # --- single arrays ---------------------------------------------------------------------------------------------------
 
 
 def open_array(path: Path, shape: tuple[int | None, ...] | None = None, dtype: DTypeLike | None = None) -> np.ndarray:
-    """Memory-map an .npy file read-only, after checking that it is all there.
+    """Memory-map an .npy file read-only, after checking that it is all there; `open_written` checks its bytes as well.
 
     Args:
         path: the file.
@@ -84,6 +83,18 @@ def open_array(path: Path, shape: tuple[int | None, ...] | None = None, dtype: D
     return array
 
 
+def open_written(
+    folder: Path, name: str, shape: tuple[int | None, ...] | None = None, dtype: DTypeLike | None = None
+) -> np.ndarray:
+    """`open_array` of the file `name` below the folder of the rule that wrote it, the same bytes as then.
+
+    Raises:
+        InputError: it is not (stages/digests.py), or as `open_array`.
+    """
+    digests.check(folder, name)
+    return open_array(Path(folder) / name, shape, dtype)
+
+
 def _matches(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     return len(found) == len(wanted) and all(b is None or a == b for a, b in zip(found, wanted, strict=True))
 
@@ -92,12 +103,14 @@ def _matches(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
 def _opening(path: Path) -> Iterator[None]:
     """Around the opening of what a rule has written: one sentence where it is missing, unreadable or damaged."""
     try:
+        digests.version(path)  # regular: opening a pipe would wait
         yield
     except FileNotFoundError:
         raise _refused(path, "is missing") from None
     except OSError as error:
         raise _refused(path, f"cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, OverflowError, SyntaxError, TokenError) as error:  # numpy's header reader raises all
+    # All of these come out of numpy's reader of headers.
+    except (ValueError, TypeError, ArithmeticError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         reason = " ".join(str(error).split())
         raise _refused(path, f"is truncated, damaged or no {path.suffix} file ({reason})") from error
 
@@ -154,9 +167,8 @@ class SliceStore:
             if array is None:
                 continue
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())  # so that no byte can change its place
-            step = max(1, _HASHED_AT_ONCE // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
-            for start in range(0, len(array), step):
-                digest.update(np.ascontiguousarray(array[start : start + step]).data)
+            for rows in values.batches(array):
+                digest.update(np.ascontiguousarray(array[rows]).data)
         digest.update(self.manifest.to_csv(index=False, lineterminator="\n").encode())
         return digest.hexdigest()
 
@@ -165,21 +177,33 @@ def open_store(folder: Path) -> SliceStore:
     """Open the slice store in `folder`, checking presence, headers, shapes, types and the number of rows.
 
     Raises:
-        InputError: a file is missing or damaged, or the files do not belong together.
+        InputError: a file is missing, damaged or not what was written, holds values outside [0, 1], or the files do
+            not belong together.
     """
     folder = Path(folder)
-    images = open_array(folder / "images.npy", (None, None, None, None), IMAGE_DTYPE)
+    images = open_written(folder, "images.npy", (None, None, None, None), IMAGE_DTYPE)
     if images.size == 0:
-        raise _refused(folder / "images.npy", "holds no slice")
+        raise digests.refused(folder, "images.npy", "holds no slice")
     n, _, height, width = images.shape
     masks_path, manifest_path = folder / "masks.npy", folder / "manifest.csv"
-    masks = open_array(masks_path, (n, height, width), MASK_DTYPE) if masks_path.exists() else None
+    has_masks = masks_path.exists() or masks_path.name in digests.read(folder)
+    masks = open_written(folder, "masks.npy", (n, height, width), MASK_DTYPE) if has_masks else None
+    for name in ("images.npy", *(["masks.npy"] if has_masks else [])):
+        if not _lies_in_0_1(folder / name, *digests.version(folder / name)):
+            raise digests.refused(folder, name, "holds values outside [0, 1]")
+    digests.check(folder, manifest_path.name)
     with _opening(manifest_path):
         # "NA" and "" are names, not missing values.
         manifest = pd.read_csv(manifest_path, usecols=list(COLUMNS), dtype=COLUMNS, keep_default_na=False)
     if len(manifest) != n:
-        raise _refused(manifest_path, f"has {len(manifest)} rows for the {n} slices of images.npy")
+        raise digests.refused(folder, manifest_path.name, f"has {len(manifest)} rows for the {n} slices of images.npy")
     return SliceStore(folder, images, masks, manifest)
+
+
+@cache
+def _lies_in_0_1(path: Path, *_: int) -> bool:
+    """Of the array in a file, read once a process."""
+    return values.lie_in_0_1(open_array(path))
 
 
 def open_split(folder: Path, split_list: Path, split: str) -> SliceStore:
@@ -310,6 +334,7 @@ class StoreWriter:
             raise
         if "masks.npy" not in self._shapes:  # of an earlier store in the same folder
             (self.folder / "masks.npy").unlink(missing_ok=True)
+        digests.write(self.folder)
 
     def _write_header(self, name: str) -> None:
         """Write the .npy header for the slices so far; numpy pads it so that a larger N takes the same room."""

@@ -20,9 +20,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from stages import command, methods
+from stages import command, digests, methods
 from stages.at_work import only_one
-from stages.data.store import SliceStore, open_array, open_split
+from stages.data.store import SliceStore, open_split, open_written
 from stages.detection import job, shards, trained
 from stages.detection.cost import Cost
 from stages.detection.difference import anomaly_map
@@ -167,6 +167,7 @@ def detect(detector: type[Detector], options: argparse.Namespace) -> None:
         for arrays, rows, store, output in finished:  # at the end: Snakemake deletes the output of a job that fails
             _list_slices(output, rows, store, kept[output.name], method.reconstructs)
             arrays.finish(output)
+        digests.write(options.output)
 
 
 @dataclass(frozen=True)
@@ -203,9 +204,9 @@ def _detect_split(
     _, channels, height, width = store.images.shape
     latents, identity = None, identity | {"data_sha256": store.content_hash(), "rows": rows.part.bounds}
     if options.latents is not None:
-        path = options.latents / split / f"L{method.setting['L']}.npy"
-        latents = open_array(path, store.images.shape, np.float32)
-        identity["latents"] = path.stat().st_mtime_ns
+        name = f"{split}/L{method.setting['L']}.npy"
+        latents = open_written(options.latents, name, store.images.shape, np.float32)
+        identity["latents"] = digests.read(options.latents)[name]
     # What comes out.
     results: dict[str, tuple[tuple[int, ...], type]] = {"maps": ((len(rows.maps), height, width), np.float16)}
     if method.reconstructs:

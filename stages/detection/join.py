@@ -9,8 +9,8 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from itertools import pairwise
 from pathlib import Path
 
-from stages import command
-from stages.data.store import create_array, open_array
+from stages import command, digests
+from stages.data.store import create_array, open_written
 from stages.detection import cost, shards
 from stages.detection.cost import Cost
 from stages.detection.shards import Part
@@ -37,12 +37,14 @@ def main(options: Namespace) -> None:
         raise InputError(f"the shards {', '.join(map(str, options.shards))} hold no slice: none of them needs joining")
     for split in parts[filled[0]]:
         _check(split, [(folder, parts[folder][split]) for folder in options.shards])
-        for name in sorted({path.name for folder in filled for path in (folder / split).iterdir()}):
+        names = {name for folder in filled for name in digests.read(folder)}
+        for name in sorted(name for name in names if name.startswith(f"{split}/")):
             joining = _join_arrays if name.endswith(".npy") else _join_lists
-            joining([folder / split / name for folder in filled], options.output / split / name)
+            joining(filled, name, options.output / name)
     costs = [(*cost.read(folder), held[folder]) for folder in filled]
     joined = Cost.joined([(found, images) for found, _, images in costs])
     joined.write(options.output, **costs[0][1], shards=len(options.shards))
+    digests.write(options.output)
 
 
 def _check(split: str, parts: list[tuple[Path, Part]]) -> None:
@@ -57,9 +59,9 @@ def _check(split: str, parts: list[tuple[Path, Part]]) -> None:
         )
 
 
-def _join_arrays(paths: list[Path], output: Path) -> None:
-    first = open_array(paths[0])
-    arrays = [open_array(path, (None, *first.shape[1:]), first.dtype) for path in paths]
+def _join_arrays(shards: list[Path], name: str, output: Path) -> None:
+    first = open_written(shards[0], name)
+    arrays = [open_written(shard, name, (None, *first.shape[1:]), first.dtype) for shard in shards]
     rows = sum(map(len, arrays))
     with create_array(output, (rows, *first.shape[1:]), first.dtype) as joined:
         at = 0
@@ -71,8 +73,10 @@ def _join_arrays(paths: list[Path], output: Path) -> None:
                 at += len(piece)
 
 
-def _join_lists(paths: list[Path], output: Path) -> None:
-    lists = [list(csv.reader(path.open(encoding="utf-8", newline=""))) for path in paths]
+def _join_lists(shards: list[Path], name: str, output: Path) -> None:
+    for shard in shards:
+        digests.check(shard, name)
+    lists = [list(csv.reader((shard / name).open(encoding="utf-8", newline=""))) for shard in shards]
     with replacing(output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([lists[0][0], *(row for rows in lists for row in rows[1:])])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages import command
+from stages import command, digests
 from stages.at_work import only_one
 from stages.data.store import open_split
 from stages.detection import job, shards, trained
@@ -70,6 +70,7 @@ def main(options: Namespace) -> None:
             shards.write(options.output, parts)
         for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
             arrays.finish(output)
+        digests.write(options.output)
 
 
 if __name__ == "__main__":

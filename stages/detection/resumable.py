@@ -1,5 +1,6 @@
 """Arrays that are filled batch by batch, and go on from the last whole batch when the job was killed."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import DTypeLike
 
 from stages.data.store import open_array
+from stages.data.values import batches
 from stages.device import peak_memory
 from stages.errors import InputError
 from stages.space import reserve
@@ -43,6 +45,7 @@ class ResumableArrays:
         self.identity = json.loads(json.dumps(identity))
         self._note = self.state / "progress.json"
         self._started = time.perf_counter()
+        self._hashes = {name: hashlib.sha256() for name in arrays}
         self._filled, self.seconds, self.memory_mb = self._noted(arrays)
         if self.done == 0:
             shutil.rmtree(self.state, ignore_errors=True)
@@ -62,17 +65,31 @@ class ResumableArrays:
         return self._filled[self._first]
 
     def _noted(self, arrays: Arrays) -> tuple[dict[str, int], float, float]:
-        """Rows of each array, seconds and memory of a killed job; zeros where there is nothing to resume from."""
-        nothing = dict.fromkeys(arrays, 0), 0.0, 0.0
+        """Rows of each array, seconds and memory of a killed job; zeros where there is nothing to resume from.
+
+        What is there but damaged is no reason to stop: its rows are made again.
+        """
         try:
             note = json.loads(self._note.read_text())
             if note["identity"] != self.identity:
-                return nothing
+                return dict.fromkeys(arrays, 0), 0.0, 0.0
+            filled, seconds, memory_mb = (note[key] for key in ("filled", "seconds", "memory_mb"))
             for name, (shape, dtype) in arrays.items():
-                open_array(self.state / f"{name}.npy", shape, dtype)
-            return {name: int(note["filled"][name]) for name in arrays}, note["seconds"], note["memory_mb"]
-        except (OSError, ValueError, KeyError, TypeError, InputError):
-            return nothing
+                array = open_array(self.state / f"{name}.npy", shape, dtype)
+                if not (type(filled[name]) is int and 0 <= filled[name] <= len(array)):
+                    raise InputError(f"{self._note} counts rows that {name}.npy has not")
+                for rows in batches(array[: filled[name]]):
+                    self._hashes[name].update(array[: filled[name]][rows].data)
+                if self._hashes[name].hexdigest() != note["sha256"][name]:
+                    raise InputError(f"{self.state / name}.npy has other rows than were written")
+            return {name: filled[name] for name in arrays}, float(seconds), float(memory_mb)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError, InputError) as error:
+            reason = error if isinstance(error, InputError) else f"{self._note} is damaged"
+            print(f"starting from the first slice, since {reason}", flush=True)
+        self._hashes = {name: hashlib.sha256() for name in arrays}
+        return dict.fromkeys(arrays, 0), 0.0, 0.0
 
     def missing(self, size: int) -> Iterator[slice]:
         """The rows that are not written yet, `size` at a time; those of one slice are to be written before the next.
@@ -87,12 +104,15 @@ class ResumableArrays:
         """Add the next rows of every array, and note on disk that they are there."""
         for name, values in rows.items():
             at = self._filled[name]
-            self._files[name][at : at + len(values)] = values
+            written = np.ascontiguousarray(values, self._files[name].dtype)
+            self._files[name][at : at + len(values)] = written
             self._files[name].flush()
+            self._hashes[name].update(written.data)
             self._filled[name] = at + len(values)
         self.seconds += time.perf_counter() - self._started
         self.memory_mb = max(self.memory_mb, peak_memory())
         note = {"identity": self.identity, "filled": self._filled, "seconds": self.seconds, "memory_mb": self.memory_mb}
+        note["sha256"] = {name: written.hexdigest() for name, written in self._hashes.items()}
         with replacing(self._note) as partial:
             partial.write_text(json.dumps(note))
 

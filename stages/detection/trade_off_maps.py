@@ -28,9 +28,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from stages import command
+from stages import command, digests
 from stages.at_work import only_one
-from stages.data.store import DISEASED, HEALTHY, SliceStore, open_split
+from stages.data.store import DISEASED, HEALTHY, SliceStore, open_array, open_split
 from stages.detection import job, sampling
 from stages.detection.difference import anomaly_map
 from stages.detection.diffusion_model import DiffusionModel, Sampler
@@ -222,12 +222,13 @@ def _write(
     """Move maps.npy to its place; the costs become a table, with the names of their rows."""
     names = [(solver, stride, scale) for solver, stride in runs for scale in scales]
     arrays.finish(output)
-    costs = pd.DataFrame(np.load(output / "costs.npy"), columns=COSTS)
+    costs = pd.DataFrame(open_array(output / "costs.npy"), columns=COSTS)
     table = pd.concat([pd.DataFrame(names, columns=["solver", "stride", "s"]), costs], axis=1)
     for name, frame in {"runs": table, "slices": manifest}.items():
         with replacing(output / f"{name}.csv") as partial_file:
             frame.to_csv(partial_file, index=False, float_format="%.8g", lineterminator="\n")
     (output / "costs.npy").unlink()
+    digests.write(output)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """Networks as detection uses them: with their checkpoint's weights, on the device, without gradients of their own."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from stages import checkpoint
+from stages.errors import InputError
 from stages.networks import build
 from stages.networks.build import Network
+from stages.parameters.inert import without_inert
 
 
 def network(kind: type[Network], name: str, parameters: dict, path: Path, device: torch.device) -> tuple[Network, str]:
@@ -15,11 +19,34 @@ def network(kind: type[Network], name: str, parameters: dict, path: Path, device
     `parameters["detection"]["weights"]` chooses the raw or the averaged weights of the checkpoint `path`.
 
     Raises:
-        InputError: the checkpoint is missing, damaged, or another network's.
+        InputError: the checkpoint is missing, damaged, another network's, or trained with other parameters.
     """
     result = build.network(kind, name, parameters)
     header = checkpoint.load_into(result, path, parameters["detection"]["weights"])
+    _check_trained_with(parameters, header.get("parameters", {}), path)
     return placed(result, device), header["tensors_sha256"]
+
+
+def _check_trained_with(parameters: dict, noted: dict, path: Path) -> None:
+    """Refuse a checkpoint, such as another repeat's, whose header notes other values of keys in `parameters`."""
+    wanted = _leaves(without_inert(parameters))
+    for key, value in _leaves(without_inert(noted)).items():
+        if key in wanted and value != wanted[key]:
+            raise InputError(
+                f"{path} was trained with {key} = {json.dumps(value)} where this job has {json.dumps(wanted[key])}; "
+                "delete it and run Snakemake again"
+            )
+
+
+def _leaves(section: dict, above: str = "") -> dict[str, Any]:
+    """
+    >>> _leaves({"seed": 3, "vae": {"training": {"batch": 4}}})
+    {'seed': 3, 'vae.training.batch': 4}
+    """
+    found: dict[str, Any] = {}
+    for key, value in section.items():
+        found |= _leaves(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
+    return found
 
 
 def placed(network: Network, device: torch.device) -> Network:

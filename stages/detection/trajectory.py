@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages import command
+from stages import command, digests
 from stages.at_work import only_one
 from stages.data.store import DISEASED, create_array, open_split
 from stages.detection import sampling
@@ -95,6 +95,7 @@ def main(options: Namespace) -> None:
     for name, array in arrays.items():
         with create_array(options.output / f"{name}.npy", array.shape, array.dtype) as file:
             file[:] = array
+    digests.write(options.output)
     note = {"slice_id": slice_id, "split": options.split, "levels": levels}
     note |= {"setting": parameters["setting"], "solver": model.sampler.solver}
     with replacing(options.output / "trajectory.json") as partial:

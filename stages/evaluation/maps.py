@@ -6,12 +6,16 @@ In a folder <setting>/<split>/:
                file, of all slices of the split
   images.npy   reconstructions (k, C, H, W), of the slices that images.csv lists; without that file, of those that have
                a map
+
+What a rule has written there is as it was written (stages/digests.py); maps that someone else has put there have no
+digests, and only their shapes and values are looked at.
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from stages import digests
 from stages.data.rows import Held, held
 from stages.data.store import SliceStore, open_array
 from stages.errors import InputError
@@ -34,19 +38,30 @@ def open_maps(folder: Path, store: SliceStore) -> np.ndarray | Held:
 def open_images(folder: Path, store: SliceStore) -> np.ndarray | Held | None:
     """The reconstructions (N, C, H, W) likewise; None where the method wrote none."""
     path = folder / "images.npy"
-    if not path.exists():
+    if not _is_there(path):
         return None
     return _open(path, folder / "images.csv", held(open_maps(folder, store)), store, store.images.shape[1:])
 
 
 def _open(path: Path, listed: Path, rows: np.ndarray, store: SliceStore, shape: tuple[int, ...]) -> np.ndarray | Held:
     """An array of the slices that a file lists; without it, of `rows`."""
-    if listed.exists():
+    if _is_there(listed):
         rows = np.array(read_slices(listed, store, "delete the folder above and run the detection again"), int)
         if (np.diff(rows) <= 0).any():
             raise InputError(f"{listed} must list slices in the order of {store.folder / 'manifest.csv'}, each once")
+    _is_there(path)
     array = open_array(path, shape=(len(rows), *shape))
     return array if len(rows) == len(store) else Held(array, rows, len(store))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file is; where a rule has written the setting's folder, InputError unless it is as it was written."""
+    output = path.parents[1]
+    name = path.relative_to(output).as_posix()
+    if not (output / digests.FILE).exists() or not (path.exists() or name in digests.read(output)):
+        return path.exists()
+    digests.check(output, name)
+    return True
 
 
 def read_slices(path: Path, store: SliceStore, again: str) -> list[int]:

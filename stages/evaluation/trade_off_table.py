@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import command
-from stages.data.store import SliceStore, open_array, open_split
+from stages import command, digests
+from stages.data.store import SliceStore, open_split, open_written
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.evaluation.maps import read_slices
@@ -78,9 +78,11 @@ def main(options: argparse.Namespace) -> None:
     """Score all runs on the slices that they have in common, and write the table."""
     store = open_split(options.data, options.split_list, options.split)
     path = options.trade_off / "maps.npy"
+    for name in ("slices.csv", "runs.csv"):
+        digests.check(options.trade_off, name)
     rows = read_slices(options.trade_off / "slices.csv", store, "run the rule trade_off_maps again")
     runs = read_runs(options.trade_off / "runs.csv")
-    maps = open_array(path, (len(runs), len(rows), *store.images.shape[-2:]), np.float16)
+    maps = open_written(options.trade_off, path.name, (len(runs), len(rows), *store.images.shape[-2:]), np.float16)
     lesion_pixels_at_256 = options.parameters["evaluation"]["lesion_pixels_at_256"]
     records.write_csv(options.output, score_runs(maps, runs, store, rows, lesion_pixels_at_256, str(path)))
 

@@ -23,7 +23,7 @@ from matplotlib.patches import ConnectionPatch
 
 from stages import command
 from stages.channels import View, views
-from stages.data.store import open_array, open_split
+from stages.data.store import open_split, open_written
 from stages.detection.difference import anomaly_map
 from stages.errors import InputError
 from stages.figures import panels, style
@@ -99,7 +99,7 @@ def read(folder: Path, data: Path, split_list: Path, difference: str) -> Traject
         )
     shape = (len(levels), *store.images.shape[1:])
     names = ("encoded", "decoded", *(["gradient"] if guided else []))
-    arrays = {name: open_array(folder / f"{name}.npy", shape, np.float32) for name in names}
+    arrays = {name: open_written(folder, f"{name}.npy", shape, np.float32) for name in names}
     # Before the cut, which would change the extremes that min-max scales by.
     whole = anomaly_map(arrays["encoded"][:1], arrays["decoded"][:1], difference)[0]
     down, across = panels.crop(store.images[rows[:1]])

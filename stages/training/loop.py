@@ -59,7 +59,8 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
         "version": stages.__version__,
         "code_sha256": imports.fingerprint(run.module),
     }
-    state = State(run, header, objective.players(), players.average, players.optimizers, fabric.strategy.precision)
+    precision = fabric.strategy.precision
+    state = State(run, header, objective.players(), players.average, players.optimizers, precision, iterations)
     progress = state.restore()
     first = progress.iteration
 

@@ -46,6 +46,7 @@ class State:
         average: AveragedModel,
         optimizers: dict[str, torch.optim.Optimizer],
         precision: Precision,
+        iterations: int,
     ):
         self.path = run.state / "state.safetensors"
         self.name = run.name
@@ -53,9 +54,14 @@ class State:
         self.modules = {**players, "average": average}
         self.optimizers = optimizers
         self.precision = precision
+        self.iterations = iterations
 
     def restore(self) -> Progress:
-        """Load the last state of the same run; start afresh where there is none or it is another run's."""
+        """Load the last state of the same run; start afresh where there is none, or it is damaged or another run's.
+
+        Raises:
+            InputError: it calls itself this run's and does not fit its networks.
+        """
         if not self.path.exists():
             return Progress()
         try:
@@ -63,9 +69,21 @@ class State:
         except InputError as error:
             print(f"{self.name}: starting from the beginning, since {error}", flush=True)
             return Progress()
-        if header["run"] != self.identity:
+        if header.get("run") != self.identity:
             print(f"{self.name}: parameters, data or code changed since {self.path}; starting afresh", flush=True)
             return Progress()
+        try:
+            progress = self._load(tensors, header)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{self.path} does not fit {self.name} ({type(error).__name__}: {reason}); delete it, and the training "
+                "starts from the beginning"
+            ) from error
+        print(f"{self.name}: going on from iteration {progress.iteration}", flush=True)
+        return progress
+
+    def _load(self, tensors: dict[str, Tensor], header: dict) -> Progress:
         for name, module in self.modules.items():
             module.load_state_dict(_below(tensors, f"weights/{name}/"))
         for name, optimizer in self.optimizers.items():
@@ -73,7 +91,8 @@ class State:
         if header["precision"]:
             self.precision.load_state_dict(header["precision"])
         progress = Progress(**header["progress"])
-        print(f"{self.name}: going on from iteration {progress.iteration}", flush=True)
+        if type(progress.iteration) is not int or not 0 <= progress.iteration <= self.iterations:
+            raise ValueError(f"iteration {progress.iteration} of {self.iterations}")
         return progress
 
     def save(self, progress: Progress) -> None:
@@ -107,5 +126,7 @@ def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) 
         if tensor.shape == parameter.shape:
             # The fused step walks memory, so a moment must lie in it as its parameter does (channels last).
             tensor = torch.empty_like(parameter).copy_(tensor)
+        elif tensor.ndim:  # a step's count has none
+            raise ValueError(f"{key} has shape {tuple(tensor.shape)} where {tuple(parameter.shape)} is expected")
         moments.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})

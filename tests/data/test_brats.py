@@ -45,7 +45,7 @@ def test_extraction(tmp_path, raw, parameters):
     assert (tmp_path / "out/bad_cases.csv").read_text() == "case,file,reason\n"
     diseased = store.manifest["label"].sum()
     assert extraction.summary(subjects, bad) == [f"extracted: 12 subjects, 60 slices, {diseased} of them diseased"]
-    names = ["bad_cases.csv", "images.npy", "manifest.csv", "masks.npy", "subjects.csv"]
+    names = ["bad_cases.csv", "digests.json", "images.npy", "manifest.csv", "masks.npy", "subjects.csv"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 

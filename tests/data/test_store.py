@@ -1,11 +1,12 @@
+import os
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from stages import split_lists
-from stages.data import store
+from stages import digests, split_lists
+from stages.data import values
 from stages.data.store import COLUMNS, StoreWriter, create_array, open_array, open_split, open_store
 from stages.errors import InputError
 from stages.split_lists import SplitList
@@ -53,7 +54,7 @@ def test_what_is_written_is_read(folder):
 
 def test_arrays_are_plain_npy_files(folder):
     np.testing.assert_array_equal(np.load(folder / "images.npy"), open_store(folder).images)
-    assert sorted(path.name for path in folder.iterdir()) == ["images.npy", "manifest.csv", "masks.npy"]
+    assert sorted(path.name for path in folder.iterdir()) == ["digests.json", "images.npy", "manifest.csv", "masks.npy"]
 
 
 def test_store_without_masks(tmp_path, folder):
@@ -147,7 +148,10 @@ DAMAGE = {
     "images missing": (lambda f: (f / "images.npy").unlink(), r"images\.npy is missing"),
     "manifest missing": (lambda f: (f / "manifest.csv").unlink(), r"manifest\.csv is missing"),
     "all missing": (shutil.rmtree, r"images\.npy is missing"),
-    "folder": (lambda f: [(f / "masks.npy").unlink(), (f / "masks.npy").mkdir()], r"masks\.npy cannot be read \(Is a"),
+    "folder": (
+        lambda f: [(f / "masks.npy").unlink(), (f / "masks.npy").mkdir()],
+        r"masks\.npy cannot be read \(it is no regular file",
+    ),
     "images truncated": (lambda f: truncate(f / "images.npy"), NOT_NPY),
     "masks truncated": (lambda f: truncate(f / "masks.npy"), NOT_NPY),
     "header cut": (lambda f: (f / "masks.npy").write_bytes((f / "masks.npy").read_bytes()[:40]), NOT_NPY),
@@ -173,11 +177,16 @@ DAMAGE = {
 def test_damaged_stores_are_refused_in_one_sentence(folder, case):
     damage, message = DAMAGE[case]
     damage(folder)
+    with pytest.raises(InputError) as changed:
+        open_store(folder)
+    if folder.exists():
+        digests.write(folder)  # as if it had been written so
     with pytest.raises(InputError, match=message) as caught:
         open_store(folder)
-    assert str(caught.value).startswith(str(folder))
-    assert str(caught.value).endswith("; make it again with the rule that writes it")
-    assert "\n" not in str(caught.value)
+    for sentence in (str(changed.value), str(caught.value)):
+        assert sentence.startswith(str(folder))
+        assert sentence.endswith(("; make it again with the rule that writes it", "run Snakemake again"))
+        assert "\n" not in sentence
 
 
 # --- splits ----------------------------------------------------------------------------------------------------------
@@ -190,6 +199,7 @@ def split_list(folder, tmp_path):
     manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
     manifest["subject_id"] = np.random.default_rng(0).permutation(list("ABC") * 40)
     manifest.to_csv(path, index=False)
+    digests.write(folder)
     split_lists.write(tmp_path / "fold1.csv", SplitList("subject_id", {"A": "train", "B": "test", "C": "train"}))
     return tmp_path / "fold1.csv"
 
@@ -210,6 +220,7 @@ def test_a_split_by_slices(folder, tmp_path):
     splits = ["train", "unused", "validation"] * 40
     manifest = pd.read_csv(folder / "manifest.csv", dtype=str).assign(subject_id=["A", "A", "B"] * 40)
     manifest.to_csv(folder / "manifest.csv", index=False)
+    digests.write(folder)
     split_lists.write(tmp_path / "list.csv", SplitList("slice_id", dict(zip(names, splits, strict=True))))
     part = open_split(folder, tmp_path / "list.csv", "validation")
     assert part.manifest["slice_id"].tolist() == names[2::3].tolist()
@@ -217,6 +228,7 @@ def test_a_split_by_slices(folder, tmp_path):
 
 def test_a_split_without_masks(folder, split_list):
     (folder / "masks.npy").unlink()
+    digests.write(folder)
     assert open_split(folder, split_list, "test").masks is None
 
 
@@ -245,6 +257,29 @@ def test_a_patient_in_two_splits_is_refused(folder, split_list):
         open_split(folder, split_list, "train")
 
 
+@pytest.mark.parametrize("value", [-0.5, 1.001, np.nan, np.inf])
+def test_values_outside_0_1_are_refused_even_with_their_digest(folder, value):
+    images = np.load(folder / "images.npy")
+    images[3, 0, 5, 5] = -0.0
+    np.save(folder / "images.npy", images)
+    digests.write(folder)
+    assert len(open_store(folder)) == 120
+    images[3, 0, 5, 5] = value
+    np.save(folder / "images.npy", images)
+    digests.write(folder)
+    with pytest.raises(InputError, match=r"images\.npy holds values outside \[0, 1\]; delete its folder"):
+        open_store(folder)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(folder):
+    (folder / "images.npy").unlink()
+    os.mkfifo(folder / "images.npy")
+    with pytest.raises(InputError, match=r"images\.npy cannot be read \(it is no regular file\)"):
+        open_store(folder)
+    with pytest.raises(InputError, match=r"images\.npy cannot be read \(it is no regular file\)"):
+        open_array(folder / "images.npy")
+
+
 # --- hashes ----------------------------------------------------------------------------------------------------------
 
 
@@ -267,6 +302,7 @@ def test_content_hash_sees_its_rows_and_no_others(folder, split_list, name):
         manifest.to_csv(folder / name, index=False)
     else:
         change_byte(folder, name, row)
+    digests.write(folder)
     assert open_store(folder).content_hash() != before["whole"]
     assert open_split(folder, split_list, "test").content_hash() != before["test"]
     assert open_split(folder, split_list, "train").content_hash() == before["train"]
@@ -275,6 +311,7 @@ def test_content_hash_sees_its_rows_and_no_others(folder, split_list, name):
 def test_content_hash_sees_whether_there_are_masks(folder):
     before = open_store(folder).content_hash()
     (folder / "masks.npy").unlink()
+    digests.write(folder)
     assert open_store(folder).content_hash() != before
 
 
@@ -282,7 +319,7 @@ def test_content_hash_does_not_depend_on_the_way_to_the_rows(folder, split_list,
     split_lists.write(split_list, SplitList("subject_id", dict.fromkeys("ABC", "train")))
     before = open_store(folder).content_hash()
     assert open_split(folder, split_list, "train").content_hash() == before
-    monkeypatch.setattr(store, "_HASHED_AT_ONCE", 1000)
+    monkeypatch.setattr(values, "AT_ONCE", 1000)
     assert open_store(folder).content_hash() == before
 
 

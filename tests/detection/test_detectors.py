@@ -22,7 +22,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.nn import functional
 
-from stages import checkpoint, detection, imports, methods
+from stages import checkpoint, detection, digests, imports, methods
 from stages.data.store import create_array
 from stages.detection.detector import Batch, Detection, Detector
 from stages.detection.difference import DIFFERENCES, anomaly_map
@@ -292,6 +292,7 @@ def test_the_module_is_the_program_of_its_job(method, data, tmp_path, monkeypatc
         with create_array(tmp_path / f"latents/train/L{method.setting['L']}.npy", shape, np.float32) as latents:
             latents[:] = np.random.default_rng(0).normal(size=shape)
         note = {"seconds": 100, "memory_mb": 1, "device": "CPU", "level": 2 * method.setting["L"]}
+        digests.write(tmp_path / "latents")
         (tmp_path / "latents/cost.json").write_text(json.dumps(note))
         line += ["--latents", str(tmp_path / "latents")]
     line += ["--output", str(tmp_path / "out"), "--state", str(tmp_path / "state"), "--threads", "1"]

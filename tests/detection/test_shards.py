@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages import digests
 from stages.detection import join
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.shards import Shard
@@ -47,9 +48,9 @@ def joined(folder: Path, make, count: int) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but for what was measured."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "cost.json"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    """Every file but for what was measured, and their digests."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in {"cost.json", digests.FILE}]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths} | {digests.FILE: digests.read(folder)}
 
 
 @pytest.mark.parametrize("count", [2, 3, 40])

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from synthetic_results import IDENTITY
 
+from stages import digests
 from stages.data.store import StoreWriter, open_split
 from stages.evaluation import comparison_tables, scores
 from stages.methods import settings
@@ -111,6 +112,7 @@ class Benchmark:
         (folder / "masks.npy").unlink()
         manifest = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
         manifest.assign(lesion_pixels=0).to_csv(folder / "manifest.csv", index=False)
+        digests.write(folder)
 
     def score(self, method, setting, repeat=first, output=None, identity=IDENTITY):
         """Run the rule `scores` of one setting."""

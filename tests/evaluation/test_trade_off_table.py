@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages import digests
 from stages.errors import InputError
 from stages.evaluation import trade_off_table
 from stages.evaluation.scores import score_slices
@@ -31,6 +32,7 @@ def folder(tmp_path, tiny_slices):
         "reconstruction_error": [None, 0.02, None, 0.01],
     }
     pd.DataFrame(runs).to_csv(tmp_path / "runs.csv", index=False)
+    digests.write(tmp_path)
     return tmp_path
 
 
@@ -69,6 +71,7 @@ def test_the_error_is_what_the_maps_stage_measured_whatever_the_maps_are(folder,
 def test_without_masks_the_image_auroc_remains(tmp_path, tiny_store, folder, scored):
     shutil.copytree(tiny_store, tmp_path / "bare")
     (tmp_path / "bare/masks.npy").unlink()
+    digests.write(tmp_path / "bare")
     table = scored(tmp_path / "bare")
     assert table["dice_average_otsu"].isna().all()
     assert table["auroc"].isna().all()
@@ -84,6 +87,9 @@ def test_the_same_bytes_every_time(folder, scored):
 
 def test_bad_input_is_refused(folder, scored):
     def refused(match):
+        with pytest.raises(InputError):
+            scored()
+        digests.write(folder)  # as if it had been written so
         with pytest.raises(InputError, match=match):
             scored()
         assert not (folder / "out").exists()

@@ -18,6 +18,7 @@ from synthetic_results import (
     write_method,
 )
 
+from stages import digests
 from stages.detection.difference import anomaly_map
 from stages.errors import InputError
 from stages.figures import examples, selection, style
@@ -222,6 +223,7 @@ def test_a_long_name_of_a_slice_goes_on_two_lines(results):
         f"patient64{n:03d}_study1_view1_frontal_of_a_long_series_from_that_hospital" for n in range(len(manifest))
     ]
     manifest.to_csv(path, index=False)
+    digests.write(path.parent)
     write_all(results)
     figure = examples.draw(content(results, [7, 8, 16, 17]))
     assert [text.count("\n") for text in texts(figure) if "patient" in text] == [1] * 4

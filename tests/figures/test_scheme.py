@@ -11,6 +11,7 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from synthetic_results import assert_nothing_overlaps
 
+from stages import digests
 from stages.detection.difference import DIFFERENCES, anomaly_map
 from stages.errors import InputError
 from stages.figures import scheme
@@ -34,6 +35,7 @@ def trajectory(tmp_path, tiny_slices):
             np.save(folder / f"{name}.npy", array)
         note = {"slice_id": "case07_z000", "split": "train", "levels": levels, "setting": {"L": levels[-1], "s": s}}
         (folder / "trajectory.json").write_text(json.dumps(note | {"solver": "heun"}))
+        digests.write(folder)
         return folder
 
     return write
@@ -101,6 +103,7 @@ def test_the_map_is_the_one_that_is_scored_and_the_formula_says_how(
     decoded[0] = 3 * decoded[0] - 1
     decoded[0, :, 0, 0] = -4  # the least value lies where the figure cuts
     np.save(folder / "decoded.npy", decoded)
+    digests.write(folder)
     ends = [torch.tensor(np.asarray(images)) for images in (tiny_slices.images[7:8], decoded[:1])]
     (scored,) = anomaly_map(*ends, difference).numpy()
     found = scheme.read(folder, tiny_store, tiny_split_list, difference)
@@ -115,6 +118,7 @@ def test_the_map_is_the_one_that_is_scored_and_the_formula_says_how(
 def test_without_guidance_and_masks_nothing_is_said_of_them(tmp_path, trajectory, tiny_store, tiny_split_list):
     shutil.copytree(tiny_store, tmp_path / "bare")
     (tmp_path / "bare/masks.npy").unlink()
+    digests.write(tmp_path / "bare")
     found = scheme.read(trajectory(s=0), tmp_path / "bare", tiny_split_list, "plain")
     assert found.gradient is None
     assert found.mask is None
