@@ -45,7 +45,7 @@ def maps_shown(benchmark):
 
 
 def require_maps(files):
-    """Stop where maps that no rule makes are not there: Snakemake would leave out, in silence, all that they lead to."""
+    """Stop where maps that no rule makes are not there; Snakemake would leave out all that they lead to."""
     lacking = [
         file for file in files if file.endswith(".npy") and not Path(file).exists()
     ]

@@ -60,7 +60,7 @@ def is_as_recorded(path, rule, module, wildcards):
 def phantom_files(wildcards):
     """What extraction needs of a phantom: its folder, and the hash by which one made again counts as the same.
 
-    Where the folder is not there but its store is, and is up to date, an input that no rule makes: Snakemake then takes
+    Where the folder is not there but its store is, and is up to date, an input that no rule makes, whereupon Snakemake takes
     the store as it is. So a phantom that was deleted is made again alone, when the export needs it.
     """
     benchmark, folder = wildcards.benchmark, raw_folder(wildcards)
