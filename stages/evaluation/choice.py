@@ -2,9 +2,9 @@
 
 The method is trained on image labels, so the reported choice sees no more than they: of the settings that tell
 diseased from healthy validation slices as well as the best does, within one standard error (the rule of Breiman et al.,
-Classification and Regression Trees, 1984, 3.4.3), the one whose maps are least marked where nothing is. Validation slices
-are few: by the highest image AUROC alone, an unguided setting won in 2 of 11 trainings of the brain phantom. What pixel
-masks would have chosen stands beside it.
+Classification and Regression Trees, 1984, 3.4.3), the one whose maps are least marked where nothing is. Validation
+slices are few: by the highest image AUROC alone, an unguided setting won in 2 of 11 trainings of the brain phantom.
+What pixel masks would have chosen stands beside it.
 """
 
 from dataclasses import dataclass

@@ -121,8 +121,8 @@ def headline_notes(comparison: pd.DataFrame) -> list[str]:
     if (comparison["chosen_on"] != FIXED).any():
         sentences.append(
             "Settings chosen on validation subjects saw their image labels and no mask: of those within one standard "
-            "error of the highest image AUROC, the lowest ratio of healthy to diseased mean map; in each fold, mean over "
-            "seeds."
+            "error of the highest image AUROC, the lowest ratio of healthy to diseased mean map; in each fold, mean "
+            "over seeds."
         )
     if any(metric in metrics for metric in NEEDS_MASKS):
         sentences += [
