@@ -27,6 +27,10 @@ read_params("params.yaml")
 configfile: "params.yaml"
 
 
+# With --sdm apptainer: the image that jobs run in. Without the variable there is none.
+container: os.environ.get("BENCHMARK_IMAGE")
+
+
 report: "workflow/report/workflow.rst"
 
 
