@@ -25,7 +25,8 @@ def test_a_benchmark_inherits_from_another_and_that_from_a_third(config):
     [
         (
             {"batch": 0},
-            "benchmarks.grandchild.detection.batch must be at least 1, not 0 (slices in one forward pass, at most: a detector halves a batch that does not fit into the memory of its card)",
+            "benchmarks.grandchild.detection.batch must be at least 1, not 0 (slices in one forward pass, at most: a "
+            "detector halves a batch that does not fit into the memory of its card)",
         ),
         (
             {"stride": 4},
