@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages import at_work, space
+from stages import at_work, provenance, space
 from stages.errors import InputError
 
 TERMINAL = 3
@@ -67,7 +67,8 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     try:
         at_work.join_run()
         arguments.parse_args(namespace=options)
-        main(options)
+        with provenance.job(_module(main), options):
+            main(options)
     except InputError as error:
         sys.exit(f"error: {error}")
     except BrokenPipeError:
@@ -79,6 +80,12 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         sys.exit(f"error: {space.none_left(error, _paths(options))}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _module(main: Callable[[argparse.Namespace], None]) -> str:
+    """The module that `python -m` was told."""
+    spec = sys.modules["__main__"].__spec__
+    return spec.name if spec else main.__module__
 
 
 def _leave(number: int, _: object) -> None:

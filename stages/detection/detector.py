@@ -20,7 +20,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from stages import command, digests, methods
+from stages import command, digests, methods, provenance
 from stages.at_work import only_one
 from stages.data.store import SliceStore, open_split, open_written
 from stages.detection import job, shards, trained
@@ -168,6 +168,7 @@ def detect(detector: type[Detector], options: argparse.Namespace) -> None:
             _list_slices(output, rows, store, kept[output.name], method.reconstructs)
             arrays.finish(output)
         digests.write(options.output)
+        provenance.note(options.output, devices=[cost.device])
 
 
 @dataclass(frozen=True)

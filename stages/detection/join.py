@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from itertools import pairwise
 from pathlib import Path
 
-from stages import command, digests
+from stages import command, digests, provenance
 from stages.data.store import create_array, open_written
 from stages.detection import cost, shards
 from stages.detection.cost import Cost
@@ -45,6 +45,7 @@ def main(options: Namespace) -> None:
     joined = Cost.joined([(found, images) for found, _, images in costs])
     joined.write(options.output, **costs[0][1], shards=len(options.shards))
     digests.write(options.output)
+    provenance.note(options.output)
 
 
 def _check(split: str, parts: list[tuple[Path, Part]]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages import command, digests
+from stages import command, digests, provenance
 from stages.at_work import only_one
 from stages.data.store import open_split
 from stages.detection import job, shards, trained
@@ -71,6 +71,7 @@ def main(options: Namespace) -> None:
         for arrays, output in finished:  # at the end: Snakemake deletes the output of a job that fails
             arrays.finish(output)
         digests.write(options.output)
+        provenance.note(options.output, devices=[cost.device])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from stages import command, digests
+from stages import command, digests, provenance
 from stages.at_work import only_one
 from stages.data.store import DISEASED, HEALTHY, SliceStore, open_array, open_split
 from stages.detection import job, sampling
@@ -38,7 +38,7 @@ from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
 from stages.detection.sampling import RoundTrip
-from stages.device import leased
+from stages.device import describe, leased
 from stages.diffusion.guidance import gradient
 from stages.diffusion.noise_schedule import timestep
 from stages.errors import InputError
@@ -182,6 +182,7 @@ def main(options: Namespace) -> None:
         with torch.no_grad(), fabric.autocast():
             _measure(method.model, work, runs, arrays)
         _write(arrays, runs, scales, manifest, options.output)
+        provenance.note(options.output, devices=[describe(fabric.device)])
 
 
 def _choose(store: SliceStore, count: int) -> list[int]:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages import command, digests
+from stages import command, digests, provenance
 from stages.at_work import only_one
 from stages.data.store import DISEASED, create_array, open_split
 from stages.detection import sampling
@@ -27,7 +27,7 @@ from stages.detection.diffusion_model import DiffusionModel
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.job import Computing
 from stages.detection.sampling import RoundTrip
-from stages.device import leased
+from stages.device import describe, leased
 from stages.diffusion.ddim import ladder
 from stages.diffusion.guidance import gradient
 from stages.diffusion.noise_schedule import timestep
@@ -100,6 +100,7 @@ def main(options: Namespace) -> None:
     note |= {"setting": parameters["setting"], "solver": model.sampler.solver}
     with replacing(options.output / "trajectory.json") as partial:
         partial.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    provenance.note(options.output, devices=[describe(fabric.device)])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import command
+from stages import command, provenance
 from stages.errors import InputError
 from stages.evaluation import across_repeats, documents, paired, records, sensitivity, summary
 from stages.evaluation.choice import Choice, choose, in_words
@@ -236,6 +236,14 @@ def main(options: argparse.Namespace) -> None:
     records.write_text(options.output / "sensitivity.md", sensitivity.markdown(methods, grid))
     if options.metrics is not None:
         records.write_text(options.metrics, json.dumps(for_dvc(comparison), indent=2) + "\n")
+    _note(options, parameters, [*tables, "paired", "sensitivity"], finished)
+
+
+def _note(options: argparse.Namespace, parameters: dict, names: list[str], finished: Finished) -> None:
+    """The provenance of all tables of this job, with what the scores behind them say of theirs."""
+    files = [*(f"{name}.csv" for name in names), "comparison.md", "comparison.tex", "sensitivity.md"]
+    made = [options.output / name for name in files] + ([options.metrics] if options.metrics is not None else [])
+    provenance.note(options.output, made, finished.sources(), parameters=parameters)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,10 @@ class Finished:
             if self._source(repeat, method, setting) == record_path(self.folder, repeat, method, setting)
         ]
 
+    def sources(self) -> list[Path]:
+        """The folders of scores and the records that were read."""
+        return sorted(set(self._sources.values()))
+
     def keep(self, methods: dict) -> None:
         """Write the records that are lost, or that other parameters made, from the scores of the methods' grids."""
         for run in every_run(self.repeats, methods):

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import command
+from stages import command, provenance
 from stages.data.rows import Held, Rows, held
 from stages.data.store import DISEASED, HEALTHY, open_split
 from stages.errors import InputError
@@ -174,6 +174,7 @@ def main(options: argparse.Namespace) -> None:
         records.write_csv(options.output / f"{split}.csv", frame)
     records.write_record(options.record, records.Record(options.identity, frames))
     records.write_identity(options.output, options.identity)
+    provenance.note(options.output)
 
 
 if __name__ == "__main__":

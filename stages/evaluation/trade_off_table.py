@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import command, digests
+from stages import command, digests, provenance
 from stages.data.store import SliceStore, open_split, open_written
 from stages.errors import InputError
 from stages.evaluation import records
@@ -85,6 +85,7 @@ def main(options: argparse.Namespace) -> None:
     maps = open_written(options.trade_off, path.name, (len(runs), len(rows), *store.images.shape[-2:]), np.float16)
     lesion_pixels_at_256 = options.parameters["evaluation"]["lesion_pixels_at_256"]
     records.write_csv(options.output, score_runs(maps, runs, store, rows, lesion_pixels_at_256, str(path)))
+    provenance.note(options.output)
 
 
 if __name__ == "__main__":

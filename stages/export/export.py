@@ -32,7 +32,7 @@ import pandas as pd
 from matplotlib import colormaps
 from PIL import Image
 
-from stages import command, repeats
+from stages import command, provenance, repeats
 from stages.data.chexpert import RAW_DATA
 from stages.data.chexpert_table import find_tree
 from stages.data.rows import Held, held
@@ -302,6 +302,7 @@ def main(options: argparse.Namespace) -> None:
     records.write_text(options.output / "README.txt", readme(kind, repeat, methods, scale.unit))
     said = description(kind, repeats.first(parameters).name, methods, items)
     records.write_text(options.output / "export.json", json.dumps(said, indent=2, allow_nan=False) + "\n")
+    provenance.note(options.output)
     what = "volumes as NIfTI" if kind == VOLUMES else "slices as PNG"
     print(f"{len(items)} {what}, of each method: {', '.join(method.name for method in methods)}")
 

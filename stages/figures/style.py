@@ -1,5 +1,6 @@
 """How every figure looks, and how it is saved: PNG, SVG and PDF, the same bytes on every run."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -19,6 +20,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 
+from stages import provenance
 from stages.writing import replacing
 
 FORMATS = ("png", "svg", "pdf")
@@ -68,11 +70,11 @@ _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "diffusion-anomaly-benchmark",
 }
-# What would differ from run to run.
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None},
-    "pdf": {"CreationDate": None},
+# Left out, since it would differ from run to run; and the key that holds the provenance.
+_METADATA: dict[str, tuple[dict[str, Any], str]] = {
+    "png": ({"Software": None}, "Description"),
+    "svg": ({"Date": None}, "Description"),
+    "pdf": ({"CreationDate": None}, "Subject"),
 }
 
 
@@ -85,16 +87,23 @@ def use() -> None:
 def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FORMATS) -> None:
     """Write `<folder>/<name>.{png,svg,pdf}`, each whole or not at all, say where, and close the figure.
 
-    `formats`: those to write. What the layout leaves empty at the edges is cut off.
+    `formats`: those to write. What the layout leaves empty at the edges is cut off. Each file holds, as JSON,
+    the provenance of the job that draws it (Description; in PDF: Subject); with inputs and times it stands beside them.
     """
     figure.draw_without_rendering()
     # The layout's solver differs from run to run by 1e-13, and a name in the SVG is a hash of such numbers.
     figure.set_layout_engine("none")
     for axes in figure.axes:
         axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))
-    for kind in formats:
-        with replacing(folder / f"{name}.{kind}") as partial:
-            figure.savefig(partial, format=kind, metadata=_METADATA[kind], bbox_inches="tight", pad_inches="layout")
+    made = provenance.current()
+    files = [folder / f"{name}.{kind}" for kind in formats]
+    for kind, file in zip(formats, files, strict=True):
+        metadata, key = _METADATA[kind]
+        if made is not None:
+            metadata = metadata | {key: json.dumps(made.without_times(), sort_keys=True)}
+        with replacing(file) as partial:
+            figure.savefig(partial, format=kind, metadata=metadata, bbox_inches="tight", pad_inches="layout")
+    provenance.note(files[0], files)
     plt.close(figure)
     print(f"{folder / name}.{', .'.join(formats)}", flush=True)
 

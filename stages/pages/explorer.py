@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import command
+from stages import command, provenance
 from stages.data.store import SliceStore
 from stages.detection.selected import two_to_one
 from stages.errors import InputError
@@ -111,6 +111,7 @@ def main(options: argparse.Namespace) -> None:
     runs = open_runs(methods, store, options.maps, options.scores, options.table)
     reported = results.reported(options.comparison, list(methods))
     records.write_text(options.output, explorer(options.benchmark, store, runs, reported, parameters))
+    provenance.note(options.output)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Every table is a CSV named on the command line, in that order; `<x>, <x>_low, <x>_high, <x>_seed_sd` become one column
 `value [low, high] ± sd` that sorts by its value. Columns that decide are shown, further ones by a tick. Long tables
-have a box that filters their rows, the parameters one that searches them. The page holds its style and its script: it
+have a box that filters their rows, the parameters one that searches them. Below a table unfolds what made it, as its
+`provenance.json` has it: code, parameters, data, seed, devices, packages. The page holds its style and its script: it
 loads nothing and works from a disk, in print, and by keyboard.
 """
 
@@ -15,17 +16,19 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from stages import command
+from stages import command, provenance
 from stages.evaluation import records
 from stages.evaluation.summary import OWN_UNIT
 from stages.pages import inline
 from stages.pages.tables_texts import COLUMN_TEXTS, COLUMN_TITLES, FURTHER, TABLE_TEXTS
+from stages.provenance import Provenance
 
 ASSETS = Path(__file__).parent / "tables_assets"
 THREE_DIGITS = (*OWN_UNIT, "average_otsu", "p", "p_subjects", "p_seeds", "p_holm", "smallest_p")
 WHOLE = ("memory_mb",)
 FILTERED_FROM = 13
 """Tables of so many rows have a box that filters them."""
+_UNKNOWN = "not noted, as of scores that are taken from records"
 LONG = 20
 """Texts of more letters go on several lines."""
 
@@ -175,6 +178,28 @@ def table_html(name: str, frame: pd.DataFrame) -> str:
     )
 
 
+def provenance_html(found: Provenance | None) -> str:
+    """What made a table, to unfold below it: `found` as its files say, None where nothing is noted."""
+    if found is None:
+        return '<p class="note">Nothing is noted of what made this table: it is older than provenance.json.</p>'
+    code = found.code
+    commit = f"commit {code.commit}" if code.commit else "no git repository"
+    changed = {True: ", changed since", False: ", unchanged", None: ""}[code.modified]
+    items = {
+        "Stage": found.stage,
+        "Code": f"version {code.version}, {commit}{changed}; SHA-256 of stages: {code.sha256}",
+        "Parameters": f"SHA-256 {found.parameters_sha256}, of the stage's part of params.yaml (provenance.json has it)",
+        "Data": f"SHA-256 {found.data_sha256}, of the digests of the slice store" if found.data_sha256 else _UNKNOWN,
+        "Seed": _UNKNOWN if found.seed is None else str(found.seed),
+        "Devices": "; ".join(found.devices) or _UNKNOWN,
+        "Packages": ", ".join(f"{name} {version}" for name, version in found.packages.items()),
+    }
+    lines = [f"<dt>{term}</dt><dd>{html.escape(text)}</dd>" for term, text in items.items()]
+    return "\n".join(
+        ['<details class="provenance"><summary>What made this table</summary><dl>', *lines, "</dl></details>"]
+    )
+
+
 def glossary_html(names: list[str]) -> str:
     """What the columns mean, as far as they are known."""
     known = [name for name in dict.fromkeys(names) if name in COLUMN_TEXTS]
@@ -214,12 +239,15 @@ def parameters_html(parameters: dict) -> str:
     return "\n".join(parts)
 
 
-def page(benchmark: str, tables: dict[str, pd.DataFrame], parameters: dict) -> str:
+def page(
+    benchmark: str, tables: dict[str, pd.DataFrame], made_by: dict[str, Provenance | None], parameters: dict
+) -> str:
     """The whole page.
 
     Args:
         benchmark: its name.
         tables: name of the CSV -> its texts, in the order of the page.
+        made_by: name of the CSV -> what made it, where that is known.
         parameters: of the benchmark, merged.
     """
     style, script = ((ASSETS / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -240,7 +268,7 @@ def page(benchmark: str, tables: dict[str, pd.DataFrame], parameters: dict) -> s
             f'<nav aria-label="Tables">{" ".join(links)} <a href="#parameters">Parameters</a></nav>',
             '<p class="note">A header sorts its table: once ascending, twice descending, a third time as in the file. '
             "Numbers are rounded; the CSV files have eight digits.</p></header>\n<main>",
-            *(table_html(table, frame) for table, frame in tables.items()),
+            *(f"{table_html(table, frame)}\n{provenance_html(made_by[table])}" for table, frame in tables.items()),
             glossary_html([column for frame in tables.values() for column in frame.columns]),
             '<h2 id="parameters">Parameters <span class="file">params.yaml</span></h2>',
             f"<p>What {name} runs with: the paper's values with its own over them.</p>",
@@ -264,7 +292,9 @@ def arguments() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> None:
     """Write the page of the tables and parameters; --parameters is the whole benchmark, merged."""
     tables = {path.stem: records.read_csv(path, [], []) for path in options.tables}
-    records.write_text(options.output, page(options.benchmark, tables, options.parameters))
+    made_by = {path.stem: provenance.of(path) for path in options.tables}
+    records.write_text(options.output, page(options.benchmark, tables, made_by, options.parameters))
+    provenance.note(options.output)
 
 
 if __name__ == "__main__":

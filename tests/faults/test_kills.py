@@ -27,6 +27,8 @@ LONGEST_SECONDS = 40
 """Between a start and its kill: some find Snakemake at its own work, others any job of the run."""
 TIMED = (
     "cost.json",
+    "provenance.json",
+    "*.provenance.json",
     "metrics.csv",
     "runs.csv",
     "trade_off.csv",

@@ -1,8 +1,14 @@
+import argparse
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
+from PIL import Image
 
+from stages import provenance
 from stages.figures import style
 
 
@@ -48,3 +54,19 @@ def test_ten_methods_have_ten_colours_by_their_place():
     colours = style.method_colours(f"m{n}" for n in range(10))
     assert len(set(colours.values())) == 10
     assert style.method_colours(["m0", "m1"]) == {"m0": colours["m0"], "m1": colours["m1"]}
+
+
+def test_a_figure_of_a_job_says_in_each_file_what_made_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = argparse.Namespace(parameters={"seed": 5}, output=tmp_path)
+    for folder in ("one", "again"):
+        with provenance.job("stages.figures.sweep", options):
+            style.save(style.sentence("text"), Path(folder), "figure")
+    found = provenance.of(Path("one/figure.svg"))
+    assert found.outputs == [f"one/figure.{kind}" for kind in style.FORMATS]
+    said = json.loads(Image.open("one/figure.png").info["Description"])
+    assert said == json.loads(json.dumps(found.without_times()))
+    assert (said["stage"], said["seed"]) == ("stages.figures.sweep", 5)
+    assert said["code"]["sha256"] in Path("one/figure.svg").read_text()
+    for kind in style.FORMATS:
+        assert Path(f"one/figure.{kind}").read_bytes() == Path(f"again/figure.{kind}").read_bytes()

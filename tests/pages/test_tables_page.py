@@ -1,5 +1,6 @@
 """The page of tables: what it says, and, in Chromium, that it sorts, filters and searches, and asks for nothing."""
 
+import argparse
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from stages import provenance
 from stages.errors import InputError
 from stages.evaluation import summary
 from stages.pages import tables_page, tables_texts
@@ -69,6 +71,35 @@ def page(tmp_path):
         tables_page.main(tables_page.arguments().parse_args([*arguments, "--output", str(tmp_path / output)]))
     assert (tmp_path / "page.html").read_bytes() == (tmp_path / "again.html").read_bytes()
     return tmp_path / "page.html"
+
+
+def test_below_each_table_stands_what_made_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    maps, tables = tmp_path / "maps", tmp_path / "tables"
+    maps.mkdir()
+    tables.mkdir()
+    for name in ("paired", "trade_off", "old/scores"):
+        (tables / name).parent.mkdir(exist_ok=True)
+        (tables / f"{name}.csv").write_text("method,auroc\na,0.5\n")
+    with provenance.job("stages.detection.vae", argparse.Namespace(parameters={"seed": 1})):
+        provenance.note(maps, devices=["Card <A>"])
+    with provenance.job("stages.evaluation.comparison_tables", argparse.Namespace(parameters={"seed": 23})):
+        provenance.note(tables, made_from=[maps])
+    with provenance.job("stages.evaluation.trade_off_table", argparse.Namespace(parameters={})):
+        provenance.note(tables / "trade_off.csv")
+    paths = [str(tables / f"{name}.csv") for name in ("paired", "trade_off", "old/scores")]
+    arguments = ["--parameters", json.dumps(PARAMETERS), "--benchmark", "b", "--output", "page.html"]
+    tables_page.main(tables_page.arguments().parse_args([*arguments, "--tables", *paths]))
+    _, paired, trade_off, scores = re.split(r"<h2 id=\"table-", (tmp_path / "page.html").read_text())
+    expected = provenance.of(tables)
+    for text in ("stages.evaluation.comparison_tables", "<dd>23</dd>", "Card &lt;A&gt;", expected.parameters_sha256):
+        assert text in paired
+    assert expected.code.sha256 in paired
+    assert f"numpy {expected.packages['numpy']}" in paired
+    assert "stages.evaluation.trade_off_table" in trade_off
+    assert "stages.evaluation.comparison_tables" not in trade_off
+    assert trade_off.count("not noted") == 3  # data, seed and devices
+    assert "Nothing is noted of what made this table" in scores
 
 
 def test_cells_are_the_files(page):

@@ -9,8 +9,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 RESULTS = Path("results/smoke")
-MEASURED = ("cost.json", "comparison.md", "comparison.tex")
-"""What holds, beside or after the tables, how long something took."""
+MEASURED = ("cost.json", "provenance.json", "trade_off.provenance.json", "comparison.md", "comparison.tex")
+"""What holds, beside or after the tables, how long something took, or when."""
 
 
 def git(project, *arguments: str) -> None:

@@ -49,3 +49,26 @@ rule explorer:
         "python -m stages.pages.explorer --parameters {params.parameters:q} --benchmark {wildcards.benchmark:q} "
         "--data {input.data:q} --split-list {input.split:q} --maps {params.maps:q} --scores {params.scores:q} "
         "--table {input.table:q} --comparison {input.comparison:q} --output {output:q} 3>&2 2>&1 | tee -i {log:q}"
+
+
+# What other programs read about the results: not among the milestones, asked for by its name.
+rule ro_crate:
+    input:
+        tables=lambda wildcards: tables(wildcards.benchmark),
+        figures=lambda wildcards: figures(wildcards.benchmark),
+        exports=lambda wildcards: exports(wildcards.benchmark),
+        code=code("stages.pages.ro_crate"),
+    output:
+        "results/{benchmark}/ro-crate-metadata.json",
+    log:
+        "results/{benchmark}/logs/ro_crate.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        results="results/{benchmark}",
+    shell:
+        "python -m stages.pages.ro_crate --benchmark {wildcards.benchmark:q} --results {params.results:q} "
+        "--output {output:q} 3>&2 2>&1 | tee -i {log:q}"
