@@ -257,7 +257,7 @@ def _index(raw: Path, masks: Masks) -> dict[str, list[Path]]:
 
 
 def _masks(raw: Path, row: _Row, masks: Masks | None, index: dict[str, list[Path]]) -> tuple[Path, ...]:
-    """The mask that a table names, or those whose names fit the image's, of a folder of the same name if there is one."""
+    """The mask that a table names, or those whose names fit the image's, of a folder of its name if there is one."""
     if masks is None:
         return ()
     if row.mask:

@@ -55,7 +55,7 @@ def test_whole_numbers_of_32_bits_have_no_black_and_white(tmp_path):
 def test_a_pipe_is_not_waited_for(tmp_path):
     for name in ("a.png", "a.dcm"):
         os.mkfifo(tmp_path / name)
-        with pytest.raises(ValueError, match="^(is|cannot)"):
+        with pytest.raises(ValueError, match=r"^(is|cannot)"):
             read_pixels(tmp_path / name)
 
 

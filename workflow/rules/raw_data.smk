@@ -81,7 +81,11 @@ def phantom_files(wildcards):
 def contents(path):
     """What tells a raw file or folder from a changed one, and not from a copy: a table's hash, other files' sizes."""
     if path.is_dir():
-        below = sorted((entry.name, entry.lstat().st_size) for entry in path.iterdir() if not entry.is_dir())
+        below = sorted(
+            (entry.name, entry.lstat().st_size)
+            for entry in path.iterdir()
+            if not entry.is_dir()
+        )
         return hashlib.sha256(json.dumps(below).encode()).hexdigest()
     if path.suffix.lower() in (".csv", ".json") and path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
