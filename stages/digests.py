@@ -24,7 +24,7 @@ PARTS = 3
 
 def write(folder: Path, parts: int = PARTS) -> None:
     """Note the digests of what lies below `folder`, once it is whole; so many parts of its path are its name."""
-    folder = Path(folder)
+    folder = Path(folder).resolve()  # a link is the folder that it leads to
     paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     note = {
         "of": "/".join(folder.parts[-parts:]),
@@ -49,8 +49,7 @@ def read(folder: Path) -> dict[str, str]:
         raise refused(folder, FILE, "is missing") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise refused(folder, FILE, "is damaged") from error
-    shared = min(len(parts), len(folder.parts))  # a path may be told from nearer by
-    if folder.parts[-shared:] != parts[-shared:]:
+    if folder.resolve().parts[-len(parts) :] != parts:
         raise InputError(
             f"{folder / FILE} says that this folder is a copy of {of}: move it back, and run Snakemake again for what "
             "belongs here"

@@ -86,11 +86,7 @@ def open_array(path: Path, shape: tuple[int | None, ...] | None = None, dtype: D
 def open_written(
     folder: Path, name: str, shape: tuple[int | None, ...] | None = None, dtype: DTypeLike | None = None
 ) -> np.ndarray:
-    """`open_array` of the file `name` below the folder of the rule that wrote it, the same bytes as then.
-
-    Raises:
-        InputError: it is not (stages/digests.py), or as `open_array`.
-    """
+    """`open_array` of a file below the folder of the rule that wrote it; InputError where its bytes have changed."""
     digests.check(folder, name)
     return open_array(Path(folder) / name, shape, dtype)
 
@@ -177,8 +173,7 @@ def open_store(folder: Path) -> SliceStore:
     """Open the slice store in `folder`, checking presence, headers, shapes, types and the number of rows.
 
     Raises:
-        InputError: a file is missing, damaged or not what was written, holds values outside [0, 1], or the files do
-            not belong together.
+        InputError: a file is missing, not what was written, outside [0, 1], or does not belong to the others.
     """
     folder = Path(folder)
     images = open_written(folder, "images.npy", (None, None, None, None), IMAGE_DTYPE)
@@ -188,8 +183,8 @@ def open_store(folder: Path) -> SliceStore:
     masks_path, manifest_path = folder / "masks.npy", folder / "manifest.csv"
     has_masks = masks_path.exists() or masks_path.name in digests.read(folder)
     masks = open_written(folder, "masks.npy", (n, height, width), MASK_DTYPE) if has_masks else None
-    for name in ("images.npy", *(["masks.npy"] if has_masks else [])):
-        if not _lies_in_0_1(folder / name, *digests.version(folder / name)):
+    for name, array in (("images.npy", images), ("masks.npy", masks)):
+        if array is not None and not _lies_in_0_1(folder / name, *digests.version(folder / name)):
             raise digests.refused(folder, name, "holds values outside [0, 1]")
     digests.check(folder, manifest_path.name)
     with _opening(manifest_path):
@@ -202,7 +197,6 @@ def open_store(folder: Path) -> SliceStore:
 
 @cache
 def _lies_in_0_1(path: Path, *_: int) -> bool:
-    """Of the array in a file, read once a process."""
     return values.lie_in_0_1(open_array(path))
 
 

@@ -112,5 +112,5 @@ def test_a_whole_folder_in_the_place_of_another_is_refused(pipeline):
     encoded("other", "healthy")
     shutil.rmtree(folder / "latents")
     shutil.copytree(folder / "other", folder / "latents")
-    with pytest.raises(InputError, match=r"digests\.json says that this folder is a copy of .*/other; delete"):
+    with pytest.raises(InputError, match=r"digests\.json says that this folder is a copy of .*/other: move it back"):
         read("latents")
