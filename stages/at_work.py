@@ -43,10 +43,11 @@ def join(lock: Path, stale: Path | None = None) -> bool:
         file = lock.open("a+", encoding="utf-8")
         _held.append(file)
         if stale is not None and _alone(file):
-            if stale.is_dir() and _hosts(file) <= {host}:
+            left = stale.is_dir() and any(stale.iterdir())  # Snakemake leaves the empty folder behind
+            if left and _hosts(file) <= {host}:
                 shutil.rmtree(stale)
                 removed = True
-            if not stale.exists():
+            if removed or not left:
                 file.truncate(0)
         fcntl.flock(file, fcntl.LOCK_SH)
         if host not in _hosts(file):

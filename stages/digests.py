@@ -22,12 +22,12 @@ PARTS = 3
 """Of a folder's path: as many as tell <repeat>/<method>/<setting> from its siblings; above them it may be moved."""
 
 
-def write(folder: Path) -> None:
-    """Note the digests of what lies below `folder`, which a rule writes, once it is whole."""
+def write(folder: Path, parts: int = PARTS) -> None:
+    """Note the digests of what lies below `folder`, once it is whole; so many parts of its path are its name."""
     folder = Path(folder)
     paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     note = {
-        "of": "/".join(folder.parts[-PARTS:]),
+        "of": "/".join(folder.parts[-parts:]),
         "sha256": {path.relative_to(folder).as_posix(): _of_file(path) for path in paths},
     }
     with replacing(folder / FILE) as partial:
@@ -51,7 +51,10 @@ def read(folder: Path) -> dict[str, str]:
         raise refused(folder, FILE, "is damaged") from error
     shared = min(len(parts), len(folder.parts))  # a path may be told from nearer by
     if folder.parts[-shared:] != parts[-shared:]:
-        raise refused(folder, FILE, f"says that this folder is a copy of {of}")
+        raise InputError(
+            f"{folder / FILE} says that this folder is a copy of {of}: move it back, and run Snakemake again for what "
+            "belongs here"
+        )
     return digests
 
 

@@ -60,11 +60,12 @@ def verify(folder: Path, own: set[str]) -> Iterator[str | None]:
         yield _sentence(partial(checkpoint.load, path))
     if (folder / "data").exists():
         yield _sentence(partial(open_store, folder / "data"))
-    written = {path.parent for path in folder.rglob("*.npy")} - {folder / "data"}
-    below = {path for path in written if path.relative_to(folder).parts[0] != UNFINISHED}
-    for output in sorted({_output(path, folder) for path in below}):
+    written = {path.parent for path in folder.rglob(digests.FILE)}
+    written |= {_output(path.parent, folder) for path in folder.rglob("*.npy")}
+    for output in sorted(path for path in written if path.relative_to(folder).parts[0] not in ("data", UNFINISHED)):
         kind, *names = output.relative_to(folder).parts
-        if kind != "maps" or own & set(names) or (output / digests.FILE).exists():
+        ours = own & set(names) or names[-1].startswith("_")  # such as _trade_off
+        if kind != "maps" or ours or (output / digests.FILE).exists():
             yield _sentence(partial(_check_all, output))
 
 

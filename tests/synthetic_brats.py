@@ -1,9 +1,12 @@
 """Tiny case folders in the layout of BraTS, which a test can also compute by hand."""
 
+import json
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+
+from stages import digests
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 SHAPE = (24, 20, 10)  # X, Y, Z: no two alike, so that no axis can stand in for another
@@ -64,5 +67,6 @@ def naive_case(name, first, last, pad, size):
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    """All files below a folder."""
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files below a folder, but for the place that digests.json says it lies in."""
+    found = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return found | {path: json.dumps(digests.read(folder)).encode() for path in found if path.name == digests.FILE}

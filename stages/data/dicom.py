@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pydicom import FileDataset, dcmread
 from pydicom.misc import is_dicom
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
+from stages.regular_files import read_regular
+
 GREY = ("MONOCHROME1", "MONOCHROME2")
-PIXELS = Image.MAX_IMAGE_PIXELS or 0
-"""The most that are read: as many as of other image files."""
+LARGEST = 4096 * 4096
+"""Pixels of the largest image that is read, of whatever kind: 16 for each pixel of a slice of 1,024 x 1,024."""
+PIXEL = 8
+"""Bytes of a pixel in the widest file."""
 
 
 def holds_dicom(path: Path) -> bool:
@@ -64,7 +68,7 @@ def read_rescaled(path: Path) -> tuple[np.ndarray, tuple[float, float]]:
 def _opened(path: Path) -> tuple[FileDataset, np.ndarray]:
     """A file, and its pixels as they are stored: (H, W) or, in colour, (H, W, 3)."""
     try:
-        file = dcmread(path)
+        file = dcmread(BytesIO(read_regular(path, LARGEST * PIXEL)))
         rows, columns, frames = int(file.Rows), int(file.Columns), int(file.get("NumberOfFrames") or 1)
         assert file.PhotometricInterpretation
     except FileNotFoundError as error:
@@ -75,8 +79,8 @@ def _opened(path: Path) -> tuple[FileDataset, np.ndarray]:
         raise ValueError("is truncated, damaged or holds no image") from error
     if frames > 1:
         raise ValueError(f"holds {frames} frames, where one image is expected")
-    if rows * columns > PIXELS:
-        raise ValueError(f"is too large ({PIXELS:,} pixels are allowed)")
+    if rows * columns > LARGEST:
+        raise ValueError(f"is too large ({LARGEST:,} pixels are allowed)")
     with _damage():
         return file, file.pixel_array
 

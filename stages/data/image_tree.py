@@ -35,6 +35,10 @@ COLUMNS = ("image", "label", "split", "subject", "mask")
 """Of a CSV: the first two are needed."""
 
 
+_FURTHER = re.compile(r"_\d+$")
+"""What the name of an image's second mask, and of every further one, ends in (BUSI: _mask_1)."""
+
+
 @dataclass(frozen=True)
 class Masks:
     """Where masks lie, as data.images.masks says.
@@ -67,7 +71,7 @@ class Item:
         subject: whose it is.
         label: HEALTHY or DISEASED.
         split: train, test, or empty where nothing says it.
-        mask: the file; None without one.
+        masks: the files, of which a lesion is where any is; none without a mask.
     """
 
     path: Path
@@ -76,7 +80,7 @@ class Item:
     subject: str
     label: int
     split: str
-    mask: Path | None
+    masks: tuple[Path, ...]
 
     def bad(self, reason: str) -> BadCaseError:
         """What is wrong with it, as an error that names it."""
@@ -112,11 +116,16 @@ def find_images(raw: Path, options: dict) -> list[Item]:
             raise InputError(f"{one.path} and {other.path} would both be called {one.slice_id}: rename one of them")
     owners: dict[Path, Item] = {}
     for item in items:
-        if item.mask is not None and (owner := owners.setdefault(item.mask, item)) is not item:
-            raise InputError(
-                f"{owner.path} and {item.path} would both have the mask {item.mask}: name the masks in a CSV "
-                "(data.images.table)"
-            )
+        for mask in item.masks:
+            if (owner := owners.setdefault(mask, item)) is not item:
+                raise InputError(
+                    f"{owner.path} and {item.path} would both have the mask {mask}: name the masks in a CSV "
+                    "(data.images.table)"
+                )
+    if all(item.label == DISEASED for item in items):
+        raise InputError(
+            f"{raw}: no image is healthy; say in data.images.healthy what their folders or labels are called"
+        )
     return items
 
 
@@ -148,8 +157,8 @@ def _in_folders(raw: Path, masks: Masks | None) -> Iterator[_Row]:
 
 
 def _is_mask(path: Path, masks: Masks) -> bool:
-    """Whether a file beside images is the mask of one of them."""
-    return bool(masks.ending) and path.stem.endswith(masks.ending)
+    """Whether a file beside images is the mask of one of them, or one of several."""
+    return bool(masks.ending) and _FURTHER.sub("", path.stem).endswith(masks.ending)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -175,6 +184,8 @@ def _listed(raw: Path, name: str) -> Iterator[_Row]:
         if column not in table:
             raise InputError(f"{path} lacks the column {column!r}; it needs {', '.join(COLUMNS[:2])}")
     for row in table.reindex(columns=list(COLUMNS), fill_value="").itertuples(index=False):
+        if row.split and row.split.lower() not in SPLIT_NAMES:
+            raise InputError(f"{path}: {row.split!r} is no split; it may be {', '.join(SPLIT_NAMES)}, or empty")
         yield _Row(row.image, [part for part in (row.split, row.label) if part], row.subject, row.mask)
 
 
@@ -193,10 +204,7 @@ def _in_json(raw: Path, found: object, names: tuple[str, ...]) -> Iterator[_Row]
 def _item(
     raw: Path, row: _Row, healthy: list[str], subject: str | None, masks: Masks | None, index: dict[str, list[Path]]
 ) -> Item:
-    relative = PurePosixPath(row.source)
-    path = raw / relative
-    if relative.is_absolute() or ".." in relative.parts or "\\" in row.source:
-        raise InputError(f"{row.source!r} (data.images.table) leaves the raw data folder {raw}: name a file in it")
+    relative, path = PurePosixPath(row.source), _inside(raw, row.source)
     splits = [SPLIT_NAMES[name.lower()] for name in row.names if name.lower() in SPLIT_NAMES]
     classes = [name for name in row.names if name.lower() not in SPLIT_NAMES]
     split = splits[0] if splits else ""
@@ -208,8 +216,22 @@ def _item(
     # Images to train on without a class are healthy: that is how sets for anomaly detection come.
     label = HEALTHY if not classes or classes[-1].lower() in healthy else DISEASED
     slice_id = "_".join(relative.with_suffix("").parts)
-    mask = _mask(raw, row, masks, index)
-    return Item(path, row.source, slice_id, row.subject or _subject(slice_id, subject), label, split, mask)
+    found = _masks(raw, row, masks, index)
+    return Item(path, row.source, slice_id, row.subject or _subject(slice_id, subject), label, split, found)
+
+
+def _inside(raw: Path, name: str) -> Path:
+    """A file below the raw folder, by a name that a manifest can hold."""
+    relative = PurePosixPath(name)
+    if (
+        not relative.name
+        or not name.isprintable()
+        or max(len(part.encode("utf-8", "replace")) for part in relative.parts) > 255
+    ):
+        raise InputError(f"{raw}: {name!r} is no name of an image file that can be used: rename it")
+    if relative.is_absolute() or ".." in relative.parts or "\\" in name:
+        raise InputError(f"{name!r} (data.images.table) leaves the raw data folder {raw}: name a file in it")
+    return raw / relative
 
 
 def _subject(slice_id: str, pattern: str | None) -> str:
@@ -229,22 +251,24 @@ def _index(raw: Path, masks: Masks) -> dict[str, list[Path]]:
         raise InputError(f"{folder} (data.images.masks.folder) is no folder: correct it, or put the masks there")
     index: dict[str, list[Path]] = {}
     for path in _files(folder):
-        index.setdefault(path.stem, []).append(path)
+        for name in {path.stem, _FURTHER.sub("", path.stem)}:
+            index.setdefault(name, []).append(path)
     return index
 
 
-def _mask(raw: Path, row: _Row, masks: Masks | None, index: dict[str, list[Path]]) -> Path | None:
-    """The mask that a table names, or whose name fits the image's; of several, the one in a folder of the same name."""
+def _masks(raw: Path, row: _Row, masks: Masks | None, index: dict[str, list[Path]]) -> tuple[Path, ...]:
+    """The mask that a table names, or those whose names fit the image's, of a folder of its name if there is one."""
     if masks is None:
-        return None
+        return ()
     if row.mask:
-        return raw / row.mask
-    image = raw / row.source
-    found = [path for path in index.get(masks.name(image.stem), []) if path != image]
+        return (_inside(raw, row.mask),)
+    image, name = raw / row.source, masks.name(PurePosixPath(row.source).stem)
+    found = [path for path in index.get(name, []) if path != image]
+    if not masks.ending:  # a number is then a part of the image's own name
+        found = [path for path in found if path.stem == name]
     if masks.folder is None:
         found = [path for path in found if path.parent == image.parent]
     same = [path for path in found if path.parent.name == image.parent.name]
     if masks.folder is not None and not same and {path.parent for path in found} != {raw / masks.folder}:
-        return None  # another class's, which has the same number
-    found = same or found
-    return found[0] if found else None
+        return ()  # another class's, which has the same number
+    return tuple(same or found)

@@ -27,8 +27,8 @@ from stages.data.radiographs import resample
 from stages.data.store import DISEASED, HEALTHY, IMAGE_DTYPE, MASK_DTYPE
 from stages.processes import in_order
 
-RAW_INPUTS = ("*", "*/", "*/*/", "*/*/*/")
-"""What below the raw folder reruns extraction when it changes: tables, and folders in which an image comes or goes."""
+RAW_INPUTS = ("**/", "**/*.csv", "**/*.json")
+"""What below the raw folder reruns extraction when it changes: folders, by what lies in them, and tables."""
 
 RAW_DATA = "images in folders that are called like their split and class (train/good, test/broken), or with a CSV"
 
@@ -119,9 +119,9 @@ def find_files(item: Item) -> None:
     Raises:
         BadCaseError: one of them is missing.
     """
-    for path, what in ((item.path, "is missing"), (item.mask, "its mask is missing")):
-        if path is not None and not path.is_file():
-            raise item.bad(what)
+    for path in (item.path, *item.masks):
+        if not path.is_file():
+            raise item.bad("is missing" if path == item.path else f"its mask {path.name} is missing")
 
 
 def read_image(item: Item, recipe: Recipe) -> Slice:
@@ -138,16 +138,18 @@ def read_image(item: Item, recipe: Recipe) -> Slice:
         raise item.bad(str(error)) from error
     if not recipe.masks:
         return Slice(small, None)
-    if item.mask is None:
+    if not item.masks:
         if item.label == DISEASED:
             raise item.bad("it is diseased, but no mask is called like it (data.images.masks says how they are called)")
         return Slice(small, np.zeros((recipe.size, recipe.size), MASK_DTYPE))
-    try:
-        lesion = read_mask(item.mask, image.shape[1:])
-    except ValueError as error:
-        raise item.bad(f"its mask {item.mask.name} {error}") from error
+    lesion = np.zeros(image.shape[1:], bool)
+    for path in item.masks:
+        try:
+            lesion |= read_mask(path, image.shape[1:])
+        except ValueError as error:
+            raise item.bad(f"its mask {path.name} {error}") from error
     if lesion.any() and item.label == HEALTHY:
-        raise item.bad(f"it is healthy, but its mask {item.mask.name} holds a lesion")
+        raise item.bad(f"it is healthy, but its mask {item.masks[0].name} holds a lesion")
     area = resample(lesion.astype(np.float64), recipe.size)
     return Slice(small, (area >= 0.5 - 1e-9).astype(MASK_DTYPE))  # one half counts, however it was rounded
 

@@ -1,25 +1,30 @@
-"""One image file of any common kind -> its pixels: PNG, JPEG, TIFF and what else Pillow reads, DICOM, .npy."""
+"""One image file -> its pixels: PNG, JPEG, TIFF, DICOM, .npy."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from stages.data.dicom import read_rescaled
+from stages.data.dicom import LARGEST, PIXEL, read_rescaled
 from stages.data.store import open_array
 from stages.errors import InputError
+from stages.regular_files import read_regular
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 DICOM = (".dcm", ".dicom")
 SUFFIXES = (*PICTURES, *DICOM, ".npy")
 """The files that are read, whatever the case of their endings."""
 
 LOSSY = (".jpg", ".jpeg")
 
-_GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "F")
-_ALIKE = 8
+GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "F")
+FORMATS = ("JPEG", "PNG", "TIFF")
+"""What images come as: each decoder more (one of them calls a program) is one more to be fooled."""
+ALIKE = 8
 """Grey levels (of 255) between the channels of a JPEG that holds a grey image as colour."""
 
 
@@ -93,7 +98,7 @@ def _of_channels(pixels: Pixels, channels: int) -> np.ndarray:
     found = len(values)
     if channels == 1 and found == 3:
         top = pixels.ends[1] if pixels.ends else values.max()
-        if np.ptp(values, axis=0).max() > _ALIKE / 255 * top:
+        if np.ptp(values, axis=0).max() > ALIKE / 255 * top:
             raise ValueError("is in colour, where data.channels names one channel; name red, green, blue")
         return values.mean(axis=0, keepdims=True)
     if found != channels:
@@ -101,33 +106,67 @@ def _of_channels(pixels: Pixels, channels: int) -> np.ndarray:
     return values
 
 
-def _picture(path: Path) -> Pixels:
+def open_picture(path: Path, modes: Sequence[str], wanted: str) -> tuple[str, np.ndarray]:
+    """Read a JPEG, PNG or TIFF whole, as its EXIF orientation says how to hold it.
+
+    Args:
+        path: the file.
+        modes: Pillow's, those that are accepted; colours of a palette become RGBA.
+        wanted: what they are, for messages.
+
+    Returns:
+        Its mode, and its values (H, W) or (H, W, C).
+
+    Raises:
+        ValueError: missing, unreadable, truncated, no image, too large, of another mode, or of several pictures.
+    """
+    content = _content(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if (frames := getattr(image, "n_frames", 1)) > 1:
-                    raise ValueError(f"holds {frames} images, where one is expected")
-                upright = ImageOps.exif_transpose(image)
-                if upright.mode in ("P", "PA"):
-                    upright = upright.convert("RGBA")
-                mode, values = upright.mode, np.asarray(upright)
+            warnings.simplefilter("ignore")  # of odd metadata; what they warn of in pixels is checked here
+            with Image.open(BytesIO(content), formats=FORMATS) as image:
+                if (refused := _refused(image, modes, wanted)) is None:
+                    upright = ImageOps.exif_transpose(image)
+                    upright = upright.convert("RGBA") if upright.mode in ("P", "PA") else upright
+                    return upright.mode, np.asarray(upright)
+    except Image.DecompressionBombError as error:  # Pillow's own limit, found while it opens
+        raise ValueError(f"is too large ({LARGEST:,} pixels are allowed)") from error
+    except Exception as error:  # a decoder of damaged bytes raises anything: SyntaxError, IndexError, struct.error, ...
+        raise ValueError(f"is truncated, damaged or no image ({', '.join(FORMATS)})") from error
+    raise ValueError(refused)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_regular(path, LARGEST * PIXEL)
     except FileNotFoundError as error:
         raise ValueError("is missing") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"is too large ({Image.MAX_IMAGE_PIXELS:,} pixels are allowed)") from error
-    except PermissionError as error:
+    except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error
-    except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises
-        raise ValueError("is truncated, damaged or no image") from error
+
+
+def _refused(image: Image.Image, modes: Sequence[str], wanted: str) -> str | None:
+    """What an image's header says against reading its pixels, if anything."""
+    width, height = image.size
+    if width * height > LARGEST:
+        return f"is too large ({width:,} x {height:,} pixels, where {LARGEST:,} are allowed)"
+    if not width * height:
+        return "has no pixel"
+    if image.mode not in modes:
+        return f"has the mode {image.mode}, where {wanted} is expected"
+    if getattr(image, "n_frames", 1) > 1:
+        return "holds several pictures, where one is expected"
+    return None
+
+
+def _picture(path: Path) -> Pixels:
+    mode, values = open_picture(path, (*GREY, "RGB", "P", "PA", "LA", "RGBA"), "a grey or RGB image")
     if mode in ("LA", "RGBA"):
         if (values[..., -1] != 255).any():
             raise ValueError("is transparent in part, where a grey or RGB image is expected")
         values = values[..., :-1]
         values = values[..., 0] if values.shape[-1] == 1 else values
-    elif mode not in (*_GREY, "RGB"):
-        raise ValueError(f"has the mode {mode}, where a grey or RGB image is expected")
-    ends = {"1": (0.0, 1.0), "I": (0.0, 65535.0), "F": None}.get(mode, (0.0, 65535.0 if "16" in mode else 255.0))
+    ends = {"1": (0.0, 1.0), "I": None, "F": None}.get(mode, (0.0, 65535.0 if "16" in mode else 255.0))
     return Pixels(_channels_first(values.astype(np.float64)), ends)
 
 

@@ -14,24 +14,11 @@ Resampling is by area, not by the authors' linear interpolation, which aliases: 
 range, not bit for bit.
 """
 
-import warnings
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from stages.regular_files import read_regular
-
-_GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "F")
-_FORMATS = ("JPEG", "PNG", "TIFF")
-"""What data sets of radiographs come as: each decoder more (one of them calls a program) is one more to be fooled."""
-LARGEST = 4096 * 4096
-"""Pixels of the largest image that is read: 16 of the image for each pixel of a slice of 1,024 x 1,024."""
-_PIXEL = 8
-"""Bytes of a pixel in the widest file."""
-_ALIKE = 8
-"""Grey levels (of 255) between the channels of a JPEG that holds a grey image as colour."""
+from stages.data.pixels import ALIKE, GREY, open_picture
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -41,46 +28,15 @@ def read_grey(path: Path) -> np.ndarray:
         ValueError: missing, unreadable, truncated, no image, too large, in colour, with transparency, or of several
             pictures. Says which.
     """
-    try:
-        content = read_regular(path, LARGEST * _PIXEL)
-    except FileNotFoundError as error:
-        raise ValueError("is missing") from error
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata; what they warn of in pixels is checked here
-            with Image.open(BytesIO(content), formats=_FORMATS) as image:
-                mode, refused = image.mode, _refused(image)
-                values = None if refused else np.asarray(image)
-    except Image.DecompressionBombError as error:  # Pillow's own limit, found while it opens
-        raise ValueError(f"is too large ({LARGEST:,} pixels are allowed)") from error
-    except Exception as error:  # a decoder of damaged bytes raises anything: SyntaxError, IndexError, struct.error, ...
-        raise ValueError(f"is truncated, damaged or no image ({', '.join(_FORMATS)})") from error
-    if values is None:
-        raise ValueError(refused)
+    mode, values = open_picture(path, (*GREY, "RGB"), "a grey image of 8 or 16 bits")
     if mode == "RGB":
-        if np.ptp(values, axis=2).max() > _ALIKE:
+        if np.ptp(values, axis=2).max() > ALIKE:
             raise ValueError("is in colour, where a grey image is expected")
         values = values.mean(axis=2)
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
         raise ValueError("holds NaN or infinite values")
     return values
-
-
-def _refused(image: Image.Image) -> str | None:
-    """What an image's header says against reading its pixels, if anything."""
-    width, height = image.size
-    if width * height > LARGEST:
-        return f"is too large ({width:,} x {height:,} pixels, where {LARGEST:,} are allowed)"
-    if not width * height:
-        return "has no pixel"
-    if image.mode != "RGB" and image.mode not in _GREY:
-        return f"has the mode {image.mode}, where a grey image of 8 or 16 bits is expected"
-    if getattr(image, "is_animated", False):
-        return "holds several pictures, where one is expected"
-    return None
 
 
 def resample(image: np.ndarray, size: int) -> np.ndarray:

@@ -334,7 +334,7 @@ class StoreWriter:
             raise
         if "masks.npy" not in self._shapes:  # of an earlier store in the same folder
             (self.folder / "masks.npy").unlink(missing_ok=True)
-        digests.write(self.folder)
+        digests.write(self.folder, parts=2)  # <benchmark>/data
 
     def _write_header(self, name: str) -> None:
         """Write the .npy header for the slices so far; numpy pads it so that a larger N takes the same room."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from stages.data.brats_case import SUFFIXES, Case, Recipe, find_cases, read_case, read_volume
 from stages.data.chexpert_table import view_of
 from stages.data.dicom import holds_dicom, read_dicom
 from stages.data.extraction import BadCaseError
+from stages.data.pixels import PICTURES
 from stages.data.radiographs import read_grey, resample, to_unit_range
 from stages.data.store import IMAGE_DTYPE
 from stages.errors import InputError
@@ -158,7 +158,6 @@ def find_radiographs(paths: Sequence[Path], data: dict) -> dict[str, Path]:
     Raises:
         InputError: one is not there, or a folder holds no image.
     """
-    endings = [ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN]
     mask = data["chexpert"].get("masks")
     found: dict[Path, None] = {}
     for path in paths:
@@ -166,7 +165,7 @@ def find_radiographs(paths: Sequence[Path], data: dict) -> dict[str, Path]:
         images = [path]
         if path.is_dir():
             files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-            images = [file for file in files if file.suffix.lower() in endings or holds_dicom(file)]
+            images = [file for file in files if file.suffix.lower() in PICTURES or holds_dicom(file)]
             images = [file for file in images if mask is None or not file.name.endswith(mask)]
             if not images:
                 raise InputError(f"{path} holds no image (JPEG, PNG, TIFF, DICOM): name a radiograph or its folder")

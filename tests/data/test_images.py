@@ -126,9 +126,10 @@ def test_masks_beside_the_images_as_in_busi(raw):
     picture(raw / "benign/benign (1).png")
     lesion(raw / "normal/normal (1)_mask.png", value=0)
     lesion(raw / "benign/benign (1)_mask.png")
+    lesion(raw / "benign/benign (1)_mask_1.png", rows=slice(6, 8))
     store = extract(raw, masks={"ending": "_mask"})
     assert store.manifest["slice_id"].tolist() == ["benign_benign (1)", "normal_normal (1)"]
-    assert store.masks[:].sum((1, 2)).tolist() == [4, 0]
+    assert store.masks[:].sum((1, 2)).tolist() == [6, 0], "of two masks, both"
 
 
 def test_a_table(raw):
@@ -217,6 +218,11 @@ def table(text):
         (table("image\nx.png\n"), {"table": "t.csv"}, r"t\.csv lacks the column 'label'"),
         (table("image,label\n../x.png,0\n"), {"table": "t.csv"}, r"leaves the raw data folder"),
         (table("image,label\nx.png,0\n"), {"table": "t.csv"}, r"x\.png: is missing"),
+        (table("image,label\n,0\n"), {"table": "t.csv"}, r"'' is no name of an image file that can be used"),
+        (table(f"image,label\n{'x' * 300}.png,0\n"), {"table": "t.csv"}, r"is no name of an image file"),
+        (table("image,label,mask\nx.png,1,../m.png\n"), {"table": "t.csv"}, r"'\.\./m\.png' .* leaves the raw data"),
+        (table("image,label,split\nx.png,1,dev\n"), {"table": "t.csv"}, r"t\.csv: 'dev' is no split"),
+        (table("image,label\ntest/good/000.png,1.0\n"), {"table": "t.csv"}, r"no image is healthy; say in data"),
         (lambda raw: (raw / "t.json").write_text('{"train": 3}'), {"table": "t.json"}, r"train is no list of names"),
         (lambda raw: None, {"masks": {"ending": "_m"}}, r"the folder ground_truth is called as if it held masks"),
         (lambda raw: None, {"masks": {"folder": "truth"}}, r"raw/truth \(data\.images\.masks\.folder\) is no folder"),

@@ -1,5 +1,7 @@
 """Image files of every kind, read as numbers and scaled."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,7 +32,7 @@ def unit(path, channels=1, scale="type"):
     return to_unit_range(read_pixels(path), channels, scale)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp", "a.PNG"])
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.PNG"])
 def test_eight_bits(tmp_path, name):
     Image.fromarray(GREY).save(tmp_path / name)
     np.testing.assert_array_equal(unit(tmp_path / name), GREY[None] / 255)
@@ -41,6 +43,20 @@ def test_sixteen_bits(tmp_path, name):
     values = GREY.astype(np.uint16) * 250
     Image.fromarray(values).save(tmp_path / name)
     np.testing.assert_array_equal(unit(tmp_path / name), values[None] / 65535)
+
+
+def test_whole_numbers_of_32_bits_have_no_black_and_white(tmp_path):
+    Image.fromarray(GREY.astype(np.int32) * 5000).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="which have no black and white of their own"):
+        unit(tmp_path / "a.tif")
+    np.testing.assert_allclose(unit(tmp_path / "a.tif", scale="min-max")[0], GREY / 220)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    for name in ("a.png", "a.dcm"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(ValueError, match=r"^(is|cannot)"):
+            read_pixels(tmp_path / name)
 
 
 def test_colour_palette_and_opaque_transparency(tmp_path):
@@ -120,7 +136,7 @@ def bad(folder):
         "text.jpg": "is truncated, damaged or no image",
         "text.dcm": "is truncated, damaged or holds no image",
         "text.npy": "is missing, truncated, damaged or no .npy file",
-        "pages.tif": "holds 2 images, where one is expected",
+        "pages.tif": "holds several pictures, where one is expected",
         "ink.jpg": "has the mode CMYK",
         "glass.png": "is transparent in part",
         "nan.npy": "holds NaN or infinite values",

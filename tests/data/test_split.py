@@ -11,7 +11,7 @@ import pytest
 from synthetic_brats import write_case
 from synthetic_chexpert import image_of, path_of, row, write_image, write_tables, write_tree
 
-from stages import split_lists
+from stages import digests, split_lists
 from stages.data import brats, chexpert
 from stages.data.split import split
 from stages.data.store import open_split, open_store
@@ -273,6 +273,7 @@ def test_publication(tmp_path, store):
     for name in ("params.yaml", "workflow"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     store.rename((tmp_path / "results/smoke").mkdir(parents=True) or tmp_path / "results/smoke/data")
+    digests.write(tmp_path / "results/smoke/data")  # which say where it lies
     done = run("--benchmark", "smoke", "--output", tmp_path / "list.csv", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     found = split_lists.read(tmp_path / "list.csv")

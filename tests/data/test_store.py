@@ -286,7 +286,7 @@ def test_a_pipe_is_refused_and_not_waited_for(folder):
 def change_byte(folder, name, row):
     """Change the last bit but one of what one slice has in an array."""
     array = np.lib.format.open_memmap(folder / name, mode="r+")
-    array[row].view(np.uint8).reshape(-1)[-1] ^= 2
+    array[row].view(np.uint8).reshape(-1)[-1] ^= 1
     array.flush()
 
 

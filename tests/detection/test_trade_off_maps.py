@@ -37,7 +37,12 @@ def traded(parameters, data, networks):
 def test_evaluations_are_counted_at_the_networks(parameters, networks, traded, batch):
     parameters["detection"]["batch"] = batch
     maps, runs, slices = traded({"ddim": [5, 10], "heun": [10], "adams-bashforth": [5]})
-    assert sorted(path.name for path in (networks / "trade_off").iterdir()) == ["maps.npy", "runs.csv", "slices.csv"]
+    assert sorted(path.name for path in (networks / "trade_off").iterdir()) == [
+        "digests.json",
+        "maps.npy",
+        "runs.csv",
+        "slices.csv",
+    ]
     assert maps.shape == (8, 4, 16, 16)
     assert maps.dtype == np.float16
     named = list(zip(runs["solver"], runs["stride"], runs["s"], strict=True))

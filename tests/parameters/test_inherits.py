@@ -23,7 +23,11 @@ def test_a_benchmark_inherits_from_another_and_that_from_a_third(config):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        ({"batch": 0}, "benchmarks.grandchild.detection.batch must be at least 1, not 0 (slices in one forward pass)"),
+        (
+            {"batch": 0},
+            "benchmarks.grandchild.detection.batch must be at least 1, not 0 (slices in one forward pass, at most: a "
+            "detector halves a batch that does not fit into the memory of its card)",
+        ),
         (
             {"stride": 4},
             "benchmarks.smoke.methods.classifier-free.grid[0].L must hold multiples of detection.stride = 4, not 10 "

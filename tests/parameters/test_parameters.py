@@ -99,7 +99,7 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("paper/methods/intensity/grid", [{"view": ["plane"]}], "view may hold plain, inverted, equalised, not plane"),
         ("benchmarks/smoke/methods/theirs", {"detector": "vae", "options": {"score": "gradient", "encode_class": "none"}, "grid": [{}], "setting": {}}, "options.encode_class is not a known key"),
         ("benchmarks/smoke/detection", {"convention": "released-code", "stride": 1, "batch": 8}, "guided-ddpm.grid[0].L must be [500] under convention released-code, not [20]"),
-        ("benchmarks/smoke/data/reader", "dicom", "data.reader names what cannot be used: stages/data/dicom.py is not there"),
+        ("benchmarks/smoke/data/reader", "nobody", "data.reader names what cannot be used: stages/data/nobody.py is not there"),
         ("benchmarks/smoke/data", {"images": {"maskes": {}}}, "images.maskes is not a known key; did you mean 'masks'?"),
         ("benchmarks/smoke/data", {"images": {"scale": "tpye"}}, "images.scale cannot be the text 'tpye' (what becomes 0 and 1"),
         ("benchmarks/smoke/data", {"reader": "chexpert"}, "must be xray, not the text 't1'"),

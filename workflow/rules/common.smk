@@ -1,5 +1,6 @@
 # What the rules ask about a benchmark: its parameters, its settings, the files that follow from them.
 
+import hashlib
 import json
 import os
 import sys
@@ -102,6 +103,14 @@ def files_named(values):
     return named + [file for value in nested for file in files_named(value)]
 
 
+def written(path):
+    """When; of a file that a running job has just taken away, never."""
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0
+
+
 def say_what_is_of_the_future():
     """A line about results that are newer than now, as after a clock that jumped: no edit is newer than they are."""
     if not workflow.is_main_process:
@@ -111,7 +120,7 @@ def say_what_is_of_the_future():
         str(path)
         for benchmark in config["run"]
         for path in sorted(Path("results", benchmark).rglob("*"))
-        if path.lstat().st_mtime > soon
+        if written(path) > soon
     ]
     if of_future:
         print(

@@ -20,7 +20,7 @@ def reader_module(wildcards):
 
 def recipe_files(wildcards):
     data = benchmark_parameters(wildcards.benchmark)["data"]
-    return files_named(data[data["reader"]])
+    return files_named(data.get(data["reader"], {}))
 
 
 def raw_folder(wildcards):
@@ -78,8 +78,24 @@ def phantom_files(wildcards):
     return [ancient(folder), f"{folder}.sha256"]
 
 
+def contents(path):
+    """What tells a raw file or folder from a changed one, and not from a copy: a table's hash, other files' sizes."""
+    if path.is_dir():
+        below = sorted(
+            (entry.name, entry.lstat().st_size)
+            for entry in path.iterdir()
+            if not entry.is_dir()
+        )
+        return hashlib.sha256(json.dumps(below).encode()).hexdigest()
+    if path.suffix.lower() in (".csv", ".json") and path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return path.lstat().st_size
+
+
 class RawFiles(str):
-    """What RAW_INPUTS of the reader names in the raw folder: what comes, goes or is newer reruns extraction.
+    """What RAW_INPUTS of the reader names in the raw folder: what comes, goes or changes reruns extraction.
+
+    A file that changes but keeps its size is noticed where it is a table.
 
     A param, since inputs would have to be there. Where the folder is not, Snakemake is told what it has recorded, so
     that this is no reason for anything; where it never was, as in a clone, files that come later are taken for those
@@ -92,9 +108,7 @@ class RawFiles(str):
         folder = Path(raw_folder(wildcards))
         patterns = imports.constant(reader_module(wildcards), "RAW_INPUTS")
         found = sorted(path for pattern in patterns for path in folder.glob(pattern))
-        times = [
-            (str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in found
-        ]
+        noted = [(str(path.relative_to(folder)), contents(path)) for path in found]
         recorded = [
             text
             for text in recorded_params(store_of(wildcards.benchmark))
@@ -103,7 +117,7 @@ class RawFiles(str):
         if recorded and (not folder.is_dir() or recorded == [cls.ABSENT]):
             return super().__new__(cls, recorded[0])
         return super().__new__(
-            cls, f"raw files: {json.dumps(times)}" if folder.is_dir() else cls.ABSENT
+            cls, f"raw files: {json.dumps(noted)}" if folder.is_dir() else cls.ABSENT
         )
 
     def __repr__(self):
