@@ -52,8 +52,9 @@ def test_everything_is_there(smoked):
     assert len(list((results / "record/fold1-seed0").glob("*/*.csv"))) == 10
     assert json.loads((results / "metrics.json").read_text())
     expected = {f"{name}.{extension}" for name in FIGURES for extension in ("png", "svg", "pdf")}
-    assert {path.name for path in (results / "figures").iterdir()} == expected
-    assert all(path.stat().st_size > 1000 for path in (results / "figures").iterdir())
+    notes = {f"{name}.provenance.json" for name in FIGURES}
+    assert {path.name for path in (results / "figures").iterdir()} == expected | notes
+    assert all((results / "figures" / name).stat().st_size > 1000 for name in expected)
     assert all((results / name).stat().st_size > 1000 for name in ("explorer.html", "tables.html"))
     assert len(list((results / "export/guided-ddim").glob("*_map.nii.gz"))) == 2
     trade_off = pd.read_csv(results / "tables/trade_off.csv")
