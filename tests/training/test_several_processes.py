@@ -27,7 +27,7 @@ def work(rank):
         raise ValueError("the companion's own message")
     if sys.argv[1] == "collective":
         distributed.barrier()
-    time.sleep(60)
+    time.sleep(250)  # until it is ended: on a busy machine the companion takes long to start
 
 if __name__ == "__main__":
     ranks.GRACE_SECONDS = 1 if sys.argv[1] == "asleep" else 30
