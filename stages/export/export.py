@@ -179,7 +179,7 @@ def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: d
         height, width = store.images.shape[-2:]
         shape = (height, width)
         if tree is not None:
-            shape = native_space.radiograph_shape(tree / values["source"], store.images[row, 0])
+            shape = native_space.radiograph_shape(tree.folder / values["source"], store.images[row, 0])
         for method in methods:
             if row not in held(method.maps):
                 continue
