@@ -158,7 +158,7 @@ def find_radiographs(paths: Sequence[Path], data: dict) -> dict[str, Path]:
     Raises:
         InputError: one is not there, or a folder holds no image.
     """
-    mask = data["chexpert"].get("masks")
+    mask = data[data["reader"]].get("masks")
     found: dict[Path, None] = {}
     for path in paths:
         _there(path)
@@ -204,5 +204,6 @@ def _there(path: Path) -> None:
         raise InputError(f"{path} is not there: name a file or a folder")
 
 
-READERS = {"brats": Reader(find_volumes, read_slices), "chexpert": Reader(find_radiographs, read_radiograph)}
+_RADIOGRAPHS = Reader(find_radiographs, read_radiograph)
+READERS = {"brats": Reader(find_volumes, read_slices), "chexpert": _RADIOGRAPHS, "nih": _RADIOGRAPHS}
 """By `data.reader`."""

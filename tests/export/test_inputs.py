@@ -157,5 +157,5 @@ def test_a_strip_is_doubted(tmp_path):
 
 
 def test_another_reader_has_no_single_images():
-    with pytest.raises(InputError, match=r"for data\.reader brats and chexpert, not for mine"):
+    with pytest.raises(InputError, match=r"for data\.reader brats and chexpert and nih, not for mine"):
         reader({"reader": "mine"})
