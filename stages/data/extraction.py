@@ -112,7 +112,16 @@ class Outputs:
     _raw: Path
 
     def finish(self, subjects: pd.DataFrame, bad: list[BadCaseError]) -> None:
-        """Write subjects.csv and bad_cases.csv (paths relative to the raw folder), and bring everything to disk."""
+        """Write subjects.csv and bad_cases.csv (paths relative to the raw folder), and bring everything to disk.
+
+        Raises:
+            InputError: no slice is diseased.
+        """
+        if not subjects["diseased_slices"].any():
+            raise InputError(
+                f"none of the {subjects['slices'].sum():,} slices of {self._raw} is diseased, and so nothing could be "
+                "scored: check its masks or labels, and what the reader's section of data in params.yaml takes of them"
+            )
         subjects.to_csv(self._subjects, index=False, lineterminator="\n")
         with self._bad.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file, lineterminator="\n")

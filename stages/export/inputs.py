@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.data.brats_case import SUFFIXES, Case, Recipe, find_cases, read_case, read_volume
+from stages.data.brats_case import Recipe, read_case, read_volume
+from stages.data.brats_tree import SUFFIXES, Case, case_of, find_cases
 from stages.data.chexpert_table import view_of
 from stages.data.dicom import holds_dicom, read_dicom
 from stages.data.extraction import BadCaseError
@@ -88,9 +89,9 @@ def find_volumes(paths: Sequence[Path], data: dict) -> dict[str, Case]:
         _there(path)
         if path.is_file() and not path.name.endswith(SUFFIXES):
             raise InputError(f"{path} is no NIfTI file, which this benchmark takes: {layout}")
-        folder = Path(os.path.abspath(path.parent if path.is_file() else path))  # not resolved: a link's name counts
+        here = Path(os.path.abspath(path))  # not resolved: a link's name counts
         try:
-            found = [Case(folder, folder.name)] if path.is_file() else find_cases(folder)
+            found = [case_of(here)] if path.is_file() else find_cases(here)
         except InputError as error:
             raise InputError(f"{path} holds no case that can be read: {layout}") from error
         cases |= {case.folder: case for case in found}

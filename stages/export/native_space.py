@@ -18,15 +18,8 @@ import numpy as np
 import pandas as pd
 from nibabel import Nifti1Header, Nifti1Image
 
-from stages.data.brats_case import (
-    SUFFIXES,
-    Case,
-    Recipe,
-    axial_slices,
-    pad_and_resample,
-    read_volume,
-    scaled_slices,
-)
+from stages.data.brats_case import Recipe, axial_slices, pad_and_resample, read_volume, scaled_slices
+from stages.data.brats_tree import SUFFIXES, Case
 from stages.data.extraction import BadCaseError
 from stages.data.radiographs import read_grey, resample, to_unit_range
 from stages.data.store import IMAGE_DTYPE

@@ -13,7 +13,8 @@ import pytest
 from synthetic_brats import NAMES, SHAPE, contents, naive_case, write_case
 
 from stages.data import brats, extraction
-from stages.data.brats_case import Case, CaseSlices
+from stages.data.brats_case import CaseSlices
+from stages.data.brats_tree import Case
 from stages.data.split import split
 from stages.data.store import open_store
 

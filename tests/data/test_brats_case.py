@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from synthetic_brats import NAMES, SEQUENCES, naive_case, volumes_of, write_case
 
-from stages.data.brats_case import Case, Recipe, find_cases, pad_and_resample, read_case, read_volume, scaled_slices
+from stages.data.brats_case import Recipe, pad_and_resample, read_case, read_volume, scaled_slices
+from stages.data.brats_tree import Case, find_cases
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 ORACLE = SHARED / "preprocessing-oracle"

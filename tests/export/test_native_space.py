@@ -12,7 +12,8 @@ from PIL import Image
 from synthetic_brats import NAMES, SEQUENCES, SHAPE, volumes_of
 
 from stages.data.brats import manifest_rows
-from stages.data.brats_case import MASK, Case, Recipe, axial_slices, find_cases, pad_and_resample, read_case
+from stages.data.brats_case import Recipe, axial_slices, pad_and_resample, read_case
+from stages.data.brats_tree import MASK, Case, find_cases
 from stages.data.radiographs import resample, to_unit_range
 from stages.errors import InputError
 from stages.export import native_space
