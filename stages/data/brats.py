@@ -1,4 +1,4 @@
-"""BraTS cases (BraTS 2017 and later, copies of them, or a phantom in their layout) -> one slice store.
+"""BraTS cases (2017 and later, copies, the Decathlon's Task01, or a phantom in their layout) -> one slice store.
 
 Recipe of Wolleb et al. (MICCAI 2022), as their repository and their published slices have it: per volume and sequence
 the 1st and 99th percentile of the voxels above zero are scaled to [0, 1] with clipping, axial slices are transposed
@@ -32,12 +32,15 @@ from stages.data.extraction import BadCaseError
 from stages.errors import InputError
 from stages.processes import in_order
 
-RAW_INPUTS = ("**/", "*/", "*/*/")
-"""The folders from the raw folder downwards: what comes or goes in one reruns extraction. `**` follows no links."""
+RAW_INPUTS = ("**/", "*/", "*/*/", "dataset.json", "*/dataset.json")
+"""The folders from the raw folder downwards: what comes or goes in one reruns extraction (`**` follows no links); and
+the Decathlon's list."""
 
 RAW_DATA = (
     "case folders as BraTS has them (<case>/<case>_t1.nii.gz or <case>-t1n.nii.gz, ...); the BraTS 2020 training set "
-    "comes, after registration, from https://www.med.upenn.edu/cbica/brats2020/data.html"
+    "comes, after registration, from https://www.med.upenn.edu/cbica/brats2020/data.html; or Task01_BrainTumour of the "
+    "Medical Segmentation Decathlon (dataset.json, imagesTr, labelsTr), without registration, from "
+    "http://medicaldecathlon.com"
 )
 
 

@@ -5,6 +5,7 @@ The recipe is that of the authors of Wolleb et al. (MICCAI 2022); their publishe
 
 import math
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from gzip import GzipFile
 from io import BytesIO
@@ -20,6 +21,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from stages.data.brats_tree import MASK, Case
+from stages.data.decathlon import Part
 from stages.data.extraction import BadCaseError
 from stages.data.store import IMAGE_DTYPE, MASK_DTYPE
 from stages.regular_files import read_regular
@@ -39,6 +41,7 @@ _VOXEL = 8
 """Bytes of the widest voxel, a double."""
 _AROUND = 2**20
 """Bytes of a file beside its voxels: header, extensions, what compression adds."""
+_DAMAGED = "the file is truncated, damaged or not NIfTI"
 _UNREADABLE = (
     *(OSError, EOFError, zlib.error),  # the file, or its compression
     *(ImageFileError, HeaderDataError, WrapStructError, ValueError, TypeError, OverflowError),  # what nibabel raises
@@ -96,16 +99,42 @@ class CaseSlices:
 
 
 def read_volume(path: Path, case: str, pad: int = WIDEST) -> tuple[np.ndarray, np.ndarray]:
-    """Read a NIfTI file whole: voxels as float64 (X, Y, Z), finite, and the affine (4, 4).
+    """Read a NIfTI file of one volume whole: voxels as float64 (X, Y, Z), finite, and the affine (4, 4).
+
+    Raises:
+        BadCaseError: as `open_volumes`, or NaN or infinite.
+    """
+    return _voxels(open_volumes(path, case, pad), None, path, case)
+
+
+def read_volumes(
+    case: Case, sequences: Iterable[str], pad: int = WIDEST
+) -> Iterator[tuple[str, Path, np.ndarray, np.ndarray]]:
+    """Each sequence of a case with its file, its voxels and affine as `read_volume`; a file of several is read once.
+
+    Raises:
+        BadCaseError: as `Case.file` and `read_volume`.
+    """
+    opened, image = None, None
+    for sequence in sequences:
+        path, part = case.file(sequence), case.part(sequence)
+        if image is None or path != opened:
+            opened, image = path, open_volumes(path, case.name, pad, part.count if part else None)
+        yield sequence, path, *_voxels(image, part, path, case.name)
+
+
+def open_volumes(path: Path, case: str, pad: int = WIDEST, count: int | None = None) -> Nifti1Image:
+    """A NIfTI file, read whole, of one volume (X, Y, Z) or of `count` (X, Y, Z, count).
 
     A compressed file is decompressed to its end, which checks its checksum; nibabel alone stops at the last voxel. No
     more is read or decompressed than the header promises, and that may be no more than pad x pad x `DEEPEST` voxels.
 
     Raises:
-        BadCaseError: unreadable, no regular file, truncated, not NIfTI, too large, not 3-D, NaN or infinite.
+        BadCaseError: unreadable, no regular file, truncated, not NIfTI, too large, or of another number of volumes.
     """
+    largest = pad**2 * DEEPEST * (count or 1)
     try:
-        content = read_regular(path, pad**2 * DEEPEST * _VOXEL + _AROUND)
+        content = read_regular(path, largest * _VOXEL + _AROUND)
     except OSError as error:
         raise BadCaseError(case, str(path), f"the file cannot be read ({error.strerror})") from error
     try:
@@ -115,10 +144,10 @@ def read_volume(path: Path, case: str, pad: int = WIDEST) -> tuple[np.ndarray, n
             start = file.read(Nifti1Header.sizeof_hdr)
             header = Nifti1Header(start)
             shape = tuple(map(int, header.get_data_shape()))
-            if len(shape) != 3:
-                words = f"the volume must have 3 axes, not {len(shape)} (shape {shape})"
-                raise BadCaseError(case, str(path), words)
-            if math.prod(shape) > pad**2 * DEEPEST:
+            if shape[3:] != (() if count is None else (count,)) or len(shape) < 3:
+                wanted = "3 axes" if count is None else f"4 axes, the last of {count} sequences (dataset.json)"
+                raise BadCaseError(case, str(path), f"the volume must have {wanted}, not {len(shape)} (shape {shape})")
+            if math.prod(shape) > largest:
                 words = (
                     f"a volume of {shape} voxels is too large: {pad} x {pad} x {DEEPEST} are of use (data.brats.pad)"
                 )
@@ -127,10 +156,17 @@ def read_volume(path: Path, case: str, pad: int = WIDEST) -> tuple[np.ndarray, n
             whole = start + file.read(max(0, most))
             if file.read(1):
                 raise BadCaseError(case, str(path), "the file holds more than its header says")
-        image = Nifti1Image.from_bytes(whole)
-        volume, affine = image.get_fdata(dtype=np.float64, caching="unchanged"), image.affine
+        return Nifti1Image.from_bytes(whole)
     except _UNREADABLE as error:
-        raise BadCaseError(case, str(path), "the file is truncated, damaged or not NIfTI") from error
+        raise BadCaseError(case, str(path), _DAMAGED) from error
+
+
+def _voxels(image: Nifti1Image, part: Part | None, path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        one = image if part is None else image.slicer[..., part.index]
+        volume, affine = one.get_fdata(dtype=np.float64, caching="unchanged"), image.affine
+    except _UNREADABLE as error:
+        raise BadCaseError(case, str(path), _DAMAGED) from error
     if not (np.isfinite(volume).all() and np.isfinite(affine).all()):
         raise BadCaseError(case, str(path), "the volume or its affine holds NaN or infinite values")
     return volume, affine
@@ -221,9 +257,8 @@ def read_case(case: Case, recipe: Recipe, masked: bool = True) -> CaseSlices:
     first, last, step = recipe.first, recipe.last, recipe.step
     channels, shown = [], np.zeros(len(range(first, last + 1, step)), bool)
     masks = np.zeros((len(shown), recipe.size, recipe.size), bool)
-    for index, (name, path) in enumerate(files.items()):
-        volume, volume_affine = read_volume(path, case.name, recipe.pad)
-        if index == 0:
+    for name, path, volume, volume_affine in read_volumes(case, files, recipe.pad):
+        if name == recipe.channels[0]:
             shape, affine = volume.shape, volume_affine
             _check_shape(shape, recipe, case, path)
         elif problem := _other_space(volume.shape, volume_affine, shape, affine):

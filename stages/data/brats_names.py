@@ -1,9 +1,28 @@
-"""What the name of a BraTS case says: its patient, and the centre that sent it."""
+"""What names say: those of BraTS' cases their patient and centre, those of files their case and sequence."""
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
 
+from stages.data.decathlon import Part
 from stages.errors import InputError
+
+MASK = "seg"
+SUFFIXES = (".nii", ".nii.gz")
+NAMES = {
+    "t1": ("t1", "t1n"),
+    "t1ce": ("t1ce", "t1c"),
+    "t2": ("t2", "t2w"),
+    "flair": ("flair", "t2f", "t2flair"),
+    MASK: ("seg", "segm"),
+}
+"""What a file's name ends in, in whatever case: BraTS 2017 to 2021; 2023 and later; FeTS; one mask of BraTS 2020."""
+SEQUENCE_OF = {ending: sequence for sequence, endings in NAMES.items() for ending in endings}
+# <case>_t1, <case>-t1n, 00000057_brain_t1 and 00000057_final_seg, or t1 alone.
+_ENDING = re.compile(
+    rf"(?:(?P<case>.+?)[-_. ])??(?:(?:brain|final)[-_. ])?(?P<ending>{'|'.join(SEQUENCE_OF)})", re.IGNORECASE
+)
 
 NO_CENTRE = "none"
 
@@ -95,3 +114,33 @@ def refuse_doubtful(names: Iterable[str]) -> None:
                 r"data.brats.patient what names the patient, '^(.+)[-_. ][^-_. ]+$' if it is all but the last part of "
                 "the name, '^(.+)$' if each case is a patient"
             )
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+class Volume(NamedTuple):
+    """A NIfTI file, or a folder that stands for one (`<case>_t1/`, `<case>_t1.nii/`), by its name.
+
+    `case` is empty where the name holds none, `sequence` where it is none of `NAMES`. `part` says which volume it is of
+    a file with several.
+    """
+
+    case: str
+    sequence: str
+    path: Path
+    part: Part | None = None
+
+
+def named(path: Path) -> Volume:
+    """What the name of a file, or of a folder that stands for one, says."""
+    stem = stem_of(path.name)
+    match = _ENDING.fullmatch(stem)
+    if match is None:
+        return Volume("", "", path)
+    return Volume(match["case"] or "", SEQUENCE_OF[match["ending"].lower()], path)
+
+
+def stem_of(name: str) -> str:
+    """A file's name without the endings of NIfTI."""
+    return re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)

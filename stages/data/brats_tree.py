@@ -1,7 +1,7 @@
 """Which cases a folder of BraTS volumes holds, in whichever layout, and which file is which sequence of a case.
 
-What the releases, their copies on Kaggle and the tools around them call their files stands in `NAMES`; how they lay
-them out in `LAYOUTS`, which `layout_of` chooses from.
+How the releases, their copies on Kaggle and the tools around them lay their files out stands in `LAYOUTS`, which
+`layout_of` chooses from; what they call them in brats_names.
 """
 
 import os
@@ -11,40 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
-from stages.data.brats_names import released
+from stages.data import decathlon
+from stages.data.brats_names import MASK, NAMES, SEQUENCE_OF, SUFFIXES, Volume, named, released, stem_of
 from stages.data.extraction import BadCaseError
 from stages.data.litter import is_litter
 from stages.errors import InputError
 
-MASK = "seg"
-SUFFIXES = (".nii", ".nii.gz")
-NAMES = {
-    "t1": ("t1", "t1n"),
-    "t1ce": ("t1ce", "t1c"),
-    "t2": ("t2", "t2w"),
-    "flair": ("flair", "t2f", "t2flair"),
-    MASK: ("seg", "segm"),
-}
-"""What a file's name ends in, in whatever case: BraTS 2017 to 2021; 2023 and later; FeTS; one mask of BraTS 2020."""
-_SEQUENCE_OF = {ending: sequence for sequence, endings in NAMES.items() for ending in endings}
-# <case>_t1, <case>-t1n, 00000057_brain_t1 and 00000057_final_seg, or t1 alone.
-_ENDING = re.compile(
-    rf"(?:(?P<case>.+?)[-_. ])??(?:(?:brain|final)[-_. ])?(?P<ending>{'|'.join(_SEQUENCE_OF)})", re.IGNORECASE
-)
 _CASE_NAME = re.compile(r"(brats|phantom)", re.IGNORECASE)
-
-
-class Volume(NamedTuple):
-    """A NIfTI file, or a folder that stands for one (`<case>_t1/`, `<case>_t1.nii/`), by its name.
-
-    `case` is empty where the name holds none, `sequence` where it is none of `NAMES`.
-    """
-
-    case: str
-    sequence: str
-    path: Path
 
 
 @dataclass(frozen=True)
@@ -78,6 +52,8 @@ class Case:
         volumes = self.volumes()
         found = [volume for volume in volumes if volume.sequence == sequence]
         found = [volume for volume in found if volume.case == self.folder.name] or found
+        if not found and self._of_decathlon and sequence == MASK:
+            raise self._bad(decathlon.label(self.folder), "the file is missing")
         if len(found) > 1:
             names = " and ".join(volume.path.name for volume in found)
             raise self._bad(self.folder, f"two files for the sequence {sequence} ({names})")
@@ -91,7 +67,15 @@ class Case:
             raise self._bad(path, f"{reason} (there is {there})" if volumes else f"{reason}; {_expected(volumes)}")
         return self._inside(found[0])
 
+    def part(self, sequence: str) -> decathlon.Part | None:
+        """Which volume of its file a sequence is; None where the file holds one."""
+        return next((volume.part for volume in self.volumes() if volume.sequence == sequence), None)
+
     def volumes(self) -> list[Volume]:
+        if self._of_decathlon:
+            found = [Volume(self.name, key, *of_file) for key, of_file in decathlon.parts(self.folder).items()]
+            mask = decathlon.label(self.folder)
+            return [*found, Volume(self.name, MASK, mask)] if mask.is_file() else found
         try:
             if self.folder.is_dir():
                 return volumes_in(self.folder)
@@ -100,13 +84,17 @@ class Case:
         except OSError as error:
             raise self._bad(self.folder, f"the folder cannot be read ({error.strerror})") from error
 
+    @property
+    def _of_decathlon(self) -> bool:
+        return decathlon.holds_images(self.folder.parent)
+
     def _inside(self, volume: Volume) -> Path:
         """The file itself, where a folder stands for it."""
         if not volume.path.is_dir():
             return volume.path
         files = _nifti_files(volume.path)
         if len(files) > 1:
-            files = [path for path in files if _named(path).sequence == volume.sequence]
+            files = [path for path in files if named(path).sequence == volume.sequence]
         if len(files) != 1:
             held = _shown([path.name for path in _nifti_files(volume.path)])
             raise self._bad(volume.path, f"the folder stands for one volume but holds {held}")
@@ -155,7 +143,9 @@ def _case_of_its_own(folder: Path) -> list[Path]:
     return [folder] if volumes and (len(sequences) > 1 or not others) else []
 
 
+DECATHLON = Layout("the Decathlon's task", "dataset.json, imagesTr/BRATS_001.nii.gz, labelsTr", decathlon.cases_in)
 LAYOUTS = (
+    DECATHLON,
     Layout("a folder for each sequence", "t1/<case>.nii.gz, seg/<case>.nii.gz", _cases_in_sequence_folders),
     Layout("all cases in one folder", "<case>_t1.nii.gz, <case>_seg.nii.gz", _cases_side_by_side),
     Layout("a folder for each case", "<case>/<case>_t1.nii.gz, <case>/<case>-t1n.nii.gz", _case_of_its_own),
@@ -185,6 +175,7 @@ def find_cases(raw: Path) -> list[Case]:
     if not raw.is_dir():
         raise InputError(f"the raw data folder {raw} is missing; {advice}")
     paths: list[Path] = []
+    holding: dict[bool, Path] = {}  # by whether it is the Decathlon's
     for folder, below in _folders(raw):
         try:
             layout = layout_of(folder)
@@ -196,6 +187,12 @@ def find_cases(raw: Path) -> list[Case]:
         if found:
             paths += found
             below.clear()
+            holding.setdefault(layout is DECATHLON, folder)
+    if len(holding) > 1:
+        raise InputError(
+            f"{holding[True]} is the Medical Segmentation Decathlon's and {holding[False]} BraTS', which have the same "
+            "patients under different names: set data.folder to one of them"
+        )
     if not paths:
         raise InputError(f"the raw data folder {raw} holds no case ({_contents(raw)}); {advice}")
     cases = [Case(path, path.relative_to(raw).as_posix()) for path in paths]
@@ -211,6 +208,9 @@ def find_cases(raw: Path) -> list[Case]:
 
 def case_of(file: Path) -> Case:
     """The case that a NIfTI file belongs to, whichever the layout that it lies in."""
+    if decathlon.holds_images(file.parent):
+        path = decathlon.case_path(file)
+        return Case(path, path.name)
     for folder in (file.parent.parent, file.parent):  # a folder may stand for the file
         layout = layout_of(folder)
         for case in (Case(path, path.name) for path in (layout.cases(folder) if layout else [])):
@@ -240,19 +240,11 @@ def volumes_in(folder: Path) -> list[Volume]:
     Raises:
         OSError: it cannot be read.
     """
-    return [volume for path in _entries(folder) if (volume := _named(path)) and _stands_for_one(volume)]
-
-
-def _named(path: Path) -> Volume:
-    stem = _stem(path.name)
-    match = _ENDING.fullmatch(stem)
-    if match is None:
-        return Volume("", "", path)
-    return Volume(match["case"] or "", _SEQUENCE_OF[match["ending"].lower()], path)
+    return [volume for path in _entries(folder) if (volume := named(path)) and _stands_for_one(volume)]
 
 
 def _stands_for_one(volume: Volume) -> bool:
-    nifti = _stem(volume.path.name) != volume.path.name
+    nifti = stem_of(volume.path.name) != volume.path.name
     if not volume.path.is_dir():
         return nifti
     if nifti:
@@ -264,11 +256,11 @@ def _in_sequence_folders(folder: Path) -> list[Volume]:
     """The volumes in those folders below `folder` that are called like a sequence and nothing else."""
     found = []
     for path in _entries(folder):
-        if (sequence := _SEQUENCE_OF.get(path.name.lower())) and path.is_dir():
+        if (sequence := SEQUENCE_OF.get(path.name.lower())) and path.is_dir():
             for inner in _entries(path):
-                volume = _named(inner)
-                if _stem(inner.name) != inner.name:
-                    case = volume.case if volume.sequence == sequence else _stem(inner.name)
+                volume = named(inner)
+                if stem_of(inner.name) != inner.name:
+                    case = volume.case if volume.sequence == sequence else stem_of(inner.name)
                     found.append(Volume(case, sequence, inner))
     return found
 
@@ -292,11 +284,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _nifti_files(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if _stem(path.name) != path.name and path.is_file()]
-
-
-def _stem(name: str) -> str:
-    return re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)
+    return [path for path in _entries(folder) if stem_of(path.name) != path.name and path.is_file()]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

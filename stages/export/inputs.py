@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.data.brats_case import Recipe, read_case, read_volume
+from stages.data.brats_case import Recipe, read_case, read_volumes
 from stages.data.brats_tree import SUFFIXES, Case, case_of, find_cases
 from stages.data.chexpert_table import view_of
 from stages.data.dicom import holds_dicom, read_dicom
@@ -131,9 +131,7 @@ def read_slices(name: str, case: Case, data: dict, positions: Sequence[int] | No
 
 def _doubts_of_volumes(case: Case, recipe: Recipe) -> list[str]:
     doubts = []
-    for channel in recipe.channels:
-        path = case.file(channel)
-        volume, _ = read_volume(path, case.name)
+    for _, path, volume, _ in read_volumes(case, recipe.channels):
         empty = (volume == 0).mean()
         if volume.min() < 0:
             doubts.append(f"{path} has voxels below 0: give the scanner's intensities, not standardised ones")
