@@ -20,8 +20,8 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from stages.data.brats_tree import MASK, Case
-from stages.data.decathlon import Part
+from stages.data.brats_names import MASK, Part
+from stages.data.brats_tree import Case
 from stages.data.extraction import BadCaseError
 from stages.data.store import IMAGE_DTYPE, MASK_DTYPE
 from stages.regular_files import read_regular

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.data.decathlon import Part
 from stages.errors import InputError
 
 MASK = "seg"
@@ -117,6 +117,19 @@ def refuse_doubtful(names: Iterable[str]) -> None:
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the volumes along the last axis of a 4-D file.
+
+    Attributes:
+        index: from 0.
+        count: how many the file must hold.
+    """
+
+    index: int
+    count: int
 
 
 class Volume(NamedTuple):

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from stages.data import decathlon
-from stages.data.brats_names import MASK, NAMES, SEQUENCE_OF, SUFFIXES, Volume, named, released, stem_of
+from stages.data.brats_names import MASK, NAMES, SEQUENCE_OF, SUFFIXES, Part, Volume, named, released, stem_of
 from stages.data.extraction import BadCaseError
 from stages.data.litter import is_litter
 from stages.errors import InputError
@@ -52,8 +52,8 @@ class Case:
         volumes = self.volumes()
         found = [volume for volume in volumes if volume.sequence == sequence]
         found = [volume for volume in found if volume.case == self.folder.name] or found
-        if not found and self._of_decathlon and sequence == MASK:
-            raise self._bad(decathlon.label(self.folder), "the file is missing")
+        if not found and self._of_decathlon:
+            raise self._bad(*decathlon.missing(self.folder, sequence))
         if len(found) > 1:
             names = " and ".join(volume.path.name for volume in found)
             raise self._bad(self.folder, f"two files for the sequence {sequence} ({names})")
@@ -67,15 +67,13 @@ class Case:
             raise self._bad(path, f"{reason} (there is {there})" if volumes else f"{reason}; {_expected(volumes)}")
         return self._inside(found[0])
 
-    def part(self, sequence: str) -> decathlon.Part | None:
+    def part(self, sequence: str) -> Part | None:
         """Which volume of its file a sequence is; None where the file holds one."""
         return next((volume.part for volume in self.volumes() if volume.sequence == sequence), None)
 
     def volumes(self) -> list[Volume]:
         if self._of_decathlon:
-            found = [Volume(self.name, key, *of_file) for key, of_file in decathlon.parts(self.folder).items()]
-            mask = decathlon.label(self.folder)
-            return [*found, Volume(self.name, MASK, mask)] if mask.is_file() else found
+            return decathlon.volumes(self.folder)
         try:
             if self.folder.is_dir():
                 return volumes_in(self.folder)

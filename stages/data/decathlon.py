@@ -8,34 +8,21 @@ http://medicaldecathlon.com.
 
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from stages.data.brats_names import MASK, Part, Volume
 from stages.data.litter import is_litter
 from stages.errors import InputError
 from stages.regular_files import read_regular
 
-IMAGES, LABELS = ("imagesTr", "imagesTs"), {"imagesTr": "labelsTr"}
+IMAGES = ("imagesTr", "imagesTs")
 DESCRIPTION = "dataset.json"
 SEQUENCES = {"flair": "flair", "t1w": "t1", "t1": "t1", "t1gd": "t1ce", "t1ce": "t1ce", "t2w": "t2", "t2": "t2"}
 """What dataset.json calls them, in small letters."""
 _BYTES = 2**24
 """Of dataset.json, which names 750 files."""
 _FILE = re.compile(r"(?P<case>.+?)(?:_(?P<channel>\d{4}))?\.nii(?:\.gz)?", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of the volumes along the last axis of a 4-D file.
-
-    Attributes:
-        index: from 0.
-        count: how many the file must hold.
-    """
-
-    index: int
-    count: int
 
 
 def cases_in(folder: Path) -> list[Path]:
@@ -63,26 +50,39 @@ def case_path(file: Path) -> Path:
     return file.with_name(match["case"]) if match else file
 
 
-def parts(case: Path) -> dict[str, tuple[Path, Part | None]]:
-    """Sequence -> its file, and which of the file's volumes it is (None: the only one); of the files that are there.
+def volumes(case: Path) -> list[Volume]:
+    """The sequences of a case, and its mask, of which there are files.
 
     Args:
         case: as `case_path` has it.
     """
-    sequences = order(case.parent.parent)
-    found: dict[str, tuple[Path, Part | None]] = {}
+    found, sequences, whole = [], order(case.parent.parent), _nifti(case)
     for index, sequence in enumerate(sequences):
-        if whole := _nifti(case):
-            found[sequence] = whole, Part(index, len(sequences))
-        elif single := _nifti(case.with_name(f"{case.name}_{index:04d}")):
-            found[sequence] = single, None
-    return found
+        if whole:
+            found.append(Volume(case.name, sequence, whole, Part(index, len(sequences))))
+        elif single := _nifti(_single(case, index)):
+            found.append(Volume(case.name, sequence, single))
+    mask = _nifti(_mask(case))
+    return [*found, Volume(case.name, MASK, mask)] if mask else found
 
 
-def label(case: Path) -> Path:
-    """A case's mask, whether it is there or not; imagesTs has none, and then this is where one would be expected."""
-    path = case.parent.with_name(LABELS.get(case.parent.name, "labelsTs")) / case.name
-    return _nifti(path) or path.with_name(f"{case.name}.nii.gz")
+def missing(case: Path, sequence: str) -> tuple[Path, str]:
+    """The file that should hold a sequence, or the mask, which `volumes` lacks, and what is wrong with it."""
+    sequences = order(case.parent.parent)
+    if sequence == MASK:
+        return _mask(case).with_name(f"{case.name}.nii.gz"), "the file is missing"
+    if sequence in sequences:
+        return case.with_name(f"{_single(case, sequences.index(sequence)).name}.nii.gz"), "the file is missing"
+    return case.parent.parent / DESCRIPTION, f"its sequences are {', '.join(sequences)}, and not {sequence}"
+
+
+def _single(case: Path, index: int) -> Path:
+    return case.with_name(f"{case.name}_{index:04d}")
+
+
+def _mask(case: Path) -> Path:
+    """The path of a case's mask, without ending; imagesTs has none, and this is where it would be expected."""
+    return case.parent.with_name(case.parent.name.replace("images", "labels")) / case.name
 
 
 def order(task: Path) -> tuple[str, ...]:
