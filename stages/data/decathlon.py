@@ -41,7 +41,7 @@ def cases_in(folder: Path) -> list[Path]:
 
 def holds_images(folder: Path) -> bool:
     """Whether a folder is imagesTr or imagesTs of a task."""
-    return folder.name in IMAGES and (folder.parent / DESCRIPTION).is_file()
+    return folder.name in IMAGES
 
 
 def case_path(file: Path) -> Path:

@@ -9,6 +9,8 @@ import synthetic_brats
 import synthetic_chexpert
 from PIL import Image
 from synthetic_brats import NAMES, volumes_of, write_case
+from synthetic_decathlon import CASES, TEST, as_nnunet, write_task
+from synthetic_nih import LABELS, name_of, write_release
 
 from stages.errors import InputError
 from stages.export.inputs import find_radiographs, find_volumes, read_radiograph, read_slices, reader
@@ -18,7 +20,8 @@ BRATS = {
     "size": 16,
     "brats": {"percentiles": [1, 99], "slices": [2, 7], "step": 2, "pad": 32},
 }
-CHEXPERT = {"channels": ["xray"], "size": 16, "chexpert": {"masks": "_mask.png"}}
+NIH = {"reader": "nih", "channels": ["xray"], "size": 16, "nih": {"healthy": "No Finding", "diseased": "Effusion"}}
+CHEXPERT = {"reader": "chexpert", "channels": ["xray"], "size": 16, "chexpert": {"masks": "_mask.png"}}
 
 
 def without_mask(raw: Path, name: str, **replaced: np.ndarray) -> Path:
@@ -44,6 +47,18 @@ def test_a_case_a_file_of_it_and_a_folder_of_cases_are_each_case_once(tmp_path, 
     monkeypatch.chdir(one)
     assert list(find_volumes([Path()], BRATS)) == [NAMES[0]]
     assert list(find_volumes([Path(f"{NAMES[0]}_t1.nii.gz")], BRATS)) == [NAMES[0]]
+
+
+def test_the_decathlons_cases_by_file_and_by_folder(tmp_path):
+    task = write_task(tmp_path)
+    assert list(find_volumes([task], BRATS)) == list(CASES)
+    assert list(find_volumes([task / "imagesTs"], BRATS)) == [TEST]
+    assert list(find_volumes([task / f"imagesTr/{CASES[2]}.nii.gz"], BRATS)) == [CASES[2]]
+    as_nnunet(task)
+    assert list(find_volumes([task / f"imagesTr/{CASES[2]}_0001.nii.gz"], BRATS)) == [CASES[2]]
+    (task / "dataset.json").unlink()
+    with pytest.raises(InputError, match=r"dataset\.json is missing, which says which sequence is which"):
+        find_volumes([task / f"imagesTr/{CASES[2]}_0001.nii.gz"], BRATS)
 
 
 def test_two_cases_of_one_name_have_two_names(tmp_path):
@@ -147,6 +162,14 @@ def test_what_is_no_radiograph(tmp_path):
         find_radiographs([tmp_path / "empty"], CHEXPERT)
     with pytest.raises(InputError, match="--slices are those of a volume"):
         read_radiograph("x", tmp_path / "x.tiff", CHEXPERT, [3])
+
+
+def test_images_of_nih_are_called_as_in_the_manifest(tmp_path):
+    write_release(tmp_path)
+    found = find_radiographs([tmp_path], NIH)
+    assert list(found) == sorted(name_of(*key).removesuffix(".png") for key in LABELS)
+    image = reader(NIH).read("x", found["00000003_001"], NIH, None)
+    assert image.slice_ids == ["00000003_001"]
 
 
 def test_a_strip_is_doubted(tmp_path):
