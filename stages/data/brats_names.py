@@ -111,8 +111,8 @@ def refuse_doubtful(names: Iterable[str]) -> None:
         if match and (other := first.setdefault(match[1].lower(), name)) != name:
             raise InputError(
                 f"the cases {other} and {name} may be time points of one patient, whom no split may divide: say in "
-                r"data.brats.patient what names the patient, '^(.+)[-_. ][^-_. ]+$' if it is all but the last part of "
-                "the name, '^(.+)$' if each case is a patient"
+                "data.brats.patient what names the patient, '^(.*?[0-9]+)' if that ends with the first number in the "
+                "name, '^(.+)$' if each case is a patient"
             )
 
 

@@ -63,8 +63,10 @@ class Case:
             path = self.folder.with_name(f"{self.folder.name}_{sequence}{SUFFIXES[1]}")
             if self.folder.is_dir():
                 path = self.folder / path.name
-            reason = f"the file is missing: nothing of this case ends in {endings}"
-            raise self._bad(path, f"{reason} (there is {there})" if volumes else f"{reason}; {_expected(volumes)}")
+            known = any(volume.sequence for volume in volumes)
+            expected = "" if known else f"; {_expected(volumes)}"
+            reason = f"the file is missing: nothing of this case ends in {endings} (there is {there}){expected}"
+            raise self._bad(path, reason)
         return self._inside(found[0])
 
     def part(self, sequence: str) -> Part | None:
@@ -137,8 +139,9 @@ def _case_of_its_own(folder: Path) -> list[Path]:
     known = {volume.path for volume in volumes}
     others = [path for path in _entries(folder) if path.is_dir() and path not in known]
     sequences = {volume.sequence for volume in volumes} - {""}
+    called = _CASE_NAME.match(folder.name) or folder.name in {volume.case for volume in volumes}
     # Beside folders that may hold cases, one volume (an atlas, say) makes none.
-    return [folder] if volumes and (len(sequences) > 1 or not others) else []
+    return [folder] if volumes and (len(sequences) > 1 or called or not others) else []
 
 
 DECATHLON = Layout("the Decathlon's task", "dataset.json, imagesTr/BRATS_001.nii.gz, labelsTr", decathlon.cases_in)

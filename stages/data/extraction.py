@@ -17,6 +17,11 @@ from stages.errors import InputError
 from stages.processes import in_order
 from stages.writing import replacing
 
+_SKIP = (
+    "repair the case, or leave bad ones out: set data.on_bad_case to skip in params.yaml (or, now and in later runs, "
+    """snakemake --config 'paper={"data": {"on_bad_case": "skip"}}')"""
+)
+
 
 class BadCaseError(InputError):
     """A case (a BraTS folder, a CheXpert row) that cannot be used: which one, which of its files, and why."""
@@ -26,7 +31,7 @@ class BadCaseError(InputError):
         self.case, self.file, self.reason = case, file, reason
 
     def sentence(self) -> str:
-        return f"{self.file}: {self.reason}; repair the case, or set data.on_bad_case to skip in params.yaml"
+        return f"{self.file}: {self.reason}; {_SKIP}"
 
 
 def arguments(description: str, raw: str) -> argparse.ArgumentParser:

@@ -133,9 +133,7 @@ def _doubts_of_volumes(case: Case, recipe: Recipe) -> list[str]:
     doubts = []
     for _, path, volume, _ in read_volumes(case, recipe.channels):
         empty = (volume == 0).mean()
-        if volume.min() < 0:
-            doubts.append(f"{path} has voxels below 0: give the scanner's intensities, not standardised ones")
-        elif empty < EMPTY:
+        if empty < EMPTY:
             doubts.append(
                 f"{path} is 0 in only {empty:.0%} of its voxels: the networks know brains without skull, on a "
                 "background of 0"
