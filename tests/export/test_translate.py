@@ -173,7 +173,7 @@ def test_a_file_with_all_sequences_is_a_case(project, monkeypatch, tmp_path, nam
     (file,) = task.glob(f"images*/{name}.nii.gz")
     synthetic_brats.write_case(tmp_path, name)
     (tmp_path / name / f"{name}_seg.nii.gz").unlink()
-    ours, theirs = (translate.translate([path], "brain", slices=[4], threads=1)[0] for path in (file, tmp_path / name))
+    ours, theirs = translate.translate([file, tmp_path / name], "brain", slices=[4], threads=1)
     assert ours.input.slice_ids == [f"{name}_z004"]
     np.testing.assert_array_equal(ours.maps, theirs.maps)
     np.testing.assert_array_equal(ours.in_own_space(ours.maps), theirs.in_own_space(theirs.maps))
