@@ -198,7 +198,7 @@ def test_raw_folder_missing_or_empty(tmp_path, parameters):
     with pytest.raises(InputError, match=r"raw is missing; put the case folders .*CBICA.*Synapse.*Kaggle"):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     (tmp_path / "raw").mkdir()
-    with pytest.raises(InputError, match=r"raw holds no case; put the case folders"):
+    with pytest.raises(InputError, match=r"raw holds no case \(it is empty\); put the case folders"):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
 
 
