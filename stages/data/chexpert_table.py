@@ -8,6 +8,7 @@ import pandas as pd
 
 from stages.data.extraction import BadCaseError
 from stages.data.labelled_radiographs import Radiograph, Table, read_csv, unusable, without_duplicates
+from stages.data.litter import is_litter
 from stages.data.store import DISEASED, HEALTHY
 from stages.errors import InputError
 
@@ -60,8 +61,7 @@ def find_tree(raw: Path, advice: str) -> Tree:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders in one, hidden ones and what macOS adds left out."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._")
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_litter(path.name))
 
 
 def _places(folders: list[Path]) -> dict[tuple[str, str], list[Path]]:

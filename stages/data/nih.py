@@ -14,6 +14,7 @@ from stages import command
 from stages.data import extraction, labelled_radiographs
 from stages.data.extraction import BadCaseError
 from stages.data.labelled_radiographs import Radiograph, Table, read_csv, unusable, without_duplicates
+from stages.data.litter import is_litter
 from stages.data.pixels import PICTURES
 from stages.data.store import DISEASED, HEALTHY
 from stages.errors import InputError
@@ -78,7 +79,7 @@ def find_table(raw: Path) -> Path:
     """
     names = ("Data_Entry_2017*.csv", "sample_labels.csv")
     found = sorted(path for name in names for place in (name, f"*/{name}") for path in raw.glob(place))
-    found = [path for path in found if not path.name.startswith(".") and path.is_file()]
+    found = [path for path in found if not is_litter(path.name) and path.is_file()]
     if not found:
         raise InputError(f"the raw data folder {raw} holds no Data_Entry_2017*.csv; put there {RAW_DATA}")
     if len(found) > 1:
@@ -153,7 +154,7 @@ def _images(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for place in ("*", "*/*", "*/*/*"):
         for path in folder.glob(place):
-            if path.suffix.lower() in PICTURES and not any(part[0] in "._" for part in path.relative_to(folder).parts):
+            if path.suffix.lower() in PICTURES and not any(map(is_litter, path.relative_to(folder).parts)):
                 found.setdefault(path.stem, []).append(path)
     return found
 
