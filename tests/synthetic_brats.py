@@ -1,6 +1,7 @@
 """Tiny case folders in the layout of BraTS, which a test can also compute by hand."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,7 @@ from stages import digests
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 SHAPE = (24, 20, 10)  # X, Y, Z: no two alike, so that no axis can stand in for another
+AFFINE = np.diag([-1, -1, 1, 1])
 NAMES = (
     *(f"Brats18_2013_{i}_1" for i in range(3)),
     *(f"Brats18_CBICA_A{i}_1" for i in range(6)),
@@ -33,8 +35,46 @@ def write_case(raw: Path, name: str, suffix: str = ".nii.gz", **replaced: np.nda
     folder = raw / name
     folder.mkdir(parents=True)
     for key, volume in {**volumes_of(name), **replaced}.items():
-        nib.save(nib.Nifti1Image(volume, np.diag([-1, -1, 1, 1])), folder / f"{name}_{key}{suffix}")
+        nib.save(nib.Nifti1Image(volume, AFFINE), folder / f"{name}_{key}{suffix}")
     return folder
+
+
+SINCE_2023 = {"t1": "t1n", "t1ce": "t1c", "t2": "t2w", "flair": "t2f", "seg": "seg"}
+LAYOUTS = {
+    "2017 to 2021": "{case}/{case}_{key}.nii.gz",
+    "2023 and later": "{case}/{case}-{new}.nii.gz",
+    "2021, a folder for each sequence": "{case}/{case}_{key}/00000057_{of}_{key}.nii",
+    "2020, x.nii/": "{case}/{case}_{key}.nii/{case}_{key}.nii",
+    "2023, x.nii/ and numbers": "{case}/{case}-{new}.nii/00000057_{of}_{key}.nii",
+    "FeTS": "{case}/{case}_{of}_{key}.nii.gz",
+    "nothing but sequences": "{case}/{key}.nii.gz",
+    "folders called like sequences": "{case}/{KEY}/anything.nii.gz",
+    "sequence folders": "{key}/{case}.nii.gz",
+    "sequence folders, sequences in names": "{new}/{case}-{new}.nii.gz",
+    "side by side": "all/{case}_{key}.nii.gz",
+}
+"""Where releases of BraTS, their copies on Kaggle and other tools put a sequence of a case."""
+
+
+def lay_out(raw: Path, layout: str, names: Iterable[str]) -> None:
+    """Write synthetic cases in one of LAYOUTS."""
+    for name in names:
+        for key, volume in volumes_of(name).items():
+            of = "final" if key == "seg" else "brain"
+            path = raw / LAYOUTS[layout].format(case=name, key=key, KEY=key.upper(), new=SINCE_2023[key], of=of)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            nib.save(nib.Nifti1Image(volume, AFFINE), path)
+
+
+def strew_litter(raw: Path) -> None:
+    """What macOS and Windows leave in a folder and in its archives, beside every file."""
+    for path in [path for path in raw.rglob("*") if path.is_file()]:
+        copy = raw / "__MACOSX" / path.relative_to(raw).with_name(f"._{path.name}")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        for double in (copy, path.with_name(f"._{path.name}")):
+            double.write_bytes(b"\0\5\x16\7")
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+            path.with_name(name).write_bytes(b"")
 
 
 def naive_case(name, first, last, pad, size):

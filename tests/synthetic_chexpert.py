@@ -75,6 +75,25 @@ def write_tree(raw: Path, masks: bool = False) -> list[dict[str, str]]:
     return rows
 
 
+BATCHES = tuple(
+    f"CheXpert-v1.0 batch {n} ({what})" for n, what in enumerate(("validate & csv", "train 1", "train 2"), 1)
+)
+
+
+def write_batches(raw: Path) -> None:
+    """Write the same twelve patients as the release of 2021 has them: tables and valid/ in the first of its folders."""
+    write_tree(raw)
+    (raw / TREE).rename(raw / BATCHES[0])
+    for table in ("train", "valid"):
+        path = raw / BATCHES[0] / f"{table}.csv"
+        path.write_text(path.read_text().replace(TREE, "CheXpert-v1.0"))
+    for number, patient in enumerate(sorted((raw / BATCHES[0] / "train").iterdir())):
+        batch = raw / BATCHES[1 + number % 2]
+        batch.mkdir(exist_ok=True)
+        patient.rename(batch / patient.name)
+    (raw / BATCHES[0] / "train").rmdir()
+
+
 def naive_slice(image: np.ndarray, size: int) -> np.ndarray:
     """The recipe in plain loops: every pixel of the image is shared out over the slice's pixels that it overlaps."""
     height, width = image.shape

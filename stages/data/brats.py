@@ -1,4 +1,4 @@
-"""BraTS case folders (BraTS 2017 and later, or a phantom in their layout) -> one slice store.
+"""BraTS cases (2017 and later, copies, the Decathlon's Task01, or a phantom in their layout) -> one slice store.
 
 Recipe of Wolleb et al. (MICCAI 2022), as their repository and their published slices have it: per volume and sequence
 the 1st and 99th percentile of the voxels above zero are scaled to [0, 1] with clipping, axial slices are transposed
@@ -6,8 +6,9 @@ and zero-padded, and here, where the benchmark's size is smaller, resampled by a
 resampled mask holds a pixel.
 
 A subject is a patient: the time points of one (BraTS-GLI-00005-100, -101) are cases of one subject, which
-data.brats.patient tells where names are others. Cases are streamed: memory does not depend on their number. Outputs,
-all or nothing, in --output:
+data.brats.patient tells where names are others. A lesion is what bears any label, or one of data.brats.lesion_labels:
+then slices with other labels alone, neither healthy nor diseased, are left out. Cases are streamed: memory does not
+depend on their number. Outputs, all or nothing, in --output:
 
   images.npy, masks.npy, manifest.csv   the slices of all good cases; the manifest's `source` is the case
   subjects.csv                          every patient with a good case, its centre and numbers of slices
@@ -15,8 +16,8 @@ all or nothing, in --output:
 """
 
 import argparse
+import hashlib
 import json
-import re
 from functools import partial
 from pathlib import Path
 
@@ -24,17 +25,22 @@ import pandas as pd
 
 from stages import command
 from stages.data import extraction
-from stages.data.brats_case import MASK, Case, CaseSlices, Recipe, find_cases, read_case
-from stages.data.brats_names import patient, stratum
+from stages.data.brats_case import CaseSlices, Recipe, read_case
+from stages.data.brats_names import patient, refuse_doubtful, released, stratum
+from stages.data.brats_tree import MASK, Case, find_cases
 from stages.data.extraction import BadCaseError
+from stages.errors import InputError
 from stages.processes import in_order
 
-RAW_INPUTS = ("*/", "*/*/")
-"""What below the raw folder reruns extraction when it comes or goes: case folders, nested (HGG/<case>) or not."""
+RAW_INPUTS = ("**/", "*/", "*/*/", "dataset.json", "*/dataset.json")
+"""The folders from the raw folder downwards: what comes or goes in one reruns extraction (`**` follows no links); and
+the Decathlon's list."""
 
 RAW_DATA = (
-    "case folders as BraTS has them (<case>/<case>_t1.nii.gz, ...); the BraTS 2020 training set comes, "
-    "after registration, from https://www.med.upenn.edu/cbica/brats2020/data.html"
+    "case folders as BraTS has them (<case>/<case>_t1.nii.gz or <case>-t1n.nii.gz, ...); the BraTS 2020 training set "
+    "comes, after registration, from https://www.med.upenn.edu/cbica/brats2020/data.html; or Task01_BrainTumour of the "
+    "Medical Segmentation Decathlon (dataset.json, imagesTr, labelsTr), without registration, from "
+    "http://medicaldecathlon.com"
 )
 
 
@@ -67,15 +73,24 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
     data = parameters["data"]
     recipe = Recipe.from_parameters(data)
     cases, duplicates = without_duplicates(find_cases(raw))
-    patients = {case.name: patient(case.name, data["brats"].get("patient")) for case in cases}
+    if (pattern := data["brats"].get("patient")) is None:
+        refuse_doubtful(case.name for case in cases)
+    patients = {case.name: patient(case.name, pattern) for case in cases}
     find, read = partial(find_files, recipe=recipe), partial(read_case, recipe=recipe)
     cases, bad = extraction.usable_cases(cases, find, read, data["on_bad_case"], processes, duplicates)
     counts = []
+    seen: dict[bytes, Case] = {}
     with extraction.outputs(output, raw, len(recipe.channels), recipe.size) as outputs:
         results = in_order(read, cases, processes)
         for case, result in zip(
             cases, command.progress("Extracting cases", len(cases), unit="case", over=results), strict=True
         ):
+            digest = hashlib.sha256(result.images.tobytes()).digest()
+            if (other := seen.setdefault(digest, case)) is not case:
+                raise InputError(
+                    f"{raw / other.source} and {raw / case.source} hold the same images under two names, and so "
+                    "could stand in two splits: remove one of them"
+                )
             rows = manifest_rows(case, patients[case.name], result)
             outputs.store.append(result.images, result.masks, rows)
             diseased = sum(row["label"] for row in rows)
@@ -105,7 +120,7 @@ def without_duplicates(cases: list[Case]) -> tuple[list[Case], list[BadCaseError
     """
     names: dict[str, list[Case]] = {}
     for case in cases:
-        names.setdefault(re.sub(r"^brats1[789]_", "", case.name.lower()), []).append(case)
+        names.setdefault(released(case.name) or case.name.lower(), []).append(case)
     single, bad = [], []
     for copies in names.values():
         if len(copies) == 1:

@@ -1,42 +1,48 @@
-"""One BraTS case: find its files, read and check its volumes, turn its axial slices into arrays.
+"""One BraTS case: read and check its volumes, turn its axial slices into arrays.
 
 The recipe is that of the authors of Wolleb et al. (MICCAI 2022); their published slices are reproduced bit for bit.
 """
 
 import math
-import os
-import re
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from gzip import GzipFile
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from nibabel import Nifti1Header, Nifti1Image
+from nibabel import Nifti1Header, Nifti1Image, aff2axcodes
+from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from stages.data.brats_names import MASK, Part
+from stages.data.brats_tree import Case
 from stages.data.extraction import BadCaseError
 from stages.data.store import IMAGE_DTYPE, MASK_DTYPE
-from stages.errors import InputError
 from stages.regular_files import read_regular
 
-MASK = "seg"
-SUFFIXES = (".nii", ".nii.gz")
-# The one file of the BraTS 2020 release that does not follow its own naming.
-ALIASES = {("BraTS20_Training_355", MASK): "W39_1998.09.19_Segm"}
 DEEPEST = 512
 """Axial slices that a volume may have at most; BraTS has 155."""
 WIDEST = 512
 """Side of its slices where no data.brats.pad says it; BraTS has 240."""
+LABELS = (1, 2, 3, 4)
+"""What BraTS' masks hold: 1, 2, 4 until 2021 (core, oedema, enhancing), 1, 2, 3 since; 4 is then a resection cavity, or
+oedema in children (BraTS-PED)."""
+APART = 0.5
+"""Voxels by which the corners of two volumes may differ that lie in one space."""
+NEGATIVE = 0.2
+"""Largest share of voxels below 0 among those that are not 0: none in 80 volumes as released, at most .14 resampled by
+splines, .34 to .66 as z-scores (40 volumes)."""
 _VOXEL = 8
 """Bytes of the widest voxel, a double."""
 _AROUND = 2**20
 """Bytes of a file beside its voxels: header, extensions, what compression adds."""
-_CASE_NAME = re.compile(r"(brats|phantom)", re.IGNORECASE)
+_DAMAGED = "the file is truncated, damaged or not NIfTI"
 _UNREADABLE = (
     *(OSError, EOFError, zlib.error),  # the file, or its compression
     *(ImageFileError, HeaderDataError, WrapStructError, ValueError, TypeError, OverflowError),  # what nibabel raises
@@ -54,6 +60,7 @@ class Recipe:
         pad: side of the zero-padded slice, in pixels.
         size: side of the slice after resampling by area, in pixels; divides `pad`.
         step: of slices first, first + step, ...; 1: every one.
+        lesion_labels: of the mask, those that are a lesion.
     """
 
     channels: tuple[str, ...]
@@ -63,47 +70,16 @@ class Recipe:
     pad: int
     size: int
     step: int = 1
+    lesion_labels: tuple[int, ...] = LABELS
 
     @classmethod
     def from_parameters(cls, data: dict) -> Self:
         """The recipe of a benchmark's section `data`."""
         own = data["brats"]
         (low, high), (first, last) = own["percentiles"], own["slices"]
-        return cls(tuple(data["channels"]), (low, high), first, last, own["pad"], data["size"], own["step"])
-
-
-@dataclass(frozen=True)
-class Case:
-    """A case folder. `source` is its path below the raw folder; `name` its own name."""
-
-    folder: Path
-    source: str
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
-
-    def file(self, sequence: str) -> Path:
-        """The file of one sequence, or of the mask (`seg`).
-
-        Raises:
-            BadCaseError: there is none, or more than one.
-        """
-        stems = [f"{self.name}_{sequence}", f"{self.name}-{sequence}"]  # the latter since BraTS 2023
-        if (self.name, sequence) in ALIASES:
-            stems.append(ALIASES[self.name, sequence])
-        paths = [self.folder / (stem + suffix) for stem in stems for suffix in SUFFIXES]
-        try:
-            found = [path for path in paths if path.is_file()]
-        except PermissionError as error:
-            raise BadCaseError(self.name, str(self.folder), f"the folder cannot be read ({error.strerror})") from error
-        if len(found) > 1:
-            names = " and ".join(path.name for path in found)
-            raise BadCaseError(self.name, str(self.folder), f"two files for the sequence {sequence} ({names})")
-        if not found:
-            path = self.folder / (stems[0] + SUFFIXES[1])
-            raise BadCaseError(self.name, str(path), "the file is missing (nor is there one that ends in .nii)")
-        return found[0]
+        lesion_labels = tuple(own.get("lesion_labels", LABELS))
+        channels = tuple(data["channels"])
+        return cls(channels, (low, high), first, last, own["pad"], data["size"], own["step"], lesion_labels)
 
 
 @dataclass(frozen=True)
@@ -123,60 +99,43 @@ class CaseSlices:
     affine: np.ndarray
 
 
-def find_cases(raw: Path) -> list[Case]:
-    """All case folders below `raw`, at any depth, sorted by name and path.
-
-    A case folder holds NIfTI files, or is empty and named like one. Hidden files and folders are passed over; links
-    are followed.
+def read_volume(path: Path, case: str, pad: int = WIDEST) -> tuple[np.ndarray, np.ndarray]:
+    """Read a NIfTI file of one volume whole: voxels as float64 (X, Y, Z), finite, and the affine (4, 4).
 
     Raises:
-        InputError: `raw` is missing, holds no case, or one whose name is not UTF-8.
+        BadCaseError: as `open_volumes`, or NaN or infinite.
     """
-    advice = (
-        "put the case folders (<case>/<case>_<sequence>.nii or .nii.gz) or a link to them there: BraTS comes, after "
-        "registration, from its organisers (CBICA's image processing portal, Synapse) or as a copy on Kaggle"
-    )
-    if not raw.is_dir():
-        raise InputError(f"the raw data folder {raw} is missing; {advice}")
-    cases, seen = [], set()
-    for path, folders, files in os.walk(raw, followlinks=True, onerror=_refuse_folder):
-        folder = Path(path)
-        if (real := folder.resolve()) in seen:  # a link back to a folder above
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        volumes = [name for name in files if name.endswith(SUFFIXES) and not name.startswith(".")]
-        if volumes or (folder != raw and not folders and _CASE_NAME.match(folder.name)):
-            cases.append(Case(folder, folder.relative_to(raw).as_posix()))
-            folders.clear()
-    if not cases:
-        raise InputError(f"the raw data folder {raw} holds no case; {advice}")
-    for case in cases:
-        try:
-            case.source.encode()
-        except UnicodeEncodeError:
-            raise InputError(
-                f"{case.source!a} below {raw} is no name in UTF-8, as tables hold them: rename it"
-            ) from None
-    return sorted(cases, key=lambda case: (case.name, case.source))
+    return _voxels(open_volumes(path, case, pad), None, path, case)
 
 
-def _refuse_folder(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be read ({error.strerror}); check its permissions") from error
+def read_volumes(
+    case: Case, sequences: Iterable[str], pad: int = WIDEST
+) -> Iterator[tuple[str, Path, np.ndarray, np.ndarray]]:
+    """Each sequence of a case with its file, its voxels and affine as `read_volume`; a file of several is read once.
+
+    Raises:
+        BadCaseError: as `Case.file` and `read_volume`.
+    """
+    opened, image = None, None
+    for sequence in sequences:
+        path, part = case.file(sequence), case.part(sequence)
+        if image is None or path != opened:
+            opened, image = path, open_volumes(path, case.name, pad, part.count if part else None)
+        yield sequence, path, *_voxels(image, part, path, case.name)
 
 
-def read_volume(path: Path, case: str, pad: int = WIDEST) -> tuple[np.ndarray, np.ndarray]:
-    """Read a NIfTI file whole: voxels as float64 (X, Y, Z), finite, and the affine (4, 4).
+def open_volumes(path: Path, case: str, pad: int = WIDEST, count: int | None = None) -> Nifti1Image:
+    """A NIfTI file, read whole, of one volume (X, Y, Z) or of `count` (X, Y, Z, count).
 
     A compressed file is decompressed to its end, which checks its checksum; nibabel alone stops at the last voxel. No
     more is read or decompressed than the header promises, and that may be no more than pad x pad x `DEEPEST` voxels.
 
     Raises:
-        BadCaseError: unreadable, no regular file, truncated, not NIfTI, too large, not 3-D, NaN or infinite.
+        BadCaseError: unreadable, no regular file, truncated, not NIfTI, too large, or of another number of volumes.
     """
+    largest = pad**2 * DEEPEST * (count or 1)
     try:
-        content = read_regular(path, pad**2 * DEEPEST * _VOXEL + _AROUND)
+        content = read_regular(path, largest * _VOXEL + _AROUND)
     except OSError as error:
         raise BadCaseError(case, str(path), f"the file cannot be read ({error.strerror})") from error
     try:
@@ -186,10 +145,10 @@ def read_volume(path: Path, case: str, pad: int = WIDEST) -> tuple[np.ndarray, n
             start = file.read(Nifti1Header.sizeof_hdr)
             header = Nifti1Header(start)
             shape = tuple(map(int, header.get_data_shape()))
-            if len(shape) != 3:
-                words = f"the volume must have 3 axes, not {len(shape)} (shape {shape})"
-                raise BadCaseError(case, str(path), words)
-            if math.prod(shape) > pad**2 * DEEPEST:
+            if shape[3:] != (() if count is None else (count,)) or len(shape) < 3:
+                wanted = "3 axes" if count is None else f"4 axes, the last of {count} sequences (dataset.json)"
+                raise BadCaseError(case, str(path), f"the volume must have {wanted}, not {len(shape)} (shape {shape})")
+            if math.prod(shape) > largest:
                 words = (
                     f"a volume of {shape} voxels is too large: {pad} x {pad} x {DEEPEST} are of use (data.brats.pad)"
                 )
@@ -198,10 +157,17 @@ def read_volume(path: Path, case: str, pad: int = WIDEST) -> tuple[np.ndarray, n
             whole = start + file.read(max(0, most))
             if file.read(1):
                 raise BadCaseError(case, str(path), "the file holds more than its header says")
-        image = Nifti1Image.from_bytes(whole)
-        volume, affine = image.get_fdata(dtype=np.float64, caching="unchanged"), image.affine
+        return Nifti1Image.from_bytes(whole)
     except _UNREADABLE as error:
-        raise BadCaseError(case, str(path), "the file is truncated, damaged or not NIfTI") from error
+        raise BadCaseError(case, str(path), _DAMAGED) from error
+
+
+def _voxels(image: Nifti1Image, part: Part | None, path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        one = image if part is None else image.slicer[..., part.index]
+        volume, affine = one.get_fdata(dtype=np.float64, caching="unchanged"), image.affine
+    except _UNREADABLE as error:
+        raise BadCaseError(case, str(path), _DAMAGED) from error
     if not (np.isfinite(volume).all() and np.isfinite(affine).all()):
         raise BadCaseError(case, str(path), "the volume or its affine holds NaN or infinite values")
     return volume, affine
@@ -211,9 +177,15 @@ def intensity_range(volume: np.ndarray, percentiles: tuple[float, float]) -> tup
     """`lo, hi`: percentiles (linear interpolation) of the voxels above zero, the brain, of the whole volume.
 
     Raises:
-        ValueError: there are no such voxels, or both percentiles are equal.
+        ValueError: there are no such voxels, both percentiles are equal, or the volume is standardised.
     """
     brain = volume[volume > 0]
+    if (negative := np.count_nonzero(volume < 0)) > NEGATIVE * np.count_nonzero(volume):
+        share = negative / np.count_nonzero(volume)
+        raise ValueError(
+            f"{share:.0%} of the voxels that are not 0 are below 0, as in standardised volumes (z-scores, -1 to 1): "
+            "intensities as released, above a background of 0, are needed"
+        )
     if brain.size == 0:
         raise ValueError("the volume has no voxel above zero")
     low, high = np.percentile(brain, percentiles)
@@ -240,6 +212,9 @@ def scaled_slices(volume: np.ndarray, percentiles: tuple[float, float], first: i
 
     Returns:
         (n, Y, X) float64 in [0, 1].
+
+    Raises:
+        ValueError: as `intensity_range`.
     """
     low, high = intensity_range(volume, percentiles)
     return (np.clip(axial_slices(volume, first, last), low, high) - low) / (high - low)
@@ -274,28 +249,27 @@ def read_case(case: Case, recipe: Recipe, masked: bool = True) -> CaseSlices:
     """Read a case, with its mask or without one, check all of it, and make its slices.
 
     Slices in which every sequence is zero everywhere (no brain) are left out. A pixel of the resampled mask counts
-    where at least half of its area bears a label.
+    where at least half of its area is a lesion.
 
     Raises:
         BadCaseError: anything is wrong with any of its files.
     """
     files = {name: case.file(name) for name in (*recipe.channels, *([MASK] if masked else []))}
     first, last, step = recipe.first, recipe.last, recipe.step
-    channels, brain = [], np.zeros(len(range(first, last + 1, step)), bool)
-    masks = np.zeros((len(brain), recipe.size, recipe.size), bool)
-    for index, (name, path) in enumerate(files.items()):
-        volume, volume_affine = read_volume(path, case.name, recipe.pad)
-        if index == 0:
+    channels, shown = [], np.zeros(len(range(first, last + 1, step)), bool)
+    masks = np.zeros((len(shown), recipe.size, recipe.size), bool)
+    for name, path, volume, volume_affine in read_volumes(case, files, recipe.pad):
+        if name == recipe.channels[0]:
             shape, affine = volume.shape, volume_affine
             _check_shape(shape, recipe, case, path)
-        elif volume.shape != shape:
-            words = f"shape {volume.shape} differs from {shape} of {files[recipe.channels[0]].name}"
-            raise BadCaseError(case.name, str(path), words)
+        elif problem := _other_space(volume.shape, volume_affine, shape, affine):
+            raise BadCaseError(case.name, str(path), f"{problem} of {files[recipe.channels[0]].name}")
         if name == MASK:
-            if not np.isin(volume[volume != 0], (1, 2, 3, 4)).all():
-                raise BadCaseError(case.name, str(path), "the mask holds labels other than the integers 0 to 4")
-            area = pad_and_resample(axial_slices(volume > 0, first, last)[::step], recipe.pad, recipe.size)
-            masks = area >= 0.5
+            labels = axial_slices(_labels(volume, case, path), first, last)[::step]
+            lesion = np.isin(labels, recipe.lesion_labels)
+            masks = pad_and_resample(lesion, recipe.pad, recipe.size) >= 0.5
+            # What is neither lesion nor healthy brain (a resection cavity) is no slice to learn health from.
+            shown &= lesion.any(axis=(1, 2)) | ~labels.any(axis=(1, 2))
         else:
             try:
                 slices = scaled_slices(volume, recipe.percentiles, first, last)[::step]
@@ -303,12 +277,37 @@ def read_case(case: Case, recipe: Recipe, masked: bool = True) -> CaseSlices:
                 raise BadCaseError(case.name, str(path), str(error)) from error
             # The cast is each channel's last step, so that no more than one volume is held in float64.
             channels.append(pad_and_resample(slices, recipe.pad, recipe.size).astype(IMAGE_DTYPE))
-            brain |= (axial_slices(volume, first, last)[::step] > 0).any(axis=(1, 2))
-    if not brain.any():
-        raise BadCaseError(case.name, str(case.folder), f"no brain in slices {first} to {last} (data.brats.slices)")
-    images = np.stack(channels, axis=1)[brain]
-    positions = (np.flatnonzero(brain) * step + first).tolist()
-    return CaseSlices(images, masks[brain].astype(MASK_DTYPE), positions, affine)
+            shown |= (axial_slices(volume, first, last)[::step] > 0).any(axis=(1, 2))
+    if not shown.any():
+        words = f"no brain in slices {first} to {last} (data.brats.slices), or none that is healthy or has a lesion"
+        raise BadCaseError(case.name, str(case.folder), words)
+    images = np.stack(channels, axis=1)[shown]
+    positions = (np.flatnonzero(shown) * step + first).tolist()
+    return CaseSlices(images, masks[shown].astype(MASK_DTYPE), positions, affine)
+
+
+def _labels(volume: np.ndarray, case: Case, path: Path) -> np.ndarray:
+    found = np.unique(volume[volume != 0])
+    if unknown := [f"{value:g}" for value in found if value not in LABELS]:
+        words = f"the mask holds {', '.join(unknown[:3])}, and labels are the integers 0 to {LABELS[-1]}"
+        raise BadCaseError(case.name, str(path), words)
+    return volume
+
+
+def _other_space(
+    shape: tuple[int, ...], affine: np.ndarray, first_shape: tuple[int, ...], first_affine: np.ndarray
+) -> str | None:
+    """How a volume's grid differs from that of the first, if it does: voxels are compared by their indices."""
+    if shape != first_shape:
+        return f"shape {shape} differs from {first_shape}"
+    axes, first_axes = ("".join(map(str, aff2axcodes(each))) for each in (affine, first_affine))
+    if axes != first_axes:
+        return f"orientation {axes} differs from {first_axes}"
+    corners = np.array(list(product(*((0, length - 1) for length in shape))))
+    apart = np.linalg.norm(apply_affine(affine, corners) - apply_affine(first_affine, corners), axis=1).max()
+    if apart > APART * voxel_sizes(first_affine).min():
+        return f"its affine puts it {apart:.3g} mm away from the space"
+    return None
 
 
 def _check_shape(shape: tuple[int, ...], recipe: Recipe, case: Case, path: Path) -> None:

@@ -17,6 +17,11 @@ from stages.errors import InputError
 from stages.processes import in_order
 from stages.writing import replacing
 
+_SKIP = (
+    "repair the case, or leave bad ones out: set data.on_bad_case to skip in params.yaml (or, now and in later runs, "
+    """snakemake --config 'paper={"data": {"on_bad_case": "skip"}}')"""
+)
+
 
 class BadCaseError(InputError):
     """A case (a BraTS folder, a CheXpert row) that cannot be used: which one, which of its files, and why."""
@@ -26,7 +31,7 @@ class BadCaseError(InputError):
         self.case, self.file, self.reason = case, file, reason
 
     def sentence(self) -> str:
-        return f"{self.file}: {self.reason}; repair the case, or set data.on_bad_case to skip in params.yaml"
+        return f"{self.file}: {self.reason}; {_SKIP}"
 
 
 def arguments(description: str, raw: str) -> argparse.ArgumentParser:
@@ -112,7 +117,16 @@ class Outputs:
     _raw: Path
 
     def finish(self, subjects: pd.DataFrame, bad: list[BadCaseError]) -> None:
-        """Write subjects.csv and bad_cases.csv (paths relative to the raw folder), and bring everything to disk."""
+        """Write subjects.csv and bad_cases.csv (paths relative to the raw folder), and bring everything to disk.
+
+        Raises:
+            InputError: no slice is diseased.
+        """
+        if not subjects["diseased_slices"].any():
+            raise InputError(
+                f"none of the {subjects['slices'].sum():,} slices of {self._raw} is diseased, and so nothing could be "
+                "scored: check its masks or labels, and what the reader's section of data in params.yaml takes of them"
+            )
         subjects.to_csv(self._subjects, index=False, lineterminator="\n")
         with self._bad.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file, lineterminator="\n")

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from stages.data.extraction import BadCaseError
+from stages.data.litter import is_litter
 from stages.data.pixels import SUFFIXES
 from stages.data.store import DISEASED, HEALTHY
 from stages.errors import InputError
@@ -164,8 +165,8 @@ def _is_mask(path: Path, masks: Masks) -> bool:
 def _files(folder: Path) -> Iterator[Path]:
     """The image files below a folder, hidden ones and what macOS adds left out."""
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+        litter = any(map(is_litter, path.relative_to(folder).parts))
+        if path.suffix.lower() in SUFFIXES and not litter and path.is_file():
             yield path
 
 

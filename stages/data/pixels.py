@@ -115,10 +115,11 @@ def open_picture(path: Path, modes: Sequence[str], wanted: str) -> tuple[str, np
         wanted: what they are, for messages.
 
     Returns:
-        Its mode, and its values (H, W) or (H, W, C).
+        Its mode, and its values (H, W) or (H, W, C); without the opacity, where all of it is opaque.
 
     Raises:
-        ValueError: missing, unreadable, truncated, no image, too large, of another mode, or of several pictures.
+        ValueError: missing, unreadable, truncated, no image, too large, of another mode, transparent, or of several
+            pictures.
     """
     content = _content(path)
     try:
@@ -128,7 +129,11 @@ def open_picture(path: Path, modes: Sequence[str], wanted: str) -> tuple[str, np
                 if (refused := _refused(image, modes, wanted)) is None:
                     upright = ImageOps.exif_transpose(image)
                     upright = upright.convert("RGBA") if upright.mode in ("P", "PA") else upright
-                    return upright.mode, np.asarray(upright)
+                    if upright.mode not in ("LA", "RGBA"):
+                        return upright.mode, np.asarray(upright)
+                    if upright.getchannel("A").getextrema() == (255, 255):
+                        return upright.mode[:-1], np.asarray(upright.convert(upright.mode[:-1]))
+                    refused = f"is transparent in part, where {wanted} is expected"
     except Image.DecompressionBombError as error:  # Pillow's own limit, found while it opens
         raise ValueError(f"is too large ({LARGEST:,} pixels are allowed)") from error
     except Exception as error:  # a decoder of damaged bytes raises anything: SyntaxError, IndexError, struct.error, ...
@@ -161,11 +166,6 @@ def _refused(image: Image.Image, modes: Sequence[str], wanted: str) -> str | Non
 
 def _picture(path: Path) -> Pixels:
     mode, values = open_picture(path, (*GREY, "RGB", "P", "PA", "LA", "RGBA"), "a grey or RGB image")
-    if mode in ("LA", "RGBA"):
-        if (values[..., -1] != 255).any():
-            raise ValueError("is transparent in part, where a grey or RGB image is expected")
-        values = values[..., :-1]
-        values = values[..., 0] if values.shape[-1] == 1 else values
     ends = {"1": (0.0, 1.0), "I": None, "F": None}.get(mode, (0.0, 65535.0 if "16" in mode else 255.0))
     return Pixels(_channels_first(values.astype(np.float64)), ends)
 

@@ -172,14 +172,14 @@ def export_volumes(
 def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: dict, output: Path) -> dict:
     """Write PNG files; returns what export.json says of each slice. Arguments as `export_volumes`."""
     names = file_names(store.manifest["slice_id"].tolist())
-    tree = find_tree(raw, RAW_DATA) if data["reader"] == "chexpert" else None
+    folder = sources_folder(raw, data["reader"])
     said = {}
     for row in command.progress("Exporting", len(store), unit="slice", over=range(len(store))):
         values = store.manifest.iloc[row]
         height, width = store.images.shape[-2:]
         shape = (height, width)
-        if tree is not None:
-            shape = native_space.radiograph_shape(tree / values["source"], store.images[row, 0])
+        if folder is not None:
+            shape = native_space.radiograph_shape(folder / values["source"], store.images[row, 0])
         for method in methods:
             if row not in held(method.maps):
                 continue
@@ -192,6 +192,13 @@ def export_images(store: SliceStore, methods: list[Exported], raw: Path, data: d
         item = {"file": names[row], "volume": values["source"], "rows": shape[0], "columns": shape[1]}
         said[values["slice_id"]] = item
     return said
+
+
+def sources_folder(raw: Path, reader: str) -> Path | None:
+    """What the sources of radiographs lie below; None where the reader's images have other recipes."""
+    if reader == "chexpert":
+        return find_tree(raw, RAW_DATA).folder
+    return raw if reader == "nih" else None
 
 
 def write_map_png(stem: Path, values: np.ndarray, end: float, largest: float) -> None:
@@ -291,7 +298,7 @@ def main(options: argparse.Namespace) -> None:
     scale = results.common_scale(opened, store, parameters)
     methods = exported(opened, scale)
     kind, grids = (VOLUMES if data["reader"] == "brats" else IMAGES), None
-    if data["reader"] not in ("brats", "chexpert"):
+    if data["reader"] not in ("brats", "chexpert", "nih"):
         grids = other_grids(store, options.raw, data)
         kind = VOLUMES if grids else IMAGES
     if kind == VOLUMES:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.data.brats_case import SUFFIXES, Case, Recipe, find_cases, read_case, read_volume
+from stages.data.brats_case import Recipe, read_case, read_volumes
+from stages.data.brats_tree import SUFFIXES, Case, case_of, find_cases
 from stages.data.chexpert_table import view_of
 from stages.data.dicom import holds_dicom, read_dicom
 from stages.data.extraction import BadCaseError
@@ -88,9 +89,9 @@ def find_volumes(paths: Sequence[Path], data: dict) -> dict[str, Case]:
         _there(path)
         if path.is_file() and not path.name.endswith(SUFFIXES):
             raise InputError(f"{path} is no NIfTI file, which this benchmark takes: {layout}")
-        folder = Path(os.path.abspath(path.parent if path.is_file() else path))  # not resolved: a link's name counts
+        here = Path(os.path.abspath(path))  # not resolved: a link's name counts
         try:
-            found = [Case(folder, folder.name)] if path.is_file() else find_cases(folder)
+            found = [case_of(here)] if path.is_file() else find_cases(here)
         except InputError as error:
             raise InputError(f"{path} holds no case that can be read: {layout}") from error
         cases |= {case.folder: case for case in found}
@@ -130,13 +131,9 @@ def read_slices(name: str, case: Case, data: dict, positions: Sequence[int] | No
 
 def _doubts_of_volumes(case: Case, recipe: Recipe) -> list[str]:
     doubts = []
-    for channel in recipe.channels:
-        path = case.file(channel)
-        volume, _ = read_volume(path, case.name)
+    for _, path, volume, _ in read_volumes(case, recipe.channels):
         empty = (volume == 0).mean()
-        if volume.min() < 0:
-            doubts.append(f"{path} has voxels below 0: give the scanner's intensities, not standardised ones")
-        elif empty < EMPTY:
+        if empty < EMPTY:
             doubts.append(
                 f"{path} is 0 in only {empty:.0%} of its voxels: the networks know brains without skull, on a "
                 "background of 0"
@@ -158,7 +155,7 @@ def find_radiographs(paths: Sequence[Path], data: dict) -> dict[str, Path]:
     Raises:
         InputError: one is not there, or a folder holds no image.
     """
-    mask = data["chexpert"].get("masks")
+    mask = data[data["reader"]].get("masks")
     found: dict[Path, None] = {}
     for path in paths:
         _there(path)
@@ -204,5 +201,6 @@ def _there(path: Path) -> None:
         raise InputError(f"{path} is not there: name a file or a folder")
 
 
-READERS = {"brats": Reader(find_volumes, read_slices), "chexpert": Reader(find_radiographs, read_radiograph)}
+_RADIOGRAPHS = Reader(find_radiographs, read_radiograph)
+READERS = {"brats": Reader(find_volumes, read_slices), "chexpert": _RADIOGRAPHS, "nih": _RADIOGRAPHS}
 """By `data.reader`."""

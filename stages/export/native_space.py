@@ -18,15 +18,8 @@ import numpy as np
 import pandas as pd
 from nibabel import Nifti1Header, Nifti1Image
 
-from stages.data.brats_case import (
-    SUFFIXES,
-    Case,
-    Recipe,
-    axial_slices,
-    pad_and_resample,
-    read_volume,
-    scaled_slices,
-)
+from stages.data.brats_case import Recipe, axial_slices, pad_and_resample, read_volume, read_volumes, scaled_slices
+from stages.data.brats_tree import SUFFIXES, Case
 from stages.data.extraction import BadCaseError
 from stages.data.radiographs import read_grey, resample, to_unit_range
 from stages.data.store import IMAGE_DTYPE
@@ -161,8 +154,7 @@ def brats_grid(raw: Path, rows: pd.DataFrame, images: np.ndarray, data: dict) ->
     recipe = Recipe.from_parameters(data)
     positions = rows["position"].to_numpy()
     try:
-        path = Case(raw / source, source).file(recipe.channels[0])
-        volume, affine = read_volume(path, source)
+        ((_, path, volume, affine),) = read_volumes(Case(raw / source, source), recipe.channels[:1])
     except BadCaseError as error:
         raise InputError(
             f"{error.file}: {error.reason}, and maps can be put into a volume's space only beside its raw volume: "
@@ -226,11 +218,14 @@ def radiograph_shape(path: Path, image: np.ndarray) -> tuple[int, int]:
 
 
 def read_header(path: Path) -> Nifti1Header:
-    """The header of a NIfTI file that `read_volume` has read; compressed or not, whatever the name says."""
+    """The header of a volume (X, Y, Z) of a NIfTI file that was read before; compressed or not, whatever its name."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        return Nifti1Header.from_fileobj(gzip.open(file) if compressed else file)
+        with gzip.open(file) if compressed else file as stream:
+            header = Nifti1Header.from_fileobj(stream)
+    header.set_data_shape(header.get_data_shape()[:3])  # of a file with several, each has the same grid
+    return header
 
 
 def _volume_file(raw: Path, source: str, channels: list[str]) -> Path | None:

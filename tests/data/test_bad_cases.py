@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_brats import NAMES, contents, volumes_of, write_case
+from synthetic_brats import AFFINE, NAMES, contents, volumes_of, write_case
 
 from stages.data import brats, extraction
 from stages.data.store import open_store
@@ -17,12 +17,17 @@ from stages.errors import InputError
 ORACLE = Path(__file__).parents[2] / "../shared/data/preprocessing-oracle"
 
 
-def changed(sequence, change):
-    """Damage one sequence of the case folder: the volume goes through `change`."""
+TURNED = np.array([[0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+SHIFTED = AFFINE + np.outer([5, 0, 0, 0], [0, 0, 0, 1])
+SCALED = AFFINE @ np.diag([1.1, 1, 1, 1])
+
+
+def changed(sequence, change, affine=AFFINE):
+    """Damage one sequence of the case folder: the volume goes through `change`, and gets an affine."""
 
     def damage(folder):
-        volume = volumes_of(folder.name)[sequence]
-        nib.save(nib.Nifti1Image(change(volume), np.eye(4)), folder / f"{folder.name}_{sequence}.nii.gz")
+        volume = change(volumes_of(folder.name)[sequence])
+        nib.save(nib.Nifti1Image(volume, affine), folder / f"{folder.name}_{sequence}.nii.gz")
 
     return damage
 
@@ -44,6 +49,11 @@ def with_voxel(value):
         return volume
 
     return change
+
+
+def z_scores(volume):
+    brain = volume > 0
+    return np.where(brain, (volume - volume[brain].mean()) / volume[brain].std(), 0).astype(np.float32)
 
 
 def without_checksum_match(content):
@@ -79,9 +89,27 @@ DAMAGE = {
     "degenerate": (changed("t1", lambda v: (v > 0).astype(np.int16)), "_t1.nii.gz", "degenerate"),
     "NaN": (changed("flair", with_voxel(np.nan)), "_flair.nii.gz", "NaN or infinite"),
     "infinite": (changed("flair", with_voxel(np.inf)), "_flair.nii.gz", "NaN or infinite"),
-    "label 5": (changed("seg", with_voxel(5)), "_seg.nii.gz", "labels other than the integers 0 to 4"),
-    "label 1.5": (changed("seg", with_voxel(1.5)), "_seg.nii.gz", "labels other than the integers 0 to 4"),
-    "label -1": (changed("seg", with_voxel(-1)), "_seg.nii.gz", "labels other than the integers 0 to 4"),
+    "label 5": (changed("seg", with_voxel(5)), "_seg.nii.gz", "the mask holds 5, and labels are the integers 0 to 4"),
+    "label 1.5": (changed("seg", with_voxel(1.5)), "_seg.nii.gz", r"the mask holds 1\.5, and labels are the integers"),
+    "label -1": (changed("seg", with_voxel(-1)), "_seg.nii.gz", "the mask holds -1, and labels are the integers"),
+    "z-scores": (
+        changed("t2", z_scores),
+        "_t2.nii.gz",
+        r"[34]\d% of the voxels that are not 0 are below 0, as in stand",
+    ),
+    "-1 to 1": (changed("t2", lambda v: v / 450 - 1), "_t2.nii.gz", "below 0, as in standardised volumes"),
+    "mirrored": (
+        changed("seg", lambda v: v, np.diag([1, -1, 1, 1])),
+        "_seg.nii.gz",
+        "orientation RPS differs from LPS",
+    ),
+    "turned": (
+        changed("flair", lambda v: v, TURNED),
+        "_flair.nii.gz",
+        "orientation PLS differs from LPS of .*_t1.nii.gz",
+    ),
+    "elsewhere": (changed("t2", lambda v: v, SHIFTED), "_t2.nii.gz", "its affine puts it 5 mm away from the space of"),
+    "scaled": (changed("seg", lambda v: v, SCALED), "_seg.nii.gz", "its affine puts it .* mm away from the space of"),
 }
 
 
@@ -102,7 +130,9 @@ def test_bad_cases_stop_or_are_skipped(tmp_path, parameters, damaged):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     path = tmp_path / "raw/BraTS2021_00002"
     assert str(caught.value).startswith(str(path / f"BraTS2021_00002{ending}") if ending else str(path))
-    assert str(caught.value).endswith("; repair the case, or set data.on_bad_case to skip in params.yaml")
+    assert "; repair the case, or leave bad ones out: set data.on_bad_case to skip in params.yaml (or" in str(
+        caught.value
+    )
     assert "\n" not in str(caught.value)
     assert not contents(tmp_path / "out")
 
@@ -149,6 +179,11 @@ def test_all_cases_are_bad(tmp_path, parameters):
         ("pad", 16, r"slices of 24 x 20 do not fit data\.brats\.pad \(16\)"),
         ("slices", [2, 10], r"data\.brats\.slices reaches 10, but the volume's last slice is 9"),
         ("slices", [0, 2], r"no brain in slices 0 to 2"),
+        (
+            "slices",
+            [7, 9],
+            r"none of the 36 slices of .*raw is diseased, and so nothing could be scored: check its masks",
+        ),
         ("patient", "^Brats18_(TCIA.*)", r"finds no patient in the name of the case Brats18_2013_0_1"),
     ],
 )
@@ -163,20 +198,19 @@ def test_raw_folder_missing_or_empty(tmp_path, parameters):
     with pytest.raises(InputError, match=r"raw is missing; put the case folders .*CBICA.*Synapse.*Kaggle"):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     (tmp_path / "raw").mkdir()
-    with pytest.raises(InputError, match=r"raw holds no case; put the case folders"):
+    with pytest.raises(InputError, match=r"raw holds no case \(it is empty\); put the case folders"):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Path, "is_file"), (os, "open")])
-def test_unreadable(tmp_path, raw, parameters, monkeypatch, owner, name):
+@pytest.mark.parametrize("name", ["scandir", "open"])
+def test_unreadable(tmp_path, raw, parameters, monkeypatch, name):
     def refuse(path, *flags):  # root may read everything, so permissions would show nothing in a container
-        file = Path(path).name
-        if file.startswith(NAMES[0]) and file.endswith((".nii", ".nii.gz")):
-            raise PermissionError(13, "Permission denied")
+        if Path(path).name.startswith(NAMES[0]):
+            raise PermissionError(13, "Permission denied", str(path))
         return original(path, *flags)
 
-    original = getattr(owner, name)
-    monkeypatch.setattr(owner, name, refuse)
+    original = getattr(os, name)
+    monkeypatch.setattr(os, name, refuse)
     with pytest.raises(InputError, match=rf"{NAMES[0]}.*cannot be read \(Permission denied\)"):
         brats.extract(parameters, raw, tmp_path / "out")
 

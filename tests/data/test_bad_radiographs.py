@@ -64,7 +64,7 @@ DAMAGE = {
     "truncated JPEG": (image(jpeg_cut), "truncated"),
     "constant": (pixels(np.full(SHAPE, 7, np.uint8)), r"the image is constant \(every pixel is 7\)"),
     "colour": (pixels(COLOUR), "the image is in colour"),
-    "transparency": (pixels(np.dstack([COLOUR, COLOUR[..., :1]])), "has the mode RGBA"),
+    "transparency": (pixels(np.dstack([COLOUR, COLOUR[..., :1]])), "the image is transparent in part"),
     "small": (pixels(image_of(2, 1)[:14]), r"has 48 x 14 pixels, fewer than data\.size \(15\)"),
     "leaves by dots": (cell(path=f"{TREE}/../../secret/study1/view1_frontal.png"), "leaves the data set's folder"),
     "absolute": (cell(path="/etc/patient00002/study1/view1_frontal.png"), "leaves the data set's folder"),

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_brats import NAMES, SHAPE, contents, naive_case, write_case
+from synthetic_brats import NAMES, SHAPE, contents, naive_case, volumes_of, write_case
 
 from stages.data import brats, extraction
-from stages.data.brats_case import Case, CaseSlices
+from stages.data.brats_case import CaseSlices
+from stages.data.brats_tree import Case
 from stages.data.split import split
 from stages.data.store import open_store
+from stages.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 REAL = REPOSITORY / "../shared/data/brats2018"
@@ -112,12 +114,62 @@ def test_outputs_do_not_depend_on_the_number_of_processes(tmp_path, raw, paramet
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
-def test_a_healthy_subject_is_fine(tmp_path, parameters):
+def test_a_healthy_subject_is_fine_where_another_has_a_lesion(tmp_path, parameters):
     write_case(tmp_path / "raw", "Phantom_001", seg=np.zeros(SHAPE, np.int16))
+    with pytest.raises(InputError, match=r"none of the 5 slices of .*raw is diseased"):
+        brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    assert not contents(tmp_path / "out")
+    write_case(tmp_path / "raw", "Phantom_002")
     subjects, _ = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
-    assert subjects.to_dict("records") == [
-        {"subject_id": "Phantom_001", "stratum": "none", "slices": 5, "diseased_slices": 0}
-    ]
+    assert subjects["slices"].tolist() == [5, 5]
+    assert subjects["diseased_slices"].tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["BraTS-GLI-00005-100", "BraTS-GLI-00005-101", "BraTS-GLI-00007-100"],
+        ["brats_gli_00005_100", "BraTS-GLI-00005-101_resampled", "case 7"],
+        ["Brats17_TCIA_201_1", "Brats17_TCIA_201_2", "Brats17_TCIA_202_1"],
+    ],
+)
+def test_no_split_divides_a_patient(tmp_path, parameters, names):
+    for name in names:
+        write_case(tmp_path / "raw", name)
+    subjects, _ = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    assert subjects["slices"].tolist() == [10, 5]
+
+
+def test_folders_of_other_names_with_files_that_kept_theirs(tmp_path, parameters):
+    names = ["BraTS-GLI-00005-100", "BraTS-GLI-00005-101", "BraTS2021_00007"]
+    for number, name in enumerate(names):
+        write_case(tmp_path / "raw", name).rename(tmp_path / f"raw/mine{number}")
+    subjects, _ = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    assert subjects["subject_id"].tolist() == ["BraTS-GLI-00005", "BraTS2021_00007"]
+    manifest = open_store(tmp_path / "out").manifest
+    assert manifest["source"].unique().tolist() == ["mine0", "mine1", "mine2"]
+    assert manifest["slice_id"].iloc[0] == "BraTS-GLI-00005-100_z003"
+
+
+def test_one_scan_under_two_names(tmp_path, parameters):
+    for name in ("BraTS20_Training_001", "BraTS2021_00005"):
+        write_case(tmp_path / "raw", name, **volumes_of("one"))
+    with pytest.raises(InputError, match=r"2021_00005 and .*_Training_001 hold the same images .*: remove one of them"):
+        brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    assert not contents(tmp_path / "out")
+
+
+def test_lesion_labels(tmp_path, parameters):
+    seg = np.zeros(SHAPE, np.int16)
+    seg[4:12, 6:14, 4], seg[4:12, 6:14, 5] = 3, 4  # a tumour, and a slice with nothing but a resection cavity
+    write_case(tmp_path / "raw", "BraTS-GLI-00005-100", seg=seg)
+    brats.extract(parameters, tmp_path / "raw", tmp_path / "every")
+    parameters["data"]["brats"]["lesion_labels"] = [1, 2, 3]
+    brats.extract(parameters, tmp_path / "raw", tmp_path / "tumour")
+    every, tumour = open_store(tmp_path / "every").manifest, open_store(tmp_path / "tumour").manifest
+    assert every.loc[every["label"] == 1, "position"].tolist() == [4, 5]
+    assert tumour.loc[tumour["label"] == 1, "position"].tolist() == [4]
+    assert tumour["position"].tolist() == [3, 4, 6, 7]
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

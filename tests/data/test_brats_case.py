@@ -1,6 +1,5 @@
 """One BraTS case: the recipe against plain loops and against the authors' published slices."""
 
-import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -8,7 +7,8 @@ import numpy as np
 import pytest
 from synthetic_brats import NAMES, SEQUENCES, naive_case, volumes_of, write_case
 
-from stages.data.brats_case import Case, Recipe, find_cases, pad_and_resample, read_case, read_volume, scaled_slices
+from stages.data.brats_case import Recipe, pad_and_resample, read_case, read_volume, scaled_slices
+from stages.data.brats_tree import Case
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 ORACLE = SHARED / "preprocessing-oracle"
@@ -60,26 +60,6 @@ def test_percentiles_are_the_whole_volumes():
     volume[..., 1], volume[..., 2] = 1 + np.arange(16).reshape(4, 4), 100
     scaled = scaled_slices(volume, (0, 100), 1, 1)
     assert scaled.max() == 15 / 99
-
-
-def test_the_odd_mask_of_brats_2020(tmp_path):
-    name = "BraTS20_Training_355"
-    folder = write_case(tmp_path, name, ".nii")
-    (folder / f"{name}_seg.nii").rename(folder / "W39_1998.09.19_Segm.nii")
-    assert Case(folder, name).file("seg").name == "W39_1998.09.19_Segm.nii"
-    assert read_case(Case(folder, name), Recipe(SEQUENCES, (1, 99), 2, 7, 32, 16)).masks.any()
-
-
-def test_cases_are_found_at_any_depth_and_through_links(tmp_path, raw):
-    (raw / ".trash").mkdir()
-    shutil.copytree(raw / "LGG" / NAMES[0], raw / ".trash" / "Brats18_2013_99_1")
-    (raw / "HGG" / NAMES[1] / f"._{NAMES[1]}_t1.nii").write_bytes(b"a file that macOS left")
-    (raw / "loop").symlink_to(raw)
-    link = tmp_path / "data"
-    link.symlink_to(raw)
-    cases = find_cases(link)
-    assert [case.name for case in cases] == sorted(NAMES)
-    assert cases[0].source == f"LGG/{NAMES[0]}"
 
 
 def test_a_slice_with_brain_in_one_sequence_is_kept(tmp_path):

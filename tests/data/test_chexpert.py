@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,14 @@ import pandas as pd
 import pytest
 from synthetic_brats import contents
 from synthetic_chexpert import (
+    BATCHES,
     TREE,
     image_of,
     mask_of,
     naive_slice,
     path_of,
     row,
+    write_batches,
     write_image,
     write_tables,
     write_tree,
@@ -24,6 +27,7 @@ from synthetic_chexpert import (
 
 from stages import split_lists
 from stages.data import chexpert
+from stages.data.chexpert_table import find_tree
 from stages.data.split import split
 from stages.data.store import open_split, open_store
 from stages.errors import InputError
@@ -126,6 +130,66 @@ def test_a_renamed_tree_and_an_earlier_run(tmp_path, parameters):
     parameters["data"]["chexpert"].pop("masks")
     chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")
     assert open_store(tmp_path / "out").masks is None
+
+
+def extracted(parameters, raw, out):
+    chexpert.extract(parameters, raw, out)
+    store = open_store(out)
+    return np.asarray(store.images), store.manifest, (out / "subjects.csv").read_text()
+
+
+def test_batches_hold_what_the_tree_holds(tmp_path, parameters):
+    write_tree(tmp_path / "tree")
+    images, manifest, subjects = extracted(parameters, tmp_path / "tree", tmp_path / "a")
+    raw = tmp_path / "raw"
+    write_batches(raw)
+    # What macOS packs beside the files, and the folder in a folder of its name that some programs unpack to.
+    for path in (raw / "__MACOSX/patient00001", raw / BATCHES[1] / "._patient00003", raw / ".Trash/patient00001"):
+        path.mkdir(parents=True)
+    (raw / BATCHES[2]).rename(raw / "inner")
+    (raw / BATCHES[2]).mkdir()
+    (raw / "inner").rename(raw / BATCHES[2] / BATCHES[2])
+    found = extracted(parameters, raw, tmp_path / "b")
+    np.testing.assert_array_equal(found[0], images)
+    pd.testing.assert_frame_equal(found[1].drop(columns="source"), manifest.drop(columns="source"))
+    assert found[2] == subjects
+    assert all((raw / source).is_file() for source in found[1]["source"])
+    assert found[1]["source"][0] == f"{BATCHES[1]}/patient00001/study1/view1_frontal.png"
+    tables = find_tree(raw, "")
+    assert (tables.folder, tables.tables) == (raw, raw / BATCHES[0])
+
+
+def test_batches_that_are_not_all_there(tmp_path, parameters):
+    def refused(raw, match):
+        with pytest.raises(InputError, match=match) as caught:
+            chexpert.extract(parameters, raw, tmp_path / "out")
+        assert "\n" not in str(caught.value)
+
+    write_batches(tmp_path / "raw")
+    first = re.escape(f"{tmp_path}/raw/{BATCHES[0]}")
+    refused(
+        tmp_path / "raw" / BATCHES[0], rf"{first} holds no patient of {first}/train.csv: put train/ beside that table"
+    )
+    (tmp_path / "raw" / BATCHES[2]).rename(tmp_path / BATCHES[2])
+    refused(tmp_path / "raw", rf"{first}/train.csv: row \d+ \(train/patient00002/.*\): the image is missing")
+    parameters["data"]["on_bad_case"] = "skip"
+    assert chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")[1].startswith("bad cases: ")
+    parameters["data"]["on_bad_case"] = "stop"
+    (tmp_path / BATCHES[2]).rename(tmp_path / "raw" / BATCHES[2])
+    (tmp_path / "raw" / BATCHES[2] / "patient00001").mkdir()
+    refused(
+        tmp_path / "raw", r"train/patient00001/.*\): the patient is there more than once \(in .*batch 2.* and .*batch 3"
+    )
+
+
+def test_a_copy_whose_tables_have_the_prefix_twice(tmp_path, parameters):
+    write_tree(tmp_path / "raw")
+    images, manifest, _ = extracted(parameters, tmp_path / "raw", tmp_path / "a")
+    for table in (tmp_path / "raw" / TREE).glob("*.csv"):
+        table.write_text(table.read_text().replace(TREE, f"{TREE}/{TREE}"))
+    found = extracted(parameters, tmp_path / "raw", tmp_path / "b")
+    np.testing.assert_array_equal(found[0], images)
+    pd.testing.assert_frame_equal(found[1], manifest)
 
 
 def test_command_line(tmp_path, parameters):

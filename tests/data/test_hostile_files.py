@@ -14,9 +14,9 @@ from synthetic_chexpert import TREE, path_of, row, write_image, write_tables
 
 from stages import split_lists
 from stages.data.brats_case import read_volume
-from stages.data.chexpert import Recipe, find_files
-from stages.data.chexpert_table import read_table
+from stages.data.chexpert_table import Tree, read_table
 from stages.data.extraction import BadCaseError
+from stages.data.labelled_radiographs import Recipe, find_files
 from stages.data.radiographs import read_grey
 from stages.errors import InputError
 
@@ -105,7 +105,7 @@ def test_what_is_no_file_blocks_nothing(tmp_path):
 def test_paths_of_a_table_that_no_data_set_has(tmp_path, path, reason):
     (tmp_path / TREE).mkdir()
     write_tables(tmp_path, [row(path, "1.0")])
-    (bad,) = read_table(tmp_path / TREE, "No Finding", "Pleural Effusion", "Frontal").bad
+    (bad,) = read_table(Tree(tmp_path / TREE, tmp_path / TREE), "No Finding", "Pleural Effusion", "Frontal").bad
     assert reason in bad.reason
     assert "\n" not in str(bad)
 
@@ -116,6 +116,8 @@ def test_a_link_out_of_the_tree_is_refused(tmp_path):
     image.parent.mkdir(parents=True)
     image.symlink_to(outside)
     write_tables(tmp_path, [row(path_of(1), "1.0")])
-    (item,) = read_table(tmp_path / TREE, "No Finding", "Pleural Effusion", "Frontal").radiographs
+    (item,) = read_table(
+        Tree(tmp_path / TREE, tmp_path / TREE), "No Finding", "Pleural Effusion", "Frontal"
+    ).radiographs
     with pytest.raises(BadCaseError, match="a link that leads out of the data set's folder"):
         find_files(item, Recipe(8, None))

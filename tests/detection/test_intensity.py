@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.stats import rankdata
 
-from stages.data.brats_case import Recipe, find_cases, read_case
+from stages.data.brats_case import Recipe, read_case
+from stages.data.brats_tree import find_cases
 from stages.detection.intensity import Intensity, equalised, inverted, plain
 from stages.evaluation import metrics
 

@@ -9,6 +9,8 @@ import synthetic_brats
 import synthetic_chexpert
 from PIL import Image
 from synthetic_brats import NAMES, volumes_of, write_case
+from synthetic_decathlon import CASES, TEST, as_nnunet, write_task
+from synthetic_nih import LABELS, name_of, write_release
 
 from stages.errors import InputError
 from stages.export.inputs import find_radiographs, find_volumes, read_radiograph, read_slices, reader
@@ -18,7 +20,8 @@ BRATS = {
     "size": 16,
     "brats": {"percentiles": [1, 99], "slices": [2, 7], "step": 2, "pad": 32},
 }
-CHEXPERT = {"channels": ["xray"], "size": 16, "chexpert": {"masks": "_mask.png"}}
+NIH = {"reader": "nih", "channels": ["xray"], "size": 16, "nih": {"healthy": "No Finding", "diseased": "Effusion"}}
+CHEXPERT = {"reader": "chexpert", "channels": ["xray"], "size": 16, "chexpert": {"masks": "_mask.png"}}
 
 
 def without_mask(raw: Path, name: str, **replaced: np.ndarray) -> Path:
@@ -44,6 +47,18 @@ def test_a_case_a_file_of_it_and_a_folder_of_cases_are_each_case_once(tmp_path, 
     monkeypatch.chdir(one)
     assert list(find_volumes([Path()], BRATS)) == [NAMES[0]]
     assert list(find_volumes([Path(f"{NAMES[0]}_t1.nii.gz")], BRATS)) == [NAMES[0]]
+
+
+def test_the_decathlons_cases_by_file_and_by_folder(tmp_path):
+    task = write_task(tmp_path)
+    assert list(find_volumes([task], BRATS)) == list(CASES)
+    assert list(find_volumes([task / "imagesTs"], BRATS)) == [TEST]
+    assert list(find_volumes([task / f"imagesTr/{CASES[2]}.nii.gz"], BRATS)) == [CASES[2]]
+    as_nnunet(task)
+    assert list(find_volumes([task / f"imagesTr/{CASES[2]}_0001.nii.gz"], BRATS)) == [CASES[2]]
+    (task / "dataset.json").unlink()
+    with pytest.raises(InputError, match=r"dataset\.json is missing, which says which sequence is which"):
+        find_volumes([task / f"imagesTr/{CASES[2]}_0001.nii.gz"], BRATS)
 
 
 def test_two_cases_of_one_name_have_two_names(tmp_path):
@@ -89,6 +104,7 @@ def test_what_is_no_case(tmp_path):
         (lambda t1: np.pad(t1, ((0, 0), (0, 20), (0, 0))), "slices of 24 x 40 do not fit data.brats.pad"),
         (lambda t1: t1[:, :, :7], "data.brats.slices reaches 7, but the volume's last slice is 6"),
         (lambda t1: t1[..., None], "must have 3 axes, not 4"),
+        (lambda t1: t1 - 300, "below 0, as in standardised volumes"),
     ],
 )
 def test_a_volume_that_does_not_fit_is_refused(tmp_path, make, sentence):
@@ -101,11 +117,7 @@ def test_a_volume_unlike_those_that_the_networks_know_is_doubted(tmp_path):
     def doubts(name, **replaced):
         return read_one(without_mask(tmp_path, name, **replaced)).doubts
 
-    volumes = volumes_of("a")
-    standardised = (volumes["t2"] - 300).astype(np.int16)
-    (doubt,) = doubts("a", t2=standardised)
-    assert "a_t2.nii.gz has voxels below 0" in doubt
-    (doubt,) = doubts("b", flair=(volumes["flair"] + 7).astype(np.int16))
+    (doubt,) = doubts("b", flair=(volumes_of("b")["flair"] + 7).astype(np.int16))
     assert "b_flair.nii.gz is 0 in only 0% of its voxels" in doubt
     small = {key: volume[4:18, 5:18] for key, volume in volumes_of("c").items()}
     assert sum("has slices of 14 x 13 voxels" in doubt for doubt in doubts("c", **small)) == 4
@@ -149,6 +161,14 @@ def test_what_is_no_radiograph(tmp_path):
         read_radiograph("x", tmp_path / "x.tiff", CHEXPERT, [3])
 
 
+def test_images_of_nih_are_called_as_in_the_manifest(tmp_path):
+    write_release(tmp_path)
+    found = find_radiographs([tmp_path], NIH)
+    assert sorted(found) == sorted(name_of(*key).removesuffix(".png") for key in LABELS)
+    image = reader(NIH).read("x", found["00000003_001"], NIH, None)
+    assert image.slice_ids == ["00000003_001"]
+
+
 def test_a_strip_is_doubted(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (20, 41), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "x.png")
@@ -157,5 +177,5 @@ def test_a_strip_is_doubted(tmp_path):
 
 
 def test_another_reader_has_no_single_images():
-    with pytest.raises(InputError, match=r"for data\.reader brats and chexpert, not for mine"):
+    with pytest.raises(InputError, match=r"for data\.reader brats and chexpert and nih, not for mine"):
         reader({"reader": "mine"})

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 from synthetic_brats import NAMES, SEQUENCES, SHAPE, volumes_of
+from synthetic_decathlon import CASES, TASK, write_task
 
 from stages.data.brats import manifest_rows
-from stages.data.brats_case import MASK, Case, Recipe, axial_slices, find_cases, pad_and_resample, read_case
+from stages.data.brats_case import Recipe, axial_slices, pad_and_resample, read_case
+from stages.data.brats_tree import MASK, Case, find_cases
 from stages.data.radiographs import resample, to_unit_range
 from stages.errors import InputError
 from stages.export import native_space
@@ -86,6 +88,21 @@ def test_mask_falls_on_the_raw_segmentation(tmp_path, pad, suffix):
     assert found.header.get_intent()[0] == "label"
     assert found.header["descrip"].item() == b"mask"
     assert b"Jane Doe" not in gzip.decompress((tmp_path / "exported.nii.gz").read_bytes())
+
+
+def test_of_a_file_of_several_volumes_the_one_grid_is_taken(tmp_path):
+    data, name = section(24, 24), CASES[1]
+    write_task(tmp_path / "raw", affine=OBLIQUE)
+    result, rows = extracted(tmp_path / "raw", name, data)
+    grid = brats_grid(tmp_path / "raw", rows, result.images, data)
+    assert grid.path == tmp_path / "raw" / TASK / f"imagesTr/{name}.nii.gz"
+    found = written(tmp_path, grid.volume(result.masks), grid, 1, "mask", label=True)
+    assert found.shape == grid.header.get_data_shape() == SHAPE
+    np.testing.assert_array_equal(np.asarray(found.dataobj), volumes_of(name)["seg"] > 0)
+    np.testing.assert_allclose(found.affine, OBLIQUE, rtol=1e-6)
+    nib.save(nib.Nifti1Image(np.zeros((*SHAPE, 3), np.float32), OBLIQUE), grid.path)
+    with pytest.raises(InputError, match=r"BRATS_002\.nii\.gz: .* the last of 4 sequences .*: put it back"):
+        brats_grid(tmp_path / "raw", rows, result.images, data)
 
 
 def test_of_every_second_slice_the_others_stay_empty(tmp_path):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import synthetic_brats
 import synthetic_chexpert
+import synthetic_decathlon
 import torch
 import yaml
 from PIL import Image
@@ -163,6 +164,19 @@ def test_a_radiographs_files_hold_the_pipelines_map_in_its_own_pixels(project, r
     healthy = np.asarray(Image.open(tmp_path / "out" / f"{name}_reconstruction.png"))
     own = arrays["images"][row, 0][lines][:, np.arange(48) // 3]
     assert np.abs(healthy - 255 * np.clip(own.astype(np.float64), 0, 1)).max() <= 1.5
+
+
+@pytest.mark.parametrize("name", [synthetic_decathlon.CASES[0], synthetic_decathlon.TEST])
+def test_a_file_with_all_sequences_is_a_case(project, monkeypatch, tmp_path, name):
+    monkeypatch.chdir(project)
+    task = synthetic_decathlon.write_task(tmp_path)
+    (file,) = task.glob(f"images*/{name}.nii.gz")
+    synthetic_brats.write_case(tmp_path, name)
+    (tmp_path / name / f"{name}_seg.nii.gz").unlink()
+    ours, theirs = translate.translate([file, tmp_path / name], "brain", slices=[4], threads=1)
+    assert ours.input.slice_ids == [f"{name}_z004"]
+    np.testing.assert_array_equal(ours.maps, theirs.maps)
+    np.testing.assert_array_equal(ours.in_own_space(ours.maps), theirs.in_own_space(theirs.maps))
 
 
 def test_from_python(project, monkeypatch):

@@ -15,8 +15,8 @@ from PIL import Image
 
 from stages import checkpoint, split_lists
 from stages.data.brats_case import read_volume
-from stages.data.chexpert import Recipe, read_radiograph
-from stages.data.chexpert_table import read_table
+from stages.data.chexpert_table import Tree, read_table
+from stages.data.labelled_radiographs import Recipe, read_radiograph
 from stages.data.radiographs import read_grey
 from stages.data.store import StoreWriter, open_store
 from stages.errors import InputError
@@ -86,7 +86,7 @@ def chexpert_table(folder: Path) -> Target:
     write_tree(folder)
 
     def read(path: Path) -> None:
-        for item in read_table(path.parent, "No Finding", "Pleural Effusion", "Frontal").radiographs:
+        for item in read_table(Tree(path.parent, path.parent), "No Finding", "Pleural Effusion", "Frontal").radiographs:
             read_radiograph(item, Recipe(8, None))
 
     return Target([(tree / "train.csv").read_bytes()], read, f"{TREE}/train.csv", PATHS)

@@ -171,8 +171,28 @@ def test_a_case_that_comes_reruns_extraction(project):
     touched = project.snakemake("--cores", "1", "--touch", "--forceall", *arguments)
     assert touched.returncode == 0, touched.stdout
     assert project.jobs("data", run="brats2020", triggers=("mtime", "params")) == {}
+    for name in (".DS_Store", "HGG/BraTS_1/Thumbs.db", "HGG/BraTS_1/._BraTS_1_t1.nii", "__MACOSX/HGG/BraTS_1/_"):
+        path = project.folder / "data/brats2020" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert project.jobs("data", run="brats2020", triggers=("mtime", "params")) == {}, "no file of the data set"
     (project.folder / "data/brats2020/HGG/BraTS_3").mkdir()
     assert project.jobs("data", run="brats2020", triggers=("mtime", "params")) == {"extract": 1, "split": 1, "data": 1}
+
+
+def test_what_a_job_said_is_said_again_at_the_end_and_little_beside_it(project):
+    for number in range(369):
+        (project.folder / f"data/brats2020/BraTS20_Training_{number:03}").mkdir(parents=True)
+    for _ in range(2):  # the second time Snakemake also says what has changed since
+        said = project.snakemake("--cores", "1", "--config", "run=brats2020", "--", "data").stdout
+        (project.folder / "data/brats2020/BraTS20_Training_369").mkdir(exist_ok=True)
+    sentence = "error: data/brats2020/BraTS20_Training_000/BraTS20_Training_000_t1.nii.gz: the file is missing"
+    (place,) = [
+        at for at, line in enumerate(said.splitlines()) if line.startswith("results/brats2020/logs/extract.log")
+    ]
+    assert sentence in said.splitlines()[place]
+    assert len(said.splitlines()) - place < 8
+    assert len(said) < 8000
 
 
 def test_no_rule_makes_a_raw_data_set(project):

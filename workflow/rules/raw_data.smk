@@ -2,6 +2,8 @@
 
 from snakemake.io import IOFile
 
+from stages.data.litter import is_litter
+
 
 def phantom_benchmarks():
     return [
@@ -84,7 +86,7 @@ def contents(path):
         below = sorted(
             (entry.name, entry.lstat().st_size)
             for entry in path.iterdir()
-            if not entry.is_dir()
+            if not entry.is_dir() and not is_litter(entry.name)
         )
         return hashlib.sha256(json.dumps(below).encode()).hexdigest()
     if path.suffix.lower() in (".csv", ".json") and path.is_file():
@@ -95,11 +97,11 @@ def contents(path):
 class RawFiles(str):
     """What RAW_INPUTS of the reader names in the raw folder: what comes, goes or changes reruns extraction.
 
-    A file that changes but keeps its size is noticed where it is a table.
+    A file that changes but keeps its size is noticed where it is a table; what operating systems add is not.
 
-    A param, since inputs would have to be there. Where the folder is not, Snakemake is told what it has recorded, so
-    that this is no reason for anything; where it never was, as in a clone, files that come later are taken for those
-    that the store was made from (the export compares them).
+    One hash, however many files there are. A param, since inputs would have to be there. Where the folder is not,
+    Snakemake is told what it has recorded, so that this is no reason for anything; where it never was, as in a clone,
+    files that come later are taken for those that the store was made from (the export compares them).
     """
 
     ABSENT = "raw files: absent"
@@ -107,8 +109,15 @@ class RawFiles(str):
     def __new__(cls, wildcards):
         folder = Path(raw_folder(wildcards))
         patterns = imports.constant(reader_module(wildcards), "RAW_INPUTS")
-        found = sorted(path for pattern in patterns for path in folder.glob(pattern))
-        noted = [(str(path.relative_to(folder)), contents(path)) for path in found]
+        found = {path for pattern in patterns for path in folder.glob(pattern)}
+        places = sorted((path.relative_to(folder), path) for path in found)
+        noted = json.dumps(
+            [
+                (str(place), contents(path))
+                for place, path in places
+                if not any(map(is_litter, place.parts))
+            ]
+        )
         recorded = [
             text
             for text in recorded_params(store_of(wildcards.benchmark))
@@ -117,7 +126,12 @@ class RawFiles(str):
         if recorded and (not folder.is_dir() or recorded == [cls.ABSENT]):
             return super().__new__(cls, recorded[0])
         return super().__new__(
-            cls, f"raw files: {json.dumps(noted)}" if folder.is_dir() else cls.ABSENT
+            cls,
+            (
+                f"raw files: {hashlib.sha256(noted.encode()).hexdigest()}"
+                if folder.is_dir()
+                else cls.ABSENT
+            ),
         )
 
     def __repr__(self):

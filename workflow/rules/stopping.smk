@@ -24,3 +24,24 @@ onstart:
         signal.SIGTERM,
         lambda *what: threading.Thread(target=answer, args=what).start(),
     )
+
+
+def failures(since):
+    """What the logs of this run's benchmarks that were written since then end in, where that is an error's sentence."""
+    for log in sorted(
+        log
+        for name in config["run"]
+        for log in Path(f"results/{name}/logs").rglob("*.log")
+    ):
+        *_, last = log.read_text(errors="replace").splitlines() or [""]
+        if log.stat().st_mtime >= since and last.startswith("error: "):
+            yield f"{log}: {last}"
+
+
+BEGUN = time.time()
+
+
+# Snakemake prints a failed job's command and inputs below what the job said, which is the last that a user should read.
+onerror:
+    for sentence in failures(BEGUN):
+        print(sentence, file=sys.stderr)

@@ -1,0 +1,326 @@
+"""Which cases a folder of BraTS volumes holds, in whichever layout, and which file is which sequence of a case.
+
+How the releases, their copies on Kaggle and the tools around them lay their files out stands in `LAYOUTS`, which
+`layout_of` chooses from; what they call them in brats_names.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from stages.data import decathlon
+from stages.data.brats_names import MASK, NAMES, SEQUENCE_OF, SUFFIXES, Part, Volume, named, released, stem_of
+from stages.data.extraction import BadCaseError
+from stages.data.litter import is_litter
+from stages.errors import InputError
+
+_CASE_NAME = re.compile(r"(brats|phantom)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan of a patient.
+
+    Attributes:
+        folder: the case's own; where cases share folders, the path of its files without their sequence.
+        source: its path below the raw folder.
+    """
+
+    folder: Path
+    source: str
+
+    @cached_property
+    def name(self) -> str:
+        """The folder's, unless it was renamed and its files still bear the name that BraTS gave them."""
+        own = self.folder.name
+        if not released(own) and self.folder.is_dir():
+            names = {volume.case for volume in self.volumes() if released(volume.case)}
+            if len(names) == 1:
+                return names.pop()
+        return own
+
+    def file(self, sequence: str) -> Path:
+        """The file of one sequence, or of the mask (`seg`).
+
+        Raises:
+            BadCaseError: there is none, or more than one.
+        """
+        volumes = self.volumes()
+        found = [volume for volume in volumes if volume.sequence == sequence]
+        found = [volume for volume in found if volume.case == self.folder.name] or found
+        if not found and self._of_decathlon:
+            raise self._bad(*decathlon.missing(self.folder, sequence))
+        if len(found) > 1:
+            names = " and ".join(volume.path.name for volume in found)
+            raise self._bad(self.folder, f"two files for the sequence {sequence} ({names})")
+        if not found:
+            endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES[sequence])
+            there = _shown([volume.path.name for volume in volumes])
+            path = self.folder.with_name(f"{self.folder.name}_{sequence}{SUFFIXES[1]}")
+            if self.folder.is_dir():
+                path = self.folder / path.name
+            known = any(volume.sequence for volume in volumes)
+            expected = "" if known else f"; {_expected(volumes)}"
+            reason = f"the file is missing: nothing of this case ends in {endings} (there is {there}){expected}"
+            raise self._bad(path, reason)
+        return self._inside(found[0])
+
+    def part(self, sequence: str) -> Part | None:
+        """Which volume of its file a sequence is; None where the file holds one."""
+        return next((volume.part for volume in self.volumes() if volume.sequence == sequence), None)
+
+    def volumes(self) -> list[Volume]:
+        if self._of_decathlon:
+            return decathlon.volumes(self.folder)
+        try:
+            if self.folder.is_dir():
+                return volumes_in(self.folder)
+            shared = self.folder.parent
+            return _by_case(shared, shared.stat().st_mtime_ns).get(self.folder.name, [])
+        except OSError as error:
+            raise self._bad(self.folder, f"the folder cannot be read ({error.strerror})") from error
+
+    @property
+    def _of_decathlon(self) -> bool:
+        return decathlon.holds_images(self.folder.parent)
+
+    def _inside(self, volume: Volume) -> Path:
+        """The file itself, where a folder stands for it."""
+        if not volume.path.is_dir():
+            return volume.path
+        files = _nifti_files(volume.path)
+        if len(files) > 1:
+            files = [path for path in files if named(path).sequence == volume.sequence]
+        if len(files) != 1:
+            held = _shown([path.name for path in _nifti_files(volume.path)])
+            raise self._bad(volume.path, f"the folder stands for one volume but holds {held}")
+        return files[0]
+
+    def _bad(self, path: Path, reason: str) -> BadCaseError:
+        return BadCaseError(self.folder.name, str(path), reason)
+
+
+# --- layouts ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which cases lie in a folder.
+
+    Attributes:
+        name: for messages.
+        example: what its files are called.
+        cases: (folder) -> the `Case.folder` of each case that lies in it, in this layout; none where it is another.
+    """
+
+    name: str
+    example: str
+    cases: Callable[[Path], list[Path]]
+
+
+def _cases_in_sequence_folders(folder: Path) -> list[Path]:
+    volumes = _in_sequence_folders(folder)
+    most = max(Counter(volume.sequence for volume in volumes if volume.sequence != MASK).values(), default=0)
+    return _paths(folder, volumes) if most > 1 else []  # one each: the folders of a single case
+
+
+def _cases_side_by_side(folder: Path) -> list[Path]:
+    volumes = [volume for volume in volumes_in(folder) if volume.case and volume.sequence]
+    scanned = {volume.case for volume in volumes if volume.sequence != MASK}
+    return _paths(folder, volumes) if len(scanned) > 1 and folder.name not in scanned else []
+
+
+def _case_of_its_own(folder: Path) -> list[Path]:
+    volumes = volumes_in(folder)
+    known = {volume.path for volume in volumes}
+    others = [path for path in _entries(folder) if path.is_dir() and path not in known]
+    sequences = {volume.sequence for volume in volumes} - {""}
+    called = _CASE_NAME.match(folder.name) or folder.name in {volume.case for volume in volumes}
+    # Beside folders that may hold cases, one volume (an atlas, say) makes none.
+    return [folder] if volumes and (len(sequences) > 1 or called or not others) else []
+
+
+DECATHLON = Layout("the Decathlon's task", "dataset.json, imagesTr/BRATS_001.nii.gz, labelsTr", decathlon.cases_in)
+LAYOUTS = (
+    DECATHLON,
+    Layout("a folder for each sequence", "t1/<case>.nii.gz, seg/<case>.nii.gz", _cases_in_sequence_folders),
+    Layout("all cases in one folder", "<case>_t1.nii.gz, <case>_seg.nii.gz", _cases_side_by_side),
+    Layout("a folder for each case", "<case>/<case>_t1.nii.gz, <case>/<case>-t1n.nii.gz", _case_of_its_own),
+)
+"""The first that finds a case in a folder is its layout."""
+
+
+def layout_of(folder: Path) -> Layout | None:
+    """The layout of the cases that lie in a folder itself; None where it holds none, though folders below it may."""
+    return next((layout for layout in LAYOUTS if layout.cases(folder)), None)
+
+
+def find_cases(raw: Path) -> list[Case]:
+    """All cases below `raw`, at any depth and in any of `LAYOUTS`, sorted by name and path.
+
+    An empty folder that is called like a case is one. What is hidden or an operating system's own is passed over; links
+    are followed.
+
+    Raises:
+        InputError: `raw` is missing, holds no case, or one whose name is not UTF-8.
+    """
+    advice = (
+        f"put the case folders (<case>/<case>_<sequence>.nii or .nii.gz) or a link to them there, or {_examples()}: "
+        "BraTS comes, after registration, from its organisers (CBICA's image processing portal, Synapse) or as a copy "
+        "on Kaggle"
+    )
+    if not raw.is_dir():
+        raise InputError(f"the raw data folder {raw} is missing; {advice}")
+    paths: list[Path] = []
+    holding: dict[bool, Path] = {}  # by whether it is the Decathlon's
+    for folder, below in _folders(raw):
+        try:
+            layout = layout_of(folder)
+            found = layout.cases(folder) if layout else []
+        except OSError as error:
+            raise _unreadable(error) from error
+        if not found and not below and folder != raw and _CASE_NAME.match(folder.name):
+            found = [folder]
+        if found:
+            paths += found
+            below.clear()
+            holding.setdefault(layout is DECATHLON, folder)
+    if len(holding) > 1:
+        raise InputError(
+            f"{holding[True]} is the Medical Segmentation Decathlon's and {holding[False]} BraTS', which have the same "
+            "patients under different names: set data.folder to one of them"
+        )
+    if not paths:
+        raise InputError(f"the raw data folder {raw} holds no case ({_contents(raw)}); {advice}")
+    cases = [Case(path, path.relative_to(raw).as_posix()) for path in paths]
+    for case in cases:
+        try:
+            case.source.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{case.source!a} below {raw} is no name in UTF-8, as tables hold them: rename it"
+            ) from None
+    return sorted(cases, key=lambda case: (case.name, case.source))
+
+
+def case_of(file: Path) -> Case:
+    """The case that a NIfTI file belongs to, whichever the layout that it lies in."""
+    if decathlon.holds_images(file.parent):
+        path = decathlon.case_path(file)
+        return Case(path, path.name)
+    for folder in (file.parent.parent, file.parent):  # a folder may stand for the file
+        layout = layout_of(folder)
+        for case in (Case(path, path.name) for path in (layout.cases(folder) if layout else [])):
+            if any(volume.path in (file, file.parent) for volume in case.volumes()):
+                return case
+    return Case(file.parent, file.parent.name)
+
+
+def _folders(raw: Path) -> Iterator[tuple[Path, list[str]]]:
+    """The folders from `raw` downwards, each once, with the names of those below it, which can be taken out."""
+    seen = set()
+    for path, below, _ in os.walk(raw, followlinks=True, onerror=_refuse):
+        if (real := Path(path).resolve()) in seen:  # a link back to a folder above
+            below.clear()
+            continue
+        seen.add(real)
+        below[:] = sorted(name for name in below if not is_litter(name))
+        yield Path(path), below
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def volumes_in(folder: Path) -> list[Volume]:
+    """The NIfTI files that lie in a folder, and the folders in it that stand for one, sorted by name.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return [volume for path in _entries(folder) if (volume := named(path)) and _stands_for_one(volume)]
+
+
+def _stands_for_one(volume: Volume) -> bool:
+    nifti = stem_of(volume.path.name) != volume.path.name
+    if not volume.path.is_dir():
+        return nifti
+    if nifti:
+        return True
+    return bool(volume.sequence) and len(_nifti_files(volume.path)) == 1
+
+
+def _in_sequence_folders(folder: Path) -> list[Volume]:
+    """The volumes in those folders below `folder` that are called like a sequence and nothing else."""
+    found = []
+    for path in _entries(folder):
+        if (sequence := SEQUENCE_OF.get(path.name.lower())) and path.is_dir():
+            for inner in _entries(path):
+                volume = named(inner)
+                if stem_of(inner.name) != inner.name:
+                    case = volume.case if volume.sequence == sequence else stem_of(inner.name)
+                    found.append(Volume(case, sequence, inner))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _by_case(folder: Path, _modified: int) -> dict[str, list[Volume]]:
+    """The volumes of the cases that share a folder: listed once for all of them."""
+    found: dict[str, list[Volume]] = {}
+    for volume in (*volumes_in(folder), *_in_sequence_folders(folder)):
+        found.setdefault(volume.case, []).append(volume)
+    return found
+
+
+def _paths(folder: Path, volumes: list[Volume]) -> list[Path]:
+    return [folder / name for name in sorted({volume.case for volume in volumes})]
+
+
+def _entries(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in entries if not is_litter(entry.name))
+
+
+def _nifti_files(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if stem_of(path.name) != path.name and path.is_file()]
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def _expected(volumes: list[Volume]) -> str:
+    """What was expected of a folder that is no case: the layout that is closest to what lies there."""
+    closest = LAYOUTS[1] if len(volumes) > len(NAMES) else LAYOUTS[2]
+    return f"expected: {closest.name} ({closest.example})"
+
+
+def _examples() -> str:
+    return " or ".join(f"{layout.name} ({layout.example})" for layout in LAYOUTS[:-1])
+
+
+def _contents(folder: Path) -> str:
+    """What lies in a folder and below, by kind: 3 .zip, 57,195 .h5."""
+    kinds = Counter(
+        Path(name).suffix.lower() or "without an ending"
+        for _, _, files in os.walk(folder)
+        for name in files
+        if not is_litter(name)
+    )
+    return ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(3)) or "it is empty"
+
+
+def _shown(names: list[str], most: int = 6) -> str:
+    """Names, the first of many."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "nothing") + more
+
+
+def _unreadable(error: OSError) -> InputError:
+    return InputError(f"{error.filename} cannot be read ({error.strerror}); check its permissions")
+
+
+def _refuse(error: OSError) -> None:
+    raise _unreadable(error) from error

@@ -1,0 +1,103 @@
+"""The Decathlon's brain tumours are read as the same volumes in BraTS' own layout are."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_brats import write_case
+from synthetic_decathlon import CASES, ORDER, TASK, as_nnunet, write_task
+
+from stages.data import brats
+from stages.data.store import open_store
+from stages.errors import InputError
+
+
+def extracted(parameters, raw, out):
+    brats.extract(parameters, raw, out)
+    store = open_store(out)
+    return np.asarray(store.images), np.asarray(store.masks), store.manifest
+
+
+@pytest.fixture
+def expected(tmp_path, parameters):
+    for name in CASES:
+        write_case(tmp_path / "brats", name)
+    return extracted(parameters, tmp_path / "brats", tmp_path / "of-brats")
+
+
+def same(found, expected):
+    for ours, theirs in zip(found[:2], expected[:2], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    pd.testing.assert_frame_equal(found[2].drop(columns="source"), expected[2].drop(columns="source"))
+
+
+def test_cases_are_those_of_brats_layout(tmp_path, parameters, expected):
+    task = write_task(tmp_path / "raw")
+    found = extracted(parameters, tmp_path / "raw", tmp_path / "out")
+    same(found, expected)
+    assert sorted(set(found[2]["source"])) == [f"{TASK}/imagesTr/{name}" for name in CASES]
+    same(extracted(parameters, task, tmp_path / "of-the-task"), expected)  # data.folder may be the task itself
+    as_nnunet(task)
+    same(extracted(parameters, tmp_path / "raw", tmp_path / "of-nnunet"), expected)
+
+
+def test_the_order_is_dataset_jsons(tmp_path, parameters, expected):
+    write_task(tmp_path / "raw", {"0": "T2w", "1": "t1gd", "2": "FLAIR", "3": "T1w"})
+    same(extracted(parameters, tmp_path / "raw", tmp_path / "out"), expected)
+
+
+def test_what_is_not_the_task_gets_its_sentence(tmp_path, parameters):
+    raw = tmp_path / "raw"
+    task = write_task(raw)
+    description = task / "dataset.json"
+    good = description.read_text()
+
+    def refused(match):
+        with pytest.raises(InputError, match=match) as caught:
+            brats.extract(parameters, raw, tmp_path / "out")
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "out").exists()
+
+    for described, match in (
+        ("{", r"dataset\.json is no readable JSON file; put the data set's own there"),
+        ("[]", r"dataset\.json does not number the sequences"),
+        (json.dumps({"modality": {"0": "FLAIR", "2": "T1w"}}), "does not number the sequences"),
+        (json.dumps({"modality": {"0": "CT"}}), "names the sequences CT, where FLAIR, T1w, T1gd and T2w of Task01"),
+        (json.dumps({"modality": ORDER | {"3": "FLAIR"}}), "names the sequences FLAIR, T1w, t1gd, FLAIR, where"),
+        (
+            json.dumps({"modality": {"0": "FLAIR", "1": "T1w", "2": "T2w"}}),
+            r"dataset\.json: its sequences are flair, t1, t2, and not t1ce; repair the case",
+        ),
+    ):
+        description.write_text(described)
+        refused(match)
+    description.unlink()
+    refused(r"dataset\.json is missing, which says which sequence is which of the volumes in imagesTr: put it back")
+    description.write_text(good)
+    label = task / "labelsTr/BRATS_002.nii.gz"
+    content = label.read_bytes()
+    label.unlink()
+    refused(r"labelsTr/BRATS_002\.nii\.gz: the file is missing; repair the case")
+    label.write_bytes(content)
+    image = task / "imagesTr/BRATS_003.nii.gz"
+    whole = nib.load(image)
+    three = np.asarray(whole.dataobj)[..., :3]
+    nib.save(nib.Nifti1Image(three, whole.affine), image)
+    refused(r"BRATS_003\.nii\.gz: .* 4 axes, the last of 4 sequences \(dataset\.json\), not 4 \(shape \(24, 20")
+    nib.save(nib.Nifti1Image(three[..., 0], whole.affine), image)
+    refused(r"imagesTr/BRATS_003\.nii\.gz: .* 4 axes, .* not 3")
+    as_nnunet(write_task(tmp_path / "copy"))
+    (tmp_path / "copy" / TASK / "imagesTr/BRATS_001_0002.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"imagesTr/BRATS_001_0002\.nii\.gz: the file is missing; repair"):
+        brats.extract(parameters, tmp_path / "copy", tmp_path / "out")
+
+
+def test_brats_beside_the_decathlon_is_refused(tmp_path, parameters):
+    write_task(tmp_path / "raw")
+    write_case(tmp_path / "raw", "BraTS20_Training_001")
+    with pytest.raises(
+        InputError, match=r"Task01_BrainTumour is the Medical Segmentation Decathlon's and .* BraTS'.* same "
+    ):
+        brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
