@@ -130,12 +130,12 @@ def _refuse_growth(path: Path) -> None:
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
+        if any(entry.filename.endswith("/constants.pkl") for entry in entries):
+            raise InputError(f"{path} is a TorchScript archive, which is code; {_ADVICE}")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise InputError(f"{path} is compressed, which torch.save does not do; {_ADVICE}")
         if sum(entry.file_size for entry in entries) > path.stat().st_size:
             raise InputError(f"{path} promises more bytes than it has; get it again")
-        if any(entry.filename.endswith("/constants.pkl") for entry in entries):
-            raise InputError(f"{path} is a TorchScript archive, which is code; {_ADVICE}")
         pickles = [entry for entry in entries if entry.filename.endswith("data.pkl")]
         if len(pickles) != 1 or pickles[0].file_size > _PICKLE:
             raise InputError(f"{path} has no pickle of its own, or one of more than {_PICKLE:,} bytes; {_ADVICE}")

@@ -1,7 +1,7 @@
 """Networks of MONAI and diffusers with known weights: what foreign_networks.json holds, made by their own code.
 
-`python tests/networks/foreign_weights.py`, where monai (1.4 or newer), monai-generative and diffusers are installed, writes that file anew.
-The tests need neither: names and shapes are in it, the weights follow from the names.
+`python tests/networks/foreign_weights.py` writes that file anew where monai (1.4 or newer), monai-generative and
+diffusers are installed. The tests need none of them: names and shapes are in it, the weights follow from the names.
 """
 
 import json

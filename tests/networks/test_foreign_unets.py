@@ -19,7 +19,9 @@ MEASURED = json.loads(FILE.read_text())
 
 @pytest.fixture
 def network() -> UNet:
-    return UNet(SIZE, 1, CHANNELS[0], [1, 2], 1, attention=[SIZE // 2], heads=CHANNELS[1] // HEAD_CHANNELS, groups=GROUPS)
+    return UNet(
+        SIZE, 1, CHANNELS[0], [1, 2], 1, attention=[SIZE // 2], heads=CHANNELS[1] // HEAD_CHANNELS, groups=GROUPS
+    )
 
 
 def written(folder: Path, name: str) -> tuple[Path, Told]:
@@ -73,8 +75,16 @@ def test_the_large_variance_is_beta(tmp_path, network):
 @pytest.mark.parametrize(
     ("name", "changed", "sentence"),
     [
-        ("monai", {"head_channels": None}, "does not show how many channels a head .* --head-channels, one number or 2"),
-        ("monai", {"head_channels": (16,)}, r"heads of 16 channels at a width of 16 where .* has 2 \(denoiser\.network"),
+        (
+            "monai",
+            {"head_channels": None},
+            "does not show how many channels a head .* --head-channels, one number or 2",
+        ),
+        (
+            "monai",
+            {"head_channels": (16,)},
+            r"heads of 16 channels at a width of 16 where .* has 2 \(denoiser\.network",
+        ),
         ("monai", {"variance": None}, "without its variance; .* --variance small"),
         ("monai-without-classes", {"healthy_class": 0}, "without --healthy-class: its network has no classes"),
         ("diffusers", {"config": None}, r"lay its config\.json beside it"),
@@ -92,7 +102,11 @@ def test_what_is_not_told_or_cannot_be_is_said(tmp_path, network, name, changed,
 @pytest.mark.parametrize(
     ("extra", "removed", "sentence"),
     [
-        ("down_blocks.1.attentions.0.proj_in.conv.weight", None, "holds down_blocks.1.attentions.0.proj_in.* without cross"),
+        (
+            "down_blocks.1.attentions.0.proj_in.conv.weight",
+            None,
+            "holds down_blocks.1.attentions.0.proj_in.* without cross",
+        ),
         (None, "up_blocks.0.resnets.1.conv2.conv.weight", "lacks up_blocks.0.resnets.1.conv2.conv.weight: .*another"),
     ],
 )
