@@ -21,6 +21,7 @@ from stages.data.radiographs import read_grey
 from stages.data.store import StoreWriter, open_store
 from stages.errors import InputError
 from stages.evaluation.maps import open_maps
+from stages.networks.foreign_layouts import Told
 from stages.networks.import_checkpoint import read_foreign
 from stages.networks.unet import UNet
 from stages.parameters import reading
@@ -128,7 +129,7 @@ def foreign(_: Path) -> Target:
     with zipfile.ZipFile(stream) as stored, zipfile.ZipFile(deflated, "w", zipfile.ZIP_DEFLATED) as archive:
         for entry in stored.infolist():
             archive.writestr(entry.filename, stored.read(entry))
-    read = lambda path: read_foreign(path, network)  # noqa: E731
+    read = lambda path: read_foreign(path, network, Told(healthy_class=0))  # noqa: E731
     calls = (b"cbuiltins\nbytearray\n", b"cposix\nsystem\n", b"R", b".", b"\x93")
     return Target([stream.getvalue(), deflated.getvalue()], read, "a.pt", (*NUMBERS, *calls))
 

@@ -1,11 +1,9 @@
-"""Foreign checkpoints: read without unpickling code, refused in one sentence where they do not fit."""
+"""The command that brings a foreign checkpoint in, and the one that counts networks."""
 
-import os
-import pickle
+import json
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,114 +11,82 @@ import torch
 
 from stages import checkpoint
 from stages.errors import InputError
-from stages.networks.import_checkpoint import arguments, main, read_foreign
+from stages.networks import build
+from stages.networks.import_checkpoint import arguments, main
 from stages.networks.unet import UNet
+from stages.parameters import reading
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def network() -> UNet:
-    torch.manual_seed(1)
-    return UNet(16, 2, 8, [1, 2], 1, attention=[8], heads=1, groups=4)
+def smoke_unet(seed: int) -> UNet:
+    torch.manual_seed(seed)
+    return build.network(UNet, "denoiser", reading.benchmark(reading.load(ROOT / "params.yaml"), "smoke"))
 
 
-def test_weights_come_through_unchanged(tmp_path, network):
-    torch.save(network.state_dict(), tmp_path / "model.pt")
-    tensors = read_foreign(tmp_path / "model.pt", network)
-    assert all(torch.equal(tensors[name], value) for name, value in network.state_dict().items())
+def run(source: Path, target: Path, *options: str) -> None:
+    words = [str(source), str(target), "--benchmark=smoke", f"--params={ROOT / 'params.yaml'}", *options]
+    main(arguments().parse_args(words))
 
 
-class Malicious:
-    """Touches a file when unpickled without care."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
-def test_code_in_the_file_is_refused_and_not_run(tmp_path, network):
-    trap = tmp_path / "trap"
-    torch.save(network.state_dict() | {"extra": Malicious(trap)}, tmp_path / "model.pt")
-    with pytest.raises(InputError, match=r"model\.pt cannot be read safely"):
-        read_foreign(tmp_path / "model.pt", network)
-    assert not trap.exists()
-
-
-def missing(state):
-    state.pop("out.2.bias")
-
-
-def other_shape(state):
-    state["out.2.bias"] = torch.zeros(7)
-
-
-def unknown(state):
-    state["teapot"] = torch.zeros(1)
-
-
-def expanded(state):
-    state["out.2.weight"] = torch.zeros(1).expand(state["out.2.weight"].shape)
-
-
-def a_number(state):
-    state["step"] = 3
-
-
-def not_finite(state):
-    state["out.2.bias"] = torch.full_like(state["out.2.bias"], torch.nan)
-
-
-@pytest.mark.parametrize(
-    ("harm", "sentence"),
-    [
-        (missing, r"lacks out\.2\.bias"),
-        (other_shape, r"out\.2\.bias has shape \(7,\)"),
-        (unknown, "holds teapot"),
-        (expanded, r"out\.2\.weight is not a plain"),
-        (a_number, "more than named tensors"),
-        (not_finite, r"out\.2\.bias is not finite"),
-    ],
-)
-def test_what_does_not_fit_is_refused(tmp_path, network, harm, sentence):
-    state = dict(network.state_dict())
-    harm(state)
-    torch.save(state, tmp_path / "model.pt")
-    with pytest.raises(InputError, match=sentence):
-        read_foreign(tmp_path / "model.pt", network)
-
-
-def test_a_truncated_or_absent_file_is_refused(tmp_path, network):
-    torch.save(network.state_dict(), tmp_path / "model.pt")
-    whole = (tmp_path / "model.pt").read_bytes()
-    (tmp_path / "model.pt").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"model\.pt"):
-        read_foreign(tmp_path / "model.pt", network)
-    with pytest.raises(InputError, match=r"absent\.pt is missing"):
-        read_foreign(tmp_path / "absent.pt", network)
-
-
-def test_command_writes_a_checkpoint_that_loads(tmp_path):
-    from stages.networks import build
-    from stages.parameters import reading
-
-    values = reading.benchmark(reading.load(ROOT / "params.yaml"), "smoke")
-    torch.manual_seed(2)
-    network = build.network(UNet, "denoiser", values)
+def test_command_writes_a_checkpoint_that_loads(tmp_path, capsys):
+    network = smoke_unet(2)
     torch.save(network.state_dict(), tmp_path / "model.pt")
     target = tmp_path / "denoiser.safetensors"
-    main(
-        arguments().parse_args(
-            [str(tmp_path / "model.pt"), str(target), "--benchmark=smoke", f"--params={ROOT / 'params.yaml'}"]
-        )
-    )
-    loaded = build.network(UNet, "denoiser", values)
+    run(tmp_path / "model.pt", target, "--healthy-class=1")
+    loaded = smoke_unet(3)
     for weights in ("raw", "ema"):
         header = checkpoint.load_into(loaded, target, weights)
-        assert torch.equal(loaded.out[2].weight, network.out[2].weight)
-    assert header["source"] == "model.pt"
+        assert torch.equal(loaded.label_emb.weight, network.label_emb.weight.flip(0))
+        assert torch.equal(loaded.input_blocks[0][0].weight, network.input_blocks[0][0].weight)
+    assert (header["source"], header["healthy_class"]) == ("model.pt", 1)
+    assert re.search(r"not show it: heads \d+, groups \d+, inputs in \[", capsys.readouterr().out)
+
+
+def test_averaged_weights_come_from_their_own_file(tmp_path):
+    raw, averaged = smoke_unet(2), smoke_unet(3)
+    torch.save(raw.state_dict(), tmp_path / "model050000.pt")
+    torch.save(averaged.state_dict(), tmp_path / "ema_0.9999_050000.pt")
+    target = tmp_path / "denoiser.safetensors"
+    run(tmp_path / "model050000.pt", target, "--healthy-class=0", f"--ema={tmp_path / 'ema_0.9999_050000.pt'}")
+    loaded = smoke_unet(4)
+    for weights, network in (("raw", raw), ("ema", averaged)):
+        header = checkpoint.load_into(loaded, target, weights)
+        assert torch.equal(loaded.label_emb.weight, network.label_emb.weight)
+    assert header["ema_source"] == "ema_0.9999_050000.pt"
+
+
+def test_averaged_weights_lie_in_the_same_file_below_another_prefix(tmp_path):
+    raw, averaged = smoke_unet(2), smoke_unet(3)
+    torch.save({"model": raw.state_dict(), "ema": averaged.state_dict()}, tmp_path / "last.pt")
+    target = tmp_path / "denoiser.safetensors"
+    run(tmp_path / "last.pt", target, "--healthy-class=0", "--prefix=model.", "--ema-prefix=ema.")
+    loaded = smoke_unet(4)
+    for weights, network in (("raw", raw), ("ema", averaged)):
+        checkpoint.load_into(loaded, target, weights)
+        assert torch.equal(loaded.label_emb.weight, network.label_emb.weight)
+
+
+def test_an_optimiser_leaves_nothing_written(tmp_path):
+    torch.save({"state": {}, "param_groups": []}, tmp_path / "opt050000.pt")
+    with pytest.raises(InputError, match="state of an optimiser"):
+        run(tmp_path / "opt050000.pt", tmp_path / "denoiser.safetensors", "--healthy-class=0")
+    assert [path.name for path in tmp_path.iterdir()] == ["opt050000.pt"]
+
+
+def test_a_network_without_classes_is_said(tmp_path, capsys):
+    state = smoke_unet(2).state_dict()
+    state.pop("label_emb.weight")
+    torch.save(state, tmp_path / "model.pt")
+    run(tmp_path / "model.pt", tmp_path / "denoiser.safetensors")
+    assert "It has no classes" in capsys.readouterr().out
+
+
+def test_a_damaged_configuration_is_said(tmp_path):
+    torch.save({"conv_in.weight": torch.zeros(1)}, tmp_path / "model.pt")
+    (tmp_path / "config.json").write_text(json.dumps([1])[:-1])
+    with pytest.raises(InputError, match=r"lay its config\.json beside it"):
+        run(tmp_path / "model.pt", tmp_path / "denoiser.safetensors")
 
 
 def test_networks_are_counted_on_the_command_line():
@@ -129,34 +95,3 @@ def test_networks_are_counted_on_the_command_line():
     ).stdout
     assert re.search(r"denoiser +113,681,160 +497\.\d+", printed)
     assert re.search(r"classifier +5,452,962", printed)
-
-
-def rewritten(path: Path, network: UNet, harm: str) -> None:
-    """A .pt file whose entries are deflated, or whose pickle calls for a large buffer or is cut."""
-    torch.save(network.state_dict(), path)
-    with zipfile.ZipFile(path) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    kind = zipfile.ZIP_DEFLATED if harm == "deflated" else zipfile.ZIP_STORED
-    with zipfile.ZipFile(path, "w", kind) as archive:
-        for name, content in entries.items():
-            if name.endswith("data.pkl") and harm == "buffer":
-                content = pickle.dumps(bytearray(10), 2).replace(b"__builtin__", b"builtins")
-            if name.endswith("data.pkl") and harm == "cut":
-                content = content[:-20]
-            archive.writestr(name, content)
-
-
-@pytest.mark.parametrize(
-    ("harm", "sentence"),
-    [("deflated", "is compressed"), ("buffer", "it asks for builtins bytearray"), ("cut", "cannot be read safely")],
-)
-def test_what_grows_or_is_damaged_is_refused(tmp_path, network, harm, sentence):
-    rewritten(tmp_path / "model.pt", network, harm)
-    with pytest.raises(InputError, match=sentence):
-        read_foreign(tmp_path / "model.pt", network)
-
-
-def test_a_pipe_in_place_of_a_checkpoint_blocks_nothing(tmp_path, network):
-    os.mkfifo(tmp_path / "model.pt")
-    with pytest.raises(InputError, match="not a regular file"):
-        read_foreign(tmp_path / "model.pt", network)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, workflow.basedir)
+# Not workflow.basedir: that is another folder where workflow/Snakefile or a module runs these rules.
+sys.path.insert(0, str(Path(workflow.current_basedir).parents[1]))
 
 from stages import channels, imports, methods, repeats, split_lists
 from stages.errors import InputError
@@ -84,10 +85,7 @@ def code(module):
 
 def assets(folder):
     """What a page is made from beside Python, so that an edit reruns the rule."""
-    return sorted(
-        str(path.relative_to(workflow.basedir))
-        for path in Path(workflow.basedir, folder).iterdir()
-    )
+    return sorted(str(path) for path in Path(folder).iterdir())
 
 
 def files_named(values):
