@@ -13,10 +13,10 @@ w (epsilon(healthy) - epsilon(none)). Predictions are clipped to the networks' r
 
 `detection.convention: released-code` computes what their code does. Under `paper` encoding is this benchmark's: nothing
 is clipped on the way, it starts at the image itself, `detection.stride` visits some levels only, each of which then
-counts for those since the one before, and x'_0 is predicted without a class, as the paper has it (their code: as healthy
-with w = 1, which scales the difference, and moves t_e only by what is clipped). Under neither are masks made by their
-thresholds: maps are thresholded as every method's, not at the slice's own quantile (.90 to .98, by the largest
-difference on diseased validation slices), and a slice that their cosine similarity calls healthy keeps its map.
+counts for those since the one before. And x'_0 is predicted without a class, as the paper has it; their code predicts
+it as healthy with w = 1, which scales the difference, and moves t_e only by what is clipped. Under neither are masks
+made by their thresholds: maps are thresholded as every method's, not at the slice's own quantile (.90 to .98, by the
+largest difference on diseased validation slices), and a slice that their cosine similarity calls healthy keeps its map.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,9 +1,9 @@
 """Where the classifier looks: Grad-CAM (Selvaraju et al., ICCV 2017), by captum.
 
-a(x) = ReLU(sum over k of alpha_k A_k), alpha_k the mean over pixels of d S / d A_k. A are the features of the last block
-that the classifier has at `resolution` pixels; at its lowest resolution that is the last one of all, as published. The
-map is upsampled to the image, bilinearly. S = log C(diseased | x) / C(healthy | x) at noise level 0, the difference of
-the two classes' scores before the softmax (stages/detection/gradient.py says why). No options.
+a(x) = ReLU(sum over k of alpha_k A_k), alpha_k the mean over pixels of d S / d A_k. A are the features of the last
+block that the classifier has at `resolution` pixels; at its lowest resolution that is the last one of all, as
+published. The map is upsampled to the image, bilinearly. S = log C(diseased | x) / C(healthy | x) at noise level 0, the
+difference of the two classes' scores before the softmax (stages/detection/gradient.py says why). No options.
 """
 
 from typing import cast
