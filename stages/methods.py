@@ -153,13 +153,13 @@ def parameters_of(method: dict) -> tuple[str, ...]:
     return imports.names(module(method), "PARAMETERS", default=()) if "detector" in method else ()
 
 
-def resolutions(parameters: dict, network: str) -> list[int]:
-    """The resolutions, in pixels, at which a network with `multipliers` has features, the image's own first.
+def resolutions(network: dict, size: int) -> list[int]:
+    """The resolutions, in pixels, at which a U-Net or the encoder of one has features, the image's own first.
 
-    >>> resolutions({"data": {"size": 64}, "classifier": {"network": {"multipliers": [1, 2, 4]}}}, "classifier")
+    >>> resolutions({"multipliers": [1, 2, 4]}, 64)
     [64, 32, 16]
     """
-    return [parameters["data"]["size"] >> level for level in range(len(parameters[network]["network"]["multipliers"]))]
+    return [size // 2**level for level in range(len(network["multipliers"]))]
 
 
 def encoder_parameters() -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class StandIn(nn.Module):
         self.counted = Evaluations()
 
     def get_submodule(self, target: str) -> nn.Module:
-        """What a detector looks into: whichever part it names, one that lies between image and output."""
+        """A part that lies between image and output, whichever is named. A gradient that ends there is not counted."""
         return self.inside if target else self
 
     def forward(self, x: Tensor, *_: Tensor) -> Any:

@@ -29,17 +29,18 @@ class GradCam(Detector):
     reconstructs = False
 
     def prepare(self) -> None:
-        classifier = self.load("classifier", EncoderClassifier)
-        block = classifier.get_submodule(self._last_block())
-        self.cam = LayerGradCam(lambda x, t: log_odds(classifier, x, t, DISEASED), block)
+        self.classifier = self.load("classifier", EncoderClassifier)
+        block = self.classifier.get_submodule(self.last_block())
+        self.cam = LayerGradCam(lambda x, t: log_odds(self.classifier, x, t, DISEASED), block)
 
-    def _last_block(self) -> str:
+    def last_block(self) -> str:
         """The name of the last block at the setting's resolution."""
-        resolutions = methods.resolutions(self.parameters, "classifier")
+        network = self.parameters["classifier"]["network"]
+        resolutions = methods.resolutions(network, self.parameters["data"]["size"])
         level = resolutions.index(self.setting["resolution"])
         if level == len(resolutions) - 1:
             return "middle_block"
-        blocks = self.parameters["classifier"]["network"]["residual_blocks"] + 1  # the last one of a level resamples
+        blocks = network["residual_blocks"] + 1  # the last one of a level resamples
         return f"input_blocks.{(level + 1) * blocks - 1}"
 
     def detect(self, batch: Batch) -> Detection:

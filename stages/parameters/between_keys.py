@@ -120,7 +120,7 @@ def _unet_problems(network: dict, path: KeyPath, size: int) -> Iterator[Problem]
     for width in dict.fromkeys([network["channels"], *widths]):
         if width % network["groups"]:
             yield (*path, "groups"), f"must divide every width of the network, but {width} is one"
-    resolutions = [size // 2**level for level in range(levels)]
+    resolutions = methods.resolutions(network, size)
     for resolution in network["attention"]:
         if resolution not in resolutions:
             yield (*path, "attention"), f"may only name resolutions of the network, {resolutions}, not {resolution}"

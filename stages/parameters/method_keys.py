@@ -26,7 +26,7 @@ def number_problems(parameters: dict, where: KeyPath, method: dict, block: dict)
         if not all(isinstance(value, int) and value > 0 for value in block[key]):
             yield (*where, key), f"must hold whole numbers from 1 on, not {', '.join(map(str, block[key]))}"
     for key, network in methods.literal(method, "RESOLUTION_OF", {}).items():
-        known = methods.resolutions(parameters, network)
+        known = methods.resolutions(parameters[network]["network"], parameters["data"]["size"])
         if not set(block[key]) <= set(known):
             values = f"{', '.join(map(str, known))}, not {', '.join(map(str, block[key]))}"
             yield (*where, key), f"may hold the resolutions of the {network}, {values}"
