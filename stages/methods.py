@@ -5,8 +5,10 @@ A detector is a module of stages/detection. It says in literals, which are read 
   NETWORKS         the networks that it needs, each trained by the module of stages/training of that name
   UNUSED_AT_ZERO   network -> the key of a setting at whose 0 it is not needed (no classifier where nothing is guided)
   GRID             the keys of a setting, each with the words that it takes, () for numbers
+  WHOLE            the keys of a setting that are whole numbers from 1 on
+  RESOLUTION_OF    key of a setting -> the network that has features at so many pixels
   OPTIONS          what it is told beside its setting: each key with the words that it takes, () for anything, or with
-                   the key of params.yaml that lists them ("data.channels")
+                   the key of params.yaml that lists them ("data.channels"; "data.channels[]": it takes a list of them)
   PARAMETERS       the keys of params.yaml that change its maps, beside those that all detectors share
   TOLD_CLASSES     the classes that it tells the denoiser of itself, beside those in its options
   RELEASED_LEVEL   the one noise level that it knows under the convention released-code
@@ -149,6 +151,15 @@ def networks(method: dict, setting: Mapping) -> list[str]:
 def parameters_of(method: dict) -> tuple[str, ...]:
     """The keys of params.yaml that change a method's maps, beside those that all detectors share."""
     return imports.names(module(method), "PARAMETERS", default=()) if "detector" in method else ()
+
+
+def resolutions(network: dict, size: int) -> list[int]:
+    """The resolutions, in pixels, at which a U-Net or the encoder of one has features, the image's own first.
+
+    >>> resolutions({"multipliers": [1, 2, 4]}, 64)
+    [64, 32, 16]
+    """
+    return [size // 2**level for level in range(len(network["multipliers"]))]
 
 
 def encoder_parameters() -> tuple[str, ...]:

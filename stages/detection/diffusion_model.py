@@ -1,18 +1,19 @@
-"""A trained diffusion model on batches of images in [0, 1]: what encoding and three detectors have in common.
+"""A trained diffusion model on batches of images in [0, 1]: what encoding and four detectors have in common.
 
 The samplers themselves, in the networks' range of intensities, are in stages/diffusion.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from stages.data import store
 from stages.data.store import HEALTHY
+from stages.detection.noise import noise
 from stages.diffusion import ddim
 from stages.diffusion.guidance import LogProbability, classifier_free_epsilon
 from stages.diffusion.noise_schedule import NoiseSchedule
@@ -109,13 +110,14 @@ class DiffusionModel:
         if weight in (0, 1):  # one class is enough
             return self.epsilon("healthy" if weight else "none")
 
-        def epsilon(x: Tensor, t: Tensor) -> Tensor:
-            labels = torch.cat([torch.full_like(t, NO_CLASS), torch.full_like(t, HEALTHY)])
-            both, _ = self._denoise(torch.cat([x, x]), torch.cat([t, t]), labels)
-            without, healthy = both.chunk(2)
-            return classifier_free_epsilon(without, healthy, weight)
+        return lambda x, t: classifier_free_epsilon(*self.without_and_healthy(x, t), weight)
 
-        return epsilon
+    def without_and_healthy(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """(x_t, t) -> epsilon under no class and under the healthy one, in one pass of 2 N images."""
+        labels = torch.cat([torch.full_like(t, NO_CLASS), torch.full_like(t, HEALTHY)])
+        both, _ = self._denoise(torch.cat([x, x]), torch.cat([t, t]), labels)
+        without, healthy = both.chunk(2)
+        return without, healthy
 
     def log_probability(self) -> LogProbability | None:
         """(x_t, t) -> log C(healthy | x_t); None where there is no classifier."""
@@ -133,13 +135,18 @@ class DiffusionModel:
 
         x_L is in the networks' range. `slice_ids` (N) seed the noise that the released code adds first.
         """
-        x_0, epsilon = self.to_range(images), self.epsilon(class_name)
-        if self.sampler.released:
-            start = ddim.released_start(x_0, self.noise(slice_ids, x_0)(), self.schedule)
-            passed = ddim.encode_released(epsilon, start, max(levels), self.schedule)
-        else:
-            passed = self.solver.encode(epsilon, x_0, max(levels), self.schedule, self.sampler.stride)
+        passed = self.encode_path(self.epsilon(class_name), images, slice_ids, max(levels))
         return {level: x for level, x in passed if level in levels}
+
+    def encode_path(
+        self, epsilon: ddim.Epsilon, images: Tensor, slice_ids: list[str], level: int
+    ) -> Iterator[tuple[int, Tensor]]:
+        """What encoding to L passes, (k, x_k) from the first level on, in the networks' range; at last (L, x_L)."""
+        x_0 = self.to_range(images)
+        if not self.sampler.released:
+            return self.solver.encode(epsilon, x_0, level, self.schedule, self.sampler.stride)
+        start = ddim.released_start(x_0, self.noise(slice_ids, x_0)(), self.schedule)
+        return chain([(1, start)], ddim.encode_released(epsilon, start, level, self.schedule))
 
     def start_levels(self, level: int) -> list[int]:
         """The levels whose x_k `decode` takes to start from level L: L, and for some solvers the one passed before."""
@@ -186,17 +193,5 @@ class DiffusionModel:
         return (x - low) / (high - low)
 
     def noise(self, slice_ids: list[str], like: Tensor) -> Callable[[], Tensor]:
-        """A source of standard normal noise of the shape and type of `like` (N, C, H, W), fresh at each call.
-
-        Every slice draws from a generator of its own, seeded by the repeat's seed and its name: what it gets depends
-        neither on its batch nor on where a killed job went on.
-        """
-        generators = [torch.Generator(self.device).manual_seed(self._slice_seed(name)) for name in slice_ids]
-
-        def draw(generator: torch.Generator) -> Tensor:
-            return torch.randn(like.shape[1:], generator=generator, dtype=like.dtype, device=self.device)
-
-        return lambda: torch.stack([draw(generator) for generator in generators])
-
-    def _slice_seed(self, slice_id: str) -> int:
-        return int(np.random.SeedSequence([self.sampler.seed, *slice_id.encode()]).generate_state(1, np.uint64)[0])
+        """A source of standard normal noise of the shape and type of `like` (N, C, H, W), each slice's its own."""
+        return noise(self.sampler.seed, slice_ids, like)

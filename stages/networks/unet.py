@@ -184,3 +184,9 @@ class EncoderClassifier(ListedNetwork):
 def log_probability(classifier: nn.Module, x: Tensor, t: Tensor, target: int) -> Tensor:
     """log C(target | x_t, t) of each image, (N,)."""
     return functional.log_softmax(classifier(x, t), dim=-1)[:, target]
+
+
+def log_odds(classifier: nn.Module, x: Tensor, t: Tensor, target: int) -> Tensor:
+    """log C(target | x_t, t) / (1 - C(target | x_t, t)) of each image under two classes, (N,)."""
+    logits = classifier(x, t)
+    return logits[:, target] - logits[:, 1 - target]

@@ -1,7 +1,8 @@
 """What the keys of a benchmark's parameters say against one another, and against the modules that they name.
 
 What a single key may hold is the schema's to say (by_schema.py), what a method needs its own module's
-(stages/methods.py); what is said about data alone stands in data_keys.py. As there, each problem is `(path, sentence)`.
+(stages/methods.py); what is said about data alone stands in data_keys.py, about single values of a method in
+method_keys.py. As there, each problem is `(path, sentence)`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,6 +13,7 @@ from stages import imports, methods, split_lists
 from stages.errors import InputError
 from stages.parameters.by_schema import KeyPath, Problem, known_sections, schema_problems, shown, value_at
 from stages.parameters.data_keys import data_problems
+from stages.parameters.method_keys import listed_problems, number_problems
 
 
 def problems_between(parameters: dict, makers: Collection[str]) -> Iterator[Problem]:
@@ -118,7 +120,7 @@ def _unet_problems(network: dict, path: KeyPath, size: int) -> Iterator[Problem]
     for width in dict.fromkeys([network["channels"], *widths]):
         if width % network["groups"]:
             yield (*path, "groups"), f"must divide every width of the network, but {width} is one"
-    resolutions = [size // 2**level for level in range(levels)]
+    resolutions = methods.resolutions(network, size)
     for resolution in network["attention"]:
         if resolution not in resolutions:
             yield (*path, "attention"), f"may only name resolutions of the network, {resolutions}, not {resolution}"
@@ -183,9 +185,7 @@ def _options_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator
             continue
         words = known[key]
         if isinstance(words, str):
-            listed = value_at(parameters, tuple(words.split(".")))
-            if value not in listed:
-                yield where, f"must be one of {words}, {', '.join(listed)}, not {value}"
+            yield from listed_problems(parameters, where, value, words)
         elif words and value not in words:
             yield where, f"must be {' or '.join(words)}, not {shown(value)}"
     for key in known:
@@ -220,6 +220,7 @@ def _grid_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator[Pr
             yield where, "must name L, since options.encode_class asks for images encoded to it"
             continue
         problems = list(_value_problems(where, block, asked or dict.fromkeys({"L", "s", "w"} & set(block), ())))
+        problems += number_problems(parameters, where, method, block)
         yield from problems
         if not problems and "L" in block:
             yield from _level_problems(parameters, (*where, "L"), method, block)

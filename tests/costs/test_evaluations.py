@@ -16,9 +16,16 @@ from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.sampling import RoundTrip
 from stages.networks import build, flops
+from stages.networks.unet import EncoderClassifier
 from stages.parameters import sections
 
 SLICES = 3
+PEERS = {
+    "gradient": {"detector": "gradient", "grid": [{"samples": [1, 3], "sigma": [0.1]}]},
+    "grad-cam": {"detector": "grad_cam", "grid": [{"resolution": [8, 16]}]},
+    "anofpdm": {"detector": "anofpdm", "options": {"channels": ["flair"]}, "grid": [{"L": [20], "w": [3]}]},
+}
+"""Methods that smoke has not."""
 
 
 @pytest.fixture
@@ -89,17 +96,39 @@ def detect(parameters, name, setting):
         ("guided-ddpm", {"L": 20, "s": 2}),
         ("classifier-free", {"L": 20, "w": 2}),
         ("classifier-free", {"L": 20, "w": 1}),
+        ("anofpdm", {"L": 20, "w": 3}),
     ],
     ids=str,
 )
 def test_a_sampler_asks_the_networks_as_often_as_it_asks_the_stand_ins(smoke, networks, name, setting, detection):
     smoke["detection"] |= detection
+    smoke["methods"] |= {name: peer | {"setting": "validation"} for name, peer in PEERS.items()}
     names, operations = detect(smoke, name, setting)
     found = evaluations.of_method(smoke, name, setting)
     assert found == {one: networks[one].each(SLICES) for one in names}
     costs = {kind.SECTION: flops.of(kind, smoke) for kind in flops.listed() if kind.SECTION in found}
     each = sum(costs[one].forward * count.forward + costs[one].slope * count.slope for one, count in found.items())
     assert operations == pytest.approx(SLICES * each, rel=0.02)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_a_classifiers_gradient_counts_as_often_as_it_is_taken(smoke, networks, samples):
+    smoke["methods"] = {"gradient": PEERS["gradient"] | {"setting": "validation"}}
+    setting = {"samples": samples, "sigma": 0.1}
+    _, operations = detect(smoke, "gradient", setting)
+    found = evaluations.of_method(smoke, "gradient", setting)
+    assert found == {"classifier": networks["classifier"].each(SLICES)} == {"classifier": Evaluations(0, samples)}
+    assert operations == pytest.approx(SLICES * samples * flops.of(EncoderClassifier, smoke).slope, rel=0.02)
+
+
+@pytest.mark.parametrize("resolution", [8, 16])
+def test_looking_into_a_classifier_counts_as_a_pass_without_the_way_back(smoke, networks, resolution):
+    smoke["methods"] = {"grad-cam": PEERS["grad-cam"] | {"setting": "validation"}}
+    _, operations = detect(smoke, "grad-cam", {"resolution": resolution})
+    found = evaluations.of_method(smoke, "grad-cam", {"resolution": resolution})
+    assert found == {"classifier": networks["classifier"].each(SLICES)} == {"classifier": Evaluations(1, 0)}
+    cost = flops.of(EncoderClassifier, smoke)
+    assert SLICES * cost.forward <= operations < SLICES * cost.slope
 
 
 @pytest.mark.parametrize("score", ["reconstruction", "gradient", "combined"])

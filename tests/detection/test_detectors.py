@@ -32,7 +32,7 @@ from stages.parameters import reading, sections
 from stages.parameters.by_schema import value_at
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
-NUMBERS = {"L": (20, 10), "s": (2, 3), "w": (2, 3)}
+NUMBERS = {"L": (20, 10), "s": (2, 3), "w": (2, 3), "samples": (2, 3), "sigma": (0.1, 0.2), "resolution": (8, 16)}
 """Two values of those keys of a grid that the tiny networks bear; others have params.yaml's."""
 CHANGES: dict[str, tuple[dict, dict]] = {
     "detection.convention": ({"stride": 1}, {"stride": 1, "convention": "released-code"}),
@@ -160,9 +160,12 @@ def entry_and_grid(name: str, parameters: dict, benchmarks: list[dict]) -> tuple
     return {"detector": name, "options": told, "grid": [{}], "setting": "validation"}, grid
 
 
-def listed(words: tuple[str, ...] | str, parameters: dict) -> list[str]:
-    """The words that an option takes, or those of the key of params.yaml that lists them."""
-    return list(value_at(parameters, tuple(words.split("."))) if isinstance(words, str) else words)
+def listed(words: tuple[str, ...] | str, parameters: dict) -> list:
+    """The words that an option takes, or those of the key of params.yaml that lists them, or lists of these."""
+    if not isinstance(words, str):
+        return list(words)
+    found = value_at(parameters, tuple(words.removesuffix("[]").split(".")))
+    return [[word] for word in found] if words.endswith("[]") else list(found)
 
 
 def differ(first: Detection, second: Detection) -> bool:
@@ -173,7 +176,8 @@ def differ(first: Detection, second: Detection) -> bool:
 
 
 def test_the_methods_of_this_project_are_found():
-    assert {"guided_ddim", "guided_ddpm", "classifier_free", "fixed_point_gan", "intensity", "vae"} <= set(modules())
+    found = {"guided_ddim", "guided_ddpm", "classifier_free", "fixed_point_gan", "intensity", "vae"}
+    assert found | {"gradient", "grad_cam", "anofpdm"} <= set(modules())
 
 
 def test_maps_are_finite_and_at_least_zero(method):

@@ -17,6 +17,8 @@ from stages.errors import InputError
 from stages.parameters import reading
 from stages.parameters.by_schema import SCHEMA
 
+PEER = {"detector": "anofpdm", "options": {}, "grid": [{"L": [20], "w": [3]}], "setting": "validation"}
+
 
 def test_params_yaml_is_good():
     assert reading.load(ROOT / "params.yaml")["run"] == PARAMS["run"]
@@ -92,6 +94,14 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("paper/methods/intensity/grid", [{"view": [1]}], "intensity.grid[0].view may hold plain, inverted, equalised, not 1"),
         ("paper/methods/guided-ddim/grid", [{"L": ["deep"], "s": [1]}], "guided-ddim.grid[0].L must hold numbers, not deep"),
         ("paper/methods/intensity/options/channel", "xray", "options.channel must be one of data.channels, t1, t1ce, t2, flair, not xray"),
+        ("benchmarks/smoke/methods/peer", PEER | {"detector": "grad_cam", "grid": [{"resolution": [8, 5]}]}, "peer.grid[0].resolution may hold the resolutions of the classifier, 16, 8, not 8, 5"),
+        ("benchmarks/smoke/methods/peer", PEER | {"detector": "gradient", "grid": [{"samples": [2.5], "sigma": [0.1]}]}, "peer.grid[0].samples must hold whole numbers from 1 on, not 2.5"),
+        ("benchmarks/smoke/methods/peer", PEER | {"detector": "gradient", "grid": [{"samples": [0], "sigma": [0.1]}]}, "peer.grid[0].samples must hold whole numbers from 1 on, not 0"),
+        ("benchmarks/smoke/methods/peer", PEER | {"options": {"channels": "flair"}}, "peer.options.channels must be a list out of data.channels, t1, t1ce, t2, flair, each once, not the text 'flair'"),
+        ("benchmarks/smoke/methods/peer", PEER | {"options": {"channels": ["flair", "t3"]}}, "options.channels must be a list out of data.channels, t1, t1ce, t2, flair, each once"),
+        ("benchmarks/smoke/methods/peer", PEER | {"options": {"channels": ["t2", "t2"]}}, "options.channels must be a list out of data.channels"),
+        ("benchmarks/smoke/methods/peer", PEER | {"options": {"channels": []}}, "options.channels must be a list out of data.channels"),
+        ("paper/methods/intensity/options/channel", ["flair"], "options.channel must be one of data.channels"),
         ("benchmarks/smoke/vae/network/widths", [8] * 5, "vae.network.widths must be fewer: data.size = 16 cannot be halved 5 times"),
         ("benchmarks/smoke/data/split/validation", {"healthy": "x"}, "split.validation.healthy must be a whole number, not the text 'x'"),
         ("benchmarks/smoke/data/phantom", {}, "data.phantom is not a known key"),
