@@ -9,6 +9,7 @@
 # make fidelity  which reduced precisions find what float32 finds: results/fidelity.csv (trains small networks at 256 px)
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
+# make docs    build the documentation site: docs/_build/html/index.html
 # make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
 # make verify  look whether results are as they were written  (make verify BENCHMARKS="phantom-brain smoke")
 # make pull    fetch versioned results with DVC and tell Snakemake that they are up to date
@@ -18,7 +19,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test test-cluster test-faults fuzz fidelity performance lint lock pull verify
+.PHONY: run figures report env test test-cluster test-faults fuzz fidelity performance lint docs lock pull verify
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
@@ -93,6 +94,9 @@ fuzz: env
 
 performance: env
 	python -m tests.performance $(ARGS)
+
+docs: env
+	python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
 
 lint: env
 	ruff check

@@ -25,6 +25,7 @@ REQUIREMENTS = [
         *PROJECT["dependency-groups"].values(),
     )
     for line in lines
+    if isinstance(line, str)  # not a group that another one includes
 ]
 
 

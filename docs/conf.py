@@ -1,0 +1,55 @@
+"""Sphinx's configuration of the documentation site; `make docs` builds it."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(Path(__file__).parent))  # extensions of its own
+sys.path.insert(0, str(ROOT))
+
+_project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+project = "Diffusion models for medical anomaly detection"
+author = "the authors of this benchmark"
+copyright = f"{author}; MIT licence"  # noqa: A001  # Sphinx's name
+version = release = _project["version"]
+
+extensions = [
+    "myst_nb",
+    "parameters_page",
+    "sphinx.ext.apidoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "plain_docstrings",  # after autodoc
+]
+exclude_patterns = ["_build", "figures"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
+
+# The notebook is executed by the tests (tests/export): it needs trained networks, which a documentation builder lacks.
+nb_execution_mode = "off"
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+apidoc_modules = [
+    {
+        "path": "../stages",
+        "destination": "api",
+        "separate_modules": True,
+        "module_first": True,
+        "automodule_options": {"members", "show-inheritance"},
+        "exclude_patterns": ["**/__main__.py"],
+    }
+]
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # a class that lists its attributes has them as annotations too
+
+html_theme = "furo"
+html_title = project
+html_show_sourcelink = False
+html_last_updated_fmt = None

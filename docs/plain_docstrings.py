@@ -1,0 +1,36 @@
+"""Docstrings as reStructuredText: here they are plain text with `code` between backticks, examples and Google's sections.
+
+What reStructuredText would take for markup (|x|, a * b, x_) is escaped before napoleon reads the sections.
+"""
+
+import re
+from typing import Any
+
+CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+MARKUP = re.compile(r"([*|\\]|(?<=\w)_(?!\w)|(?<=\b[A-Z])\.(?!\S))")  # L. would number a list
+
+
+def escaped(lines: list[str]) -> list[str]:
+    """
+    >>> escaped(["|x - x_0| of `images`", ">>> 2 * 3", "6"])
+    ['\\\\|x - x_0\\\\| of ``images``', '>>> 2 * 3', '6']
+    """
+    result, example = [], False
+    for line in lines:
+        example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
+        result.append(line if example else _prose(line))
+    return result
+
+
+def _prose(line: str) -> str:
+    parts = CODE.split(line)  # what stands between backticks has odd numbers
+    return "".join(f"``{part}``" if n % 2 else MARKUP.sub(r"\\\1", part) for n, part in enumerate(parts))
+
+
+def _process(app: Any, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    lines[:] = escaped(lines)
+
+
+def setup(app: Any) -> dict[str, bool]:
+    app.connect("autodoc-process-docstring", _process, priority=100)  # napoleon has 500
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
