@@ -36,10 +36,10 @@ class Trained:
 
 def of(parameters: dict, name: str, labels: np.ndarray) -> Trained:
     """Of the network `name` of a benchmark's merged parameters, on training slices with `labels` (N,)."""
-    meta, training = torch.device("meta"), Training.of(parameters[name]["training"])
+    meta, training = torch.device("meta"), Training.of(parameters, name)
     with meta:
         objective: Objective = importlib.import_module(f"stages.training.{name}").objective(parameters, meta)
-    steps = training.steps(len(objective.rows(labels)))
+    steps = training.steps(len(training.rows(labels)))
     turns = Counter(player for iteration in range(steps) for player in objective.turns(iteration))
     images = training.batch * training.accumulate
     taken = {player: _turn(objective, player, parameters) for player in turns}

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,10 +25,6 @@ class Objective(ABC):
     def turns(self, iteration: int) -> list[str]:
         """Which players make a step at an iteration, in this order, all on the same batch."""
         return list(self.players())
-
-    def rows(self, labels: np.ndarray) -> np.ndarray:
-        """The slices that are learnt from, as row numbers, given the labels (N,) of all."""
-        return np.arange(len(labels))
 
     @abstractmethod
     def loss(

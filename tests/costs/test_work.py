@@ -56,9 +56,9 @@ def test_training_takes_what_the_loops_steps_take(smoke, name):
     smoke["fixed_point_gan"]["critic_steps"] = 2
     smoke[name]["training"] |= {"accumulate": 2}
     found = training.of(smoke, name, labels)
-    section = Training.of(smoke[name]["training"])
+    section = Training.of(smoke, name)
     objective = importlib.import_module(f"stages.training.{name}").objective(smoke, torch.device("cpu"))
-    assert found.steps == section.steps(len(objective.rows(labels))) > 1
+    assert found.steps == section.steps(len(section.rows(labels))) > 1
     seen = []
     for network in objective.players().values():
         network.register_forward_hook(lambda _, arguments, __: seen.append(len(arguments[0])))

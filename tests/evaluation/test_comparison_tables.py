@@ -66,6 +66,7 @@ def test_the_comparison_is_on_test_at_the_setting_that_labels_of_validation_choo
         assert row[f"{metric}_low"] <= row[metric] <= row[f"{metric}_high"]
     assert row[["subjects", "slices", "diseased", "scored"]].tolist() == [3, 18, 12, 9]
     assert row[["folds", "seeds"]].tolist() == [1, 1]
+    assert comparison["trained_on"].to_dict() == {"guided-ddim": "image labels", "ready-made": "masks"}
     assert comparison[[f"{metric}_seed_sd" for metric in summary.EVERY_METRIC]].isna().all(axis=None)
     slices = records.read_slice_scores(scored.scores("guided-ddim", chosen) / "test.csv")
     assert row["image_auroc"] == pytest.approx(roc_auc_score(slices["label"], slices["mean_map"]), abs=1e-7)
