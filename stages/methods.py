@@ -23,7 +23,6 @@ from typing import Any
 from stages import imports, split_lists
 from stages.errors import InputError
 
-
 TRAINED_ON = {
     "nothing": "nothing",
     "healthy": "healthy images",

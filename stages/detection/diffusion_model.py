@@ -191,12 +191,15 @@ class DiffusionModel:
         Every slice draws from a generator of its own, seeded by the repeat's seed and its name: what it gets depends
         neither on its batch nor on where a killed job went on.
         """
-        generators = [torch.Generator(self.device).manual_seed(self._slice_seed(name)) for name in slice_ids]
+        generators = slice_generators(self.sampler.seed, slice_ids, self.device)
 
         def draw(generator: torch.Generator) -> Tensor:
             return torch.randn(like.shape[1:], generator=generator, dtype=like.dtype, device=self.device)
 
         return lambda: torch.stack([draw(generator) for generator in generators])
 
-    def _slice_seed(self, slice_id: str) -> int:
-        return int(np.random.SeedSequence([self.sampler.seed, *slice_id.encode()]).generate_state(1, np.uint64)[0])
+
+def slice_generators(seed: int, slice_ids: list[str], device: torch.device) -> list[torch.Generator]:
+    """A generator a slice, seeded by the repeat's seed and the slice's name."""
+    seeds = [np.random.SeedSequence([seed, *name.encode()]).generate_state(1, np.uint64)[0] for name in slice_ids]
+    return [torch.Generator(device).manual_seed(int(one)) for one in seeds]

@@ -99,7 +99,7 @@ def parts(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame, mi
 
 
 def marked(table: pd.DataFrame, comparison: pd.DataFrame) -> pd.DataFrame:
-    """A table whose methods bear in brackets what trained them, where it is not what trains the paper's: image labels."""
+    """A table whose methods bear in brackets what trained them, where it is healthy images or masks."""
     words = dict(zip(comparison["method"], comparison["trained_on"], strict=True))
     others = (TRAINED_ON["healthy"], TRAINED_ON["masks"])
     said = {name: f"{name} ({word})" for name, word in words.items() if word in others}

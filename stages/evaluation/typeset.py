@@ -78,8 +78,8 @@ def metric_table(rows: pd.DataFrame, titles: dict[str, str], names: Iterable[str
     """The table of metrics, a row a method.
 
     Args:
-        rows: with the columns `names`, if it is known trained_on, and <metric>, <metric>_low, <metric>_high of every metric; where there is
-            <metric>_seed_sd, the spread over seeds stands beside the value.
+        rows: with the columns `names`, trained_on if that is known, and <metric>, <metric>_low, <metric>_high of every
+            metric; where there is <metric>_seed_sd, the spread over seeds stands beside the value.
         titles: metric -> its head; metrics without any value are left out.
         names: the text columns before the metrics.
     """

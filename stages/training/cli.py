@@ -44,6 +44,8 @@ def run_training(options: Namespace, name: str, objective: Callable[[dict, torch
     store = open_split(options.data, options.split_list, "train")  # refused before a card is waited for
     if methods.needs_both_classes(name):
         _require_both_classes(store, name)
+    if store.masks is None and methods.learns_from(options.parameters, name) == "masks":
+        raise InputError(f"{store.folder} holds no masks, from which {name} learns: take methods that need none")
     with only_one(options.state), cards(gpus) as held:
         work = partial(_train, options, name, objective, held)
         with ranks.joined(gpus, "gloo" if None in held else "nccl", work):

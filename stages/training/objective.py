@@ -33,7 +33,8 @@ class Objective(ABC):
         """Scalars of a batch: "loss", which `player` minimises, and whatever else is worth a column in metrics.csv.
 
         `networks` are the players as they compute in the run's precision; only `player`'s weights take gradients.
-        `images` (B, C, H, W) are in the networks' intensity range, `labels` (B,) are 0 (healthy) or 1 (diseased).
+        `images` (B, C, H, W) are in the networks' intensity range, `labels` (B,) are 0 (healthy) or 1 (diseased); an
+        objective that learns from masks gets these in their place, (B, H, W) of 0 and 1.
         """
 
     @abstractmethod

@@ -1,8 +1,8 @@
 """Train the variational autoencoder that reconstructs healthy slices (Zimmerer et al., arXiv:1812.05941).
 
-Learns from healthy slices alone, unless `vae.training.labels` says both. Writes a safetensors checkpoint with raw and averaged weights, metrics.csv and
-sheet.png (a row a slice: the image, its reconstruction from the latent mean, and what differs). A killed run goes on
-from its state.
+Learns from healthy slices alone, unless `vae.training.labels` says both. Writes a safetensors checkpoint with raw and
+averaged weights, metrics.csv and sheet.png (a row a slice: the image, its reconstruction from the latent mean, and what
+differs). A killed run goes on from its state.
 """
 
 from argparse import ArgumentParser, Namespace

@@ -50,7 +50,9 @@ def test_slices_that_are_there_are_counted(smoke, tiny_store, tiny_split_list, t
     assert numbers(slices.extracted(smoke, tmp_path)) == {"train": (6, 6), "validation": (0, 0), "test": (1, 1)}
 
 
-@pytest.mark.parametrize("name", ["denoiser", "classifier", "vae", "fixed_point_gan"])
+@pytest.mark.parametrize(
+    "name", ["denoiser", "classifier", "vae", "fixed_point_gan", "segmenter", "simplex_denoiser", "patched_denoiser"]
+)
 def test_training_takes_what_the_loops_steps_take(smoke, name):
     labels = np.repeat([0, 1], [6, 8])
     smoke["fixed_point_gan"]["critic_steps"] = 2
