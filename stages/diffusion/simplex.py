@@ -24,7 +24,7 @@ VECTORS = np.array([np.multiply(corner, signs) for signs in product((-1, 1), rep
 NEAR = np.array([*product(range(-1, 3), repeat=3)])
 """(64, 3): lattice points, from that at the lower corner of a point's cell, among which are all that reach it."""
 PLANE = 0.37
-"""z of the plane, in wavelengths of the first octave. At 0 the first pixel would lie on a lattice point of every octave,
+"""z of the plane, in wavelengths of the first octave. At 0 the first pixel would lie on a lattice point of each octave,
 where noise is 0; here the standard deviation differs little in an image (.43 to .56 at 64 px, the published octaves).
 The authors take z = t, a plane a noise level; as vectors are drawn anew for each field, planes differ in phase."""
 
