@@ -12,7 +12,7 @@ _project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 project = "Diffusion models for medical anomaly detection"
 author = "the authors of this benchmark"
-copyright = f"{author}; MIT licence"  # noqa: A001  # Sphinx's name
+copyright = f"{author}; MIT licence"  # Sphinx's name
 version = release = _project["version"]
 
 extensions = [

@@ -83,7 +83,9 @@ def _allowed(definitions: dict, rule: dict) -> str:
 def _kind(definitions: dict, rule: dict, kind: str) -> str:
     if kind == "array" and "items" in rule:
         number = str(rule["minItems"]) if rule.get("minItems") == rule.get("maxItems", "") else ""
-        return f"list{' of ' + number if number else ''}: {_allowed(definitions, _resolved(definitions, rule['items']))}"
+        return (
+            f"list{' of ' + number if number else ''}: {_allowed(definitions, _resolved(definitions, rule['items']))}"
+        )
     return {"object": "section", "array": "list", "string": "text", "null": "empty", "boolean": "true or false"}.get(
         kind, kind
     )

@@ -14,6 +14,8 @@ A detector is a module of stages/detection. It says in literals, which are read 
   RELEASED_LEVEL   the one noise level that it knows under the convention released-code
 
 NETWORKS must be there; where GRID or OPTIONS are not, the detector takes whatever it is given.
+
+A network's module of stages/training says in the same way what it is trained on: LEARNS_FROM, a word of `TRAINED_ON`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +24,15 @@ from typing import Any
 
 from stages import imports, split_lists
 from stages.errors import InputError
+
+TRAINED_ON = {
+    "nothing": "nothing",
+    "healthy": "healthy images",
+    "labels": "image labels",
+    "masks": "masks",
+    "unknown": "not said",
+}
+"""What trained a method, in rising order of what it says about lesions, and as tables print it."""
 
 
 class Setting(Mapping[str, float | str]):
@@ -213,6 +224,30 @@ def needs_both_classes(network: str) -> bool:
     """Whether a network learns to tell the classes apart: its training module then says `BOTH_CLASSES = True`."""
     module = f"stages.training.{network}"
     return imports.defines(module, "BOTH_CLASSES") and bool(imports.constant(module, "BOTH_CLASSES"))
+
+
+def learns_from(parameters: dict, network: str) -> str:
+    """What a network is trained on: "healthy" (images, no others), "labels" (of images of both classes) or "masks".
+
+    Its module's literal LEARNS_FROM says so as it was published (labels, where it has none); the key
+    `<network>.training.labels` (healthy or both) says otherwise.
+    """
+    module, labels = f"stages.training.{network}", parameters[network]["training"].get("labels")
+    published = imports.constant(module, "LEARNS_FROM", default="labels")
+    if labels is None or published == "masks":
+        return published
+    return "healthy" if labels == "healthy" else "labels"
+
+
+def trained_on(parameters: dict, method: dict) -> str:
+    """The most that any network of a method, at any setting, is trained on: a word of `TRAINED_ON`.
+
+    Of someone else's maps the method's key `trained_on` says it.
+    """
+    if "detector" not in method:
+        return method.get("trained_on", "unknown")
+    used = {network for setting in settings(method) for network in networks(method, setting)}
+    return max(["nothing", *(learns_from(parameters, network) for network in used)], key=list(TRAINED_ON).index)
 
 
 def detectors_of_one_class() -> list[str]:

@@ -84,6 +84,9 @@ OUTPUTS: dict[str, Callable[[Tensor], Any]] = {
     "classifier": lambda x: x.flatten(1)[:, :2],
     "vae": lambda x: (x, x.flatten(1), x.flatten(1)),
     "fixed_point_gan": lambda x: x,
+    "segmenter": lambda x: x[:, 0],
+    "simplex_denoiser": lambda x: x * 0,
+    "patched_denoiser": lambda x: x,
 }
 """Network -> its output, of the right shape."""
 
@@ -153,6 +156,7 @@ def detector_class(method: dict) -> type[Detector]:
 def _loaded(kind: type[Kind], section: dict, networks: dict[str, StandIn]) -> Kind:
     """A detector that takes the stand-ins for what it would load."""
     # The module tells a detector which file says what it needs.
+    section = section | {"data": section["data"] | {"size": PIXELS}}
     members = {"load": lambda _, name, __: networks[name], "__module__": kind.__module__}
     return type(kind.__name__, (kind,), members)(section, Fabric(accelerator="cpu", devices=1), {})
 

@@ -36,20 +36,20 @@ class Trained:
 
 def of(parameters: dict, name: str, labels: np.ndarray) -> Trained:
     """Of the network `name` of a benchmark's merged parameters, on training slices with `labels` (N,)."""
-    meta, training = torch.device("meta"), Training.of(parameters[name]["training"])
+    meta, training = torch.device("meta"), Training.of(parameters, name)
     with meta:
         objective: Objective = importlib.import_module(f"stages.training.{name}").objective(parameters, meta)
-    steps = training.steps(len(objective.rows(labels)))
+    steps = training.steps(len(training.rows(labels)))
     turns = Counter(player for iteration in range(steps) for player in objective.turns(iteration))
     images = training.batch * training.accumulate
-    taken = {player: _turn(objective, player, parameters) for player in turns}
+    taken = {player: _turn(objective, player, parameters, training) for player in turns}
     evaluations, operations = (
         sum(turns[player] * images * found[place] for player, found in taken.items()) for place in (0, 1)
     )
     return Trained(steps, evaluations, operations, training.precision)
 
 
-def _turn(objective: Objective, player: str, parameters: dict) -> tuple[float, float]:
+def _turn(objective: Objective, player: str, parameters: dict, training: Training) -> tuple[float, float]:
     """Evaluations of all networks, and operations, for an image in a step of `player`."""
     size, channels = parameters["data"]["size"], len(parameters["data"]["channels"])
     networks = objective.players()
@@ -58,11 +58,12 @@ def _turn(objective: Objective, player: str, parameters: dict) -> tuple[float, f
         network.requires_grad_(name == player)
     hooks = [network.register_forward_hook(_noting(seen)) for network in networks.values()]
     images = torch.empty(BATCH, channels, size, size, device="meta")
-    labels = torch.zeros(BATCH, dtype=torch.long, device="meta")
+    pixels = (size, size) if training.learns_from == "masks" else ()
+    targets = torch.zeros(BATCH, *pixels, dtype=torch.long, device="meta")
     try:
         # The meta device has no generator, and draws nothing.
         operations = flops.counted(
-            lambda: objective.loss(player, networks, images, labels, None)["loss"].backward()  # type: ignore[arg-type]
+            lambda: objective.loss(player, networks, images, targets, None)["loss"].backward()  # type: ignore[arg-type]
         )
     finally:
         for hook in hooks:

@@ -8,11 +8,8 @@ from torch import Tensor
 
 
 def noise(seed: int, slice_ids: list[str], like: Tensor) -> Callable[[], Tensor]:
-    """A source of standard normal noise of the shape, type and device of `like` (N, C, H, W), fresh at each call.
-
-    Every slice draws from a generator of its own, seeded by `seed` (the repeat's) and its name.
-    """
-    generators = [torch.Generator(like.device).manual_seed(_slice_seed(seed, name)) for name in slice_ids]
+    """A source of standard normal noise of the shape, type and device of `like` (N, C, H, W), fresh at each call."""
+    generators = slice_generators(seed, slice_ids, like.device)
 
     def draw(generator: torch.Generator) -> Tensor:
         return torch.randn(like.shape[1:], generator=generator, dtype=like.dtype, device=like.device)
@@ -20,5 +17,10 @@ def noise(seed: int, slice_ids: list[str], like: Tensor) -> Callable[[], Tensor]
     return lambda: torch.stack([draw(generator) for generator in generators])
 
 
-def _slice_seed(seed: int, slice_id: str) -> int:
-    return int(np.random.SeedSequence([seed, *slice_id.encode()]).generate_state(1, np.uint64)[0])
+def slice_generators(seed: int, slice_ids: list[str], device: torch.device) -> list[torch.Generator]:
+    """A generator for each slice, seeded by `seed` (the repeat's) and the slice's name.
+
+    What a slice gets depends neither on its batch nor on where a killed job went on.
+    """
+    seeds = [np.random.SeedSequence([seed, *name.encode()]).generate_state(1, np.uint64)[0] for name in slice_ids]
+    return [torch.Generator(device).manual_seed(int(one)) for one in seeds]

@@ -27,7 +27,7 @@ from stages.evaluation import across_repeats, documents, paired, records, sensit
 from stages.evaluation.choice import Choice, choose, in_words
 from stages.evaluation.finished import Finished, Identity, full_grid, missing_records
 from stages.evaluation.lesion_size import by_lesion_size
-from stages.methods import of, settings
+from stages.methods import TRAINED_ON, of, settings
 from stages.methods import setting as named
 from stages.parameters import reading, sections
 from stages.repeats import Repeat, repeats
@@ -67,19 +67,23 @@ def tabulate(methods: dict, finished: Finished) -> tuple[pd.DataFrame, pd.DataFr
     return pd.DataFrame(by_repeat), pd.DataFrame(rows)
 
 
-def compare(finished: Finished, choices: dict[str, Choice], resamples: int, seed: int) -> pd.DataFrame:
+def compare(
+    finished: Finished, choices: dict[str, Choice], trained_on: dict[str, str], resamples: int, seed: int
+) -> pd.DataFrame:
     """One row a method: its reported setting on the test split.
 
     Args:
         finished: where the scores are.
         choices: method -> its settings.
+        trained_on: method -> what trained it, a word of `TRAINED_ON`.
         resamples: number of bootstrap resamples.
         seed: of the bootstrap.
     """
     rows = []
     for method, choice in choices.items():
         first, *_ = choice.settings.values()
-        row: dict = {"method": method, "setting": first, "settings": in_words(choice.settings)}
+        row: dict = {"method": method, "trained_on": TRAINED_ON[trained_on[method]]}
+        row |= {"setting": first, "settings": in_words(choice.settings)}
         row |= {"chosen_on": choice.chosen_on}
         row |= across_repeats.describe(finished.read(method, choice.settings)["test"], resamples, seed)
         rows.append(row | _by_masks(finished, method, choice, row))
@@ -218,7 +222,7 @@ def main(options: argparse.Namespace) -> None:
     notes += without_folds(by_repeat, choices)
 
     resampling = evaluation["bootstrap"], parameters["seed"]
-    comparison = compare(finished, choices, *resampling)
+    comparison = compare(finished, choices, parameters["trained_on"], *resampling)
     slices = {
         method: across_repeats.pooled_over_folds(finished.read(method, choice.settings)["test"])
         for method, choice in choices.items()

@@ -13,6 +13,7 @@ import pandas as pd
 from stages.evaluation import bootstrap, lesion_size, paired, typeset
 from stages.evaluation.choice import BY_LABELS, FIXED
 from stages.evaluation.summary import FIELD_TITLES, NEEDS_MASKS, TITLES, USE_TITLES
+from stages.methods import TRAINED_ON
 
 _NOTES = {
     "ap": "Pixel AP: average precision over all pixels of all test slices (of a fold), healthy ones included, in one "
@@ -43,6 +44,13 @@ SIZE_NOTE = (
     "average Otsu threshold of all."
 )
 
+TRAINED_NOTES = {
+    TRAINED_ON["healthy"]: "Trained on healthy images: no diseased one was seen, which is another task than the "
+    "paper's, whose methods learn from image labels.",
+    TRAINED_ON["masks"]: "Trained on masks: an upper bound, which sees in training what the others are to find; no "
+    "competitor, so never bold.",
+    TRAINED_ON["unknown"]: "Not said: maps of someone else, whose entry in params.yaml has no trained_on.",
+}
 
 MASKS_NOTE = (
     "By masks: the setting with the highest Dice (average Otsu) on the masks of the validation subjects, which say "
@@ -69,8 +77,10 @@ def parts(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame, mi
     """
     said = {BY_LABELS: "validation labels"}  # the sentences below say it in full
     comparison = comparison.assign(setting=comparison["settings"], chosen_on=comparison["chosen_on"].replace(said))
-    headline = typeset.metric_table(comparison, TITLES, ["method", "setting", "chosen_on"])
+    headline = typeset.metric_table(comparison, TITLES, ["method", "trained_on", "setting", "chosen_on"])
     found = [Part("", headline, [*missing, *headline_notes(comparison)])]
+    comparison, sizes, pairs = (marked(table, comparison) for table in (comparison, sizes, pairs))
+    bounds = comparison.loc[comparison["trained_on"] == TRAINED_ON["masks"], "method"].tolist()
     if (chosen := comparison["setting_by_masks"] != "").any():
         table = masks_table(comparison[chosen].reset_index(drop=True))
         found.append(Part("Chosen by labels, and by masks", table, [MASKS_NOTE]))
@@ -83,9 +93,18 @@ def parts(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame, mi
         found.append(Part("Beyond the paper", table, field_notes(comparison)))
     if len(sizes):
         found.append(Part("By lesion size", typeset.metric_table(*by_size(sizes)), [SIZE_NOTE]))
-    if len(best := paired.best_against_others(pairs)):
+    if len(best := paired.best_against_others(pairs, bounds)):
         found.append(Part("The best method against each other one", pair_table(best), pair_notes(pairs)))
     return found
+
+
+def marked(table: pd.DataFrame, comparison: pd.DataFrame) -> pd.DataFrame:
+    """A table whose methods bear in brackets what trained them, where it is healthy images or masks."""
+    words = dict(zip(comparison["method"], comparison["trained_on"], strict=True))
+    others = (TRAINED_ON["healthy"], TRAINED_ON["masks"])
+    said = {name: f"{name} ({word})" for name, word in words.items() if word in others}
+    names = [name for name in ("method", "other") if name in table]
+    return table.assign(trained_on=table["method"].map(words), **{name: table[name].replace(said) for name in names})
 
 
 def markdown(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame, missing: Sequence[str] = ()) -> str:
@@ -124,6 +143,7 @@ def headline_notes(comparison: pd.DataFrame) -> list[str]:
             "error of the highest image AUROC, the lowest ratio of healthy to diseased mean map; in each fold, mean "
             "over seeds."
         )
+    sentences += [note for word, note in TRAINED_NOTES.items() if (comparison["trained_on"] == word).any()]
     if any(metric in metrics for metric in NEEDS_MASKS):
         sentences += [
             f"Dice and AUROC: over the {first['scored']} scored slices (diseased, above the smallest lesion area).",
@@ -201,7 +221,7 @@ def by_size(sizes: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
             titles[name] = f"{short}, {first['from_pixels']} to {first['to_pixels']} px ({counts})"
             by_method = group.set_index("method")
             columns |= {f"{name}{end}": by_method[f"{metric}{end}"] for end in ("", "_low", "_high")}
-    table = sizes.drop_duplicates("method").set_index("method")[["setting"]].assign(**columns)
+    table = sizes.drop_duplicates("method").set_index("method")[["setting", "trained_on"]].assign(**columns)
     return table.reset_index(), titles
 
 

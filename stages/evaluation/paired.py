@@ -14,6 +14,7 @@ The image-level AUROC, no mean over slices, is tested by exchanging the methods'
 Gur, Statistics in Medicine 24, 2005); its difference turns out to be a sum over slices whose signs are flipped.
 """
 
+from collections.abc import Collection
 from itertools import combinations
 from typing import Any
 
@@ -167,13 +168,16 @@ def _by_slice(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> NDArray[np
     return result
 
 
-def best_against_others(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each metric's best method, turned so that it is the first: a row a metric and other method."""
+def best_against_others(pairs: pd.DataFrame, bounds: Collection[str] = ()) -> pd.DataFrame:
+    """The rows of each metric's best method, turned so that it is the first: a row a metric and other method.
+
+    `bounds` are methods that cannot be the best: upper bounds.
+    """
     rows = []
     for _, block in pairs.groupby("metric", sort=False):
         values = dict(zip(block["method"], block["value"], strict=True))
         values |= dict(zip(block["other"], block["other_value"], strict=True))
-        known = {name: value for name, value in values.items() if np.isfinite(value)}
+        known = {name: value for name, value in values.items() if np.isfinite(value) and name not in bounds}
         if not known:
             continue
         best = max(known, key=lambda name: known[name])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.evaluation.summary import COST, LOWER_IS_BETTER, OWN_UNIT, TITLES
+from stages.methods import TRAINED_ON
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def metric_table(rows: pd.DataFrame, titles: dict[str, str], names: Iterable[str
     """The table of metrics, a row a method.
 
     Args:
-        rows: with the columns `names`, and <metric>, <metric>_low, <metric>_high of every metric; where there is
-            <metric>_seed_sd, the spread over seeds stands beside the value.
+        rows: with the columns `names`, trained_on if that is known, and <metric>, <metric>_low, <metric>_high of every
+            metric; where there is <metric>_seed_sd, the spread over seeds stands beside the value.
         titles: metric -> its head; metrics without any value are left out.
         names: the text columns before the metrics.
     """
@@ -116,10 +117,14 @@ def number(metric: str, value: float) -> str:
 def best(comparison: pd.DataFrame, metric: str) -> list[bool]:
     """Which rows are bold: those whose printed value is the best of at least two; none where neither end is better.
 
+    Upper bounds, which masks trained, are left out (`trained_on`, where the rows have it).
+
     >>> best(pd.DataFrame({"auroc": [0.9001, 0.9004, 0.5]}), "auroc")
     [True, True, False]
     """
     values = np.array([float(number(metric, value)) for value in comparison[metric]])
+    if "trained_on" in comparison and metric not in COST:
+        values[comparison["trained_on"] == TRAINED_ON["masks"]] = np.nan
     if np.isfinite(values).sum() < 2 or metric in OWN_UNIT:
         return [False] * len(values)
     return (values == (np.nanmin(values) if metric in LOWER_IS_BETTER else np.nanmax(values))).tolist()

@@ -62,7 +62,10 @@ def listed() -> list[type[ListedNetwork]]:
     """The networks of this package's modules, so that a new one is listed by its class alone."""
     for module in pkgutil.iter_modules(networks.__path__):
         importlib.import_module(f"{networks.__name__}.{module.name}")
-    return ListedNetwork.__subclasses__()
+    found = ListedNetwork.__subclasses__()
+    for kind in found:  # it grows by what is derived from those that are in it
+        found += kind.__subclasses__()
+    return found
 
 
 def of(kind: type[ListedNetwork], parameters: dict) -> Flops:

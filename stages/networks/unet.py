@@ -121,6 +121,27 @@ class UNet(ListedNetwork):
         return self.out(h).float()
 
 
+SIMPLEX_INTENSITY = (-1.0, 1.0)
+"""The interval as which the two networks below see an image's [0, 1], in both authors' code."""
+
+
+class SimplexDenoiser(UNet):
+    """AnoDDPM's noise predictor epsilon(x_t, t): the U-Net, told no class; the variance is not learnt."""
+
+    SECTION = "simplex_denoiser"
+    INPUTS = ("timestep",)
+
+    def forward(self, x: Tensor, t: Tensor, _: Tensor | None = None) -> Tensor:
+        """Noisy images x (N, C, H, W) at timesteps t (N,) -> the first half of the U-Net's output, (N, C, H, W)."""
+        return super().forward(x, t, torch.full_like(t, NO_CLASS)).chunk(2, dim=1)[0]
+
+
+class PatchedDenoiser(SimplexDenoiser):
+    """pDDPM's predictor x_0(x_t, t) of images with one noisy patch: the same U-Net."""
+
+    SECTION = "patched_denoiser"
+
+
 class EncoderClassifier(ListedNetwork):
     """The noise-aware classifier C(c | x_t, t): the encoder half of a U-Net, then attention pooling.
 

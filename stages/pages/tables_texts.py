@@ -79,6 +79,8 @@ COLUMN_TITLES = {
 """Column -> its heading; of others, the name with blanks for underscores."""
 
 COLUMN_TEXTS = {
+    "trained_on": "What trained the method: image labels (the paper's task), healthy images alone (another task), "
+    "masks (an upper bound, no competitor), or nothing.",
     "setting": "A point of the method's grid: L is the noise level, s the guidance scale, w the guidance weight.",
     "settings": "The reported setting, or where folds chose differently, each with its number of folds.",
     "chosen_on": "What decided the reported setting: image labels of validation subjects, or params.yaml; no mask.",

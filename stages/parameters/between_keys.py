@@ -14,6 +14,7 @@ from stages.errors import InputError
 from stages.parameters.by_schema import KeyPath, Problem, known_sections, schema_problems, shown, value_at
 from stages.parameters.data_keys import data_problems
 from stages.parameters.method_keys import listed_problems, number_problems
+from stages.parameters.sections import masked
 
 
 def problems_between(parameters: dict, makers: Collection[str]) -> Iterator[Problem]:
@@ -97,6 +98,13 @@ def _network_problems(parameters: dict, network: str) -> Iterator[Problem]:
     batch, gpus = section["training"]["batch"], section["training"]["gpus"]
     if batch % gpus:
         yield (network, "training", "batch"), f"must be a multiple of {network}.training.gpus = {gpus}, not {batch}"
+    if section["training"].get("labels") == "healthy" and methods.needs_both_classes(network):
+        yield (network, "training", "labels"), f"cannot be healthy: {network} learns to tell the classes apart"
+    if methods.learns_from(parameters, network) == "masks" and not masked(parameters):
+        yield (
+            (network,),
+            f"cannot be trained: it learns from masks, which data.{parameters['data']['reader']} does not name",
+        )
     if "multipliers" in section.get("network", {}):
         yield from _unet_problems(section["network"], (network, "network"), size)
     if imports.defines(module, "HALVED_BY"):
@@ -155,6 +163,11 @@ def _diffusion_problems(parameters: dict, used: list[str]) -> Iterator[Problem]:
 
 def _method_problems(parameters: dict, name: str) -> Iterator[Problem]:
     method, path = parameters["methods"][name], ("methods", name)
+    if {"detector", "trained_on"} <= method.keys():
+        yield (
+            (*path, "trained_on"),
+            "is for maps of someone else: of its networks, their training says it",
+        )
     problems = list(_options_problems(parameters, path, method))
     yield from problems
     if not problems:  # what follows reads them
@@ -194,13 +207,17 @@ def _options_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator
 
 
 def _told_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator[Problem]:
-    """A network can only be told no class where training has withheld it now and then."""
+    """A network can only be told a class that training has shown it, or none where that was withheld now and then."""
     options = method.get("options", {})
+    told = [(*path, "options", key) for key in ("encode_class", "decode_class") if options.get(key) == "diseased"]
     where = [(*path, "options", key) for key in ("encode_class", "decode_class") if options.get(key) == "none"]
     if "none" in methods.literal(method, "TOLD_CLASSES", ()):
         where.append((*path, "detector"))
     networks = {name for setting in methods.settings(method) for name in methods.networks(method, setting)}
     for network in sorted(networks):
+        if methods.learns_from(parameters, network) == "healthy":
+            for one in told:
+                yield one, f"cannot be diseased where {network}.training.labels is healthy: it has seen no such image"
         if parameters[network].get("training", {}).get("label_dropout", 1) == 0:
             key = f"{network}.training.label_dropout"
             for one in where:

@@ -70,7 +70,7 @@ def section(
         parameters: of the benchmark, merged.
         rule: its name.
         item: for `train` the network, for `latents` the class (adds `levels`), for `detect` the method (adds its
-            `options`, `setting` and `kept`).
+            `options`, `setting` and `kept`); `comparison_tables` adds `trained_on`, method -> word.
         setting: for `detect`, out of the method's grid.
         repeat: for the rules in `REPEATED`, whose `seed` is the repeat's; the first where it is left out.
 
@@ -88,6 +88,9 @@ def section(
             keys.append(f"data.{reader}")
     elif rule == "train":
         keys += methods.network_sections([item] if item else [])
+    elif rule == "comparison_tables":
+        found = methods.of(parameters)
+        extra = {"trained_on": {name: methods.trained_on(parameters, method) for name, method in found.items()}}
     elif rule == "latents":
         keys += [*_of_networks(["denoiser"]), *methods.encoder_parameters()]
         extra = {"levels": levels(parameters, item)}

@@ -48,19 +48,22 @@ class Batches:
         return torch.Generator(self.device).manual_seed(int(state))
 
     def read(self, iteration: int) -> list[tuple[Tensor, Tensor]]:
-        """An iteration's `accumulate` batches as the store holds them: images (B, C, H, W) and labels (B,) each."""
+        """An iteration's `accumulate` batches as the store holds them: images (B, C, H, W) and targets each.
+
+        Targets are labels (B,), or masks (B, H, W) where `training.learns_from` says so.
+        """
         batch, accumulate = self.training.batch, self.training.accumulate
         numbers = range(iteration * accumulate, (iteration + 1) * accumulate)
         return [self._stored(self.rows[batch_indices(len(self.rows), batch, n, self.seed)]) for n in numbers]
 
     def draw(self, read: list[tuple[Tensor, Tensor]], generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        """What `read` returned, on the device: augmented images (B, C, H, W) and labels (B,) each."""
+        """What `read` returned, on the device and augmented."""
         mirror, jitter = self.training.mirror, self.training.jitter
-        batches = [self._on_device(images, labels) for images, labels in read]
-        return [(augment(images, mirror, jitter, self.intensity, generator), labels) for images, labels in batches]
+        batches = [self._on_device(images, targets) for images, targets in read]
+        return [augment(images, targets, mirror, jitter, self.intensity, generator) for images, targets in batches]
 
     def shown(self, each: int = 3) -> tuple[Tensor, Tensor]:
-        """A few healthy and a few diseased slices for the sheet, always the same: images and labels as `draw`'s."""
+        """A few healthy and a few diseased slices for the sheet, always the same: images and targets as `draw`'s."""
         rng = np.random.default_rng(self.seed)
         labels = self.store.manifest["label"].to_numpy()
         rows = [rng.permutation(np.flatnonzero(labels == label))[:each] for label in (HEALTHY, DISEASED)]
@@ -68,15 +71,16 @@ class Batches:
 
     def _stored(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         images = torch.from_numpy(self.store.images[rows])
-        labels = torch.from_numpy(self.store.manifest["label"].to_numpy()[rows])
+        masks = self.store.masks if self.training.learns_from == "masks" else None
+        targets = torch.from_numpy(self.store.manifest["label"].to_numpy()[rows] if masks is None else masks[rows])
         if self.device.type == "cuda":  # only from pinned memory does a copy to the card run beside all else
-            return images.pin_memory(), labels.pin_memory()
-        return images, labels
+            return images.pin_memory(), targets.pin_memory()
+        return images, targets
 
-    def _on_device(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _on_device(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         low, high = self.intensity
-        images, labels = (tensor.to(self.device, non_blocking=True) for tensor in (images, labels))
-        return (low + (high - low) * images.float()).contiguous(memory_format=torch.channels_last), labels
+        images, targets = (tensor.to(self.device, non_blocking=True) for tensor in (images, targets))
+        return (low + (high - low) * images.float()).contiguous(memory_format=torch.channels_last), targets
 
 
 def one_ahead(function: Callable[[int], T], numbers: range) -> Iterator[T]:
@@ -118,9 +122,16 @@ def _epoch(slices: int, seed: int, number: int) -> np.ndarray:
 
 
 def augment(
-    images: Tensor, mirror: bool, jitter: float, intensity: Sequence[float], generator: torch.Generator
-) -> Tensor:
+    images: Tensor,
+    targets: Tensor,
+    mirror: bool,
+    jitter: float,
+    intensity: Sequence[float],
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
     """Left-right mirroring of half of the images (B, C, H, W), and intensity jitter where `jitter` is above 0.
+
+    Targets that are masks (B, H, W), not labels (B,), are mirrored with their images.
 
     The jitter raises each channel of each image to a random power and scales it, both by about `jitter`: a change of
     contrast that leaves the background at 0.
@@ -129,9 +140,11 @@ def augment(
     if mirror:
         flip = torch.rand(n, 1, 1, 1, generator=generator, device=images.device) < 0.5
         images = torch.where(flip, images.flip(-1), images)
+        if targets.dim() > 1:
+            targets = torch.where(flip[:, 0], targets.flip(-1), targets)
     if jitter > 0:
         low, high = intensity
         normal = torch.randn(2, n, channels, 1, 1, generator=generator, device=images.device)
         gamma, gain = (jitter * normal).exp()
         images = low + (high - low) * ((images - low) / (high - low)).clamp(0, 1).pow(gamma) * gain
-    return images
+    return images, targets

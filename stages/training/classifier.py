@@ -56,8 +56,8 @@ class ClassificationObjective(Objective):
 
     def sheet(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
         """|grad log C(h | x_t)| at three noise levels, each scaled to its own maximum."""
-        columns = []
-        for x_t, levels in noised.for_sheet(images, self.max_level, self.schedule, generator):
+        columns, noise = [], torch.randn(images.shape, generator=generator, device=images.device)
+        for x_t, levels in noised.for_sheet(images, noise, self.max_level, self.schedule):
             slope = gradient(lambda x, t: log_probability(self.network, x, t, HEALTHY), x_t, levels - 1).abs()
             columns.append(slope / slope.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12))
         return columns

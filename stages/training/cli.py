@@ -40,10 +40,12 @@ def run_training(options: Namespace, name: str, objective: Callable[[dict, torch
         objective: makes what is trained, from the stage's parameters and the device; its weights are drawn from the
             seed of the repeat.
     """
-    gpus = Training.of(options.parameters[name]["training"]).gpus
+    gpus = Training.of(options.parameters, name).gpus
     store = open_split(options.data, options.split_list, "train")  # refused before a card is waited for
     if methods.needs_both_classes(name):
         _require_both_classes(store, name)
+    if store.masks is None and methods.learns_from(options.parameters, name) == "masks":
+        raise InputError(f"{store.folder} holds no masks, from which {name} learns: take methods that need none")
     with only_one(options.state), cards(gpus) as held:
         work = partial(_train, options, name, objective, held)
         with ranks.joined(gpus, "gloo" if None in held else "nccl", work):
@@ -65,7 +67,7 @@ def _train(
     options: Namespace, name: str, objective: Callable[[dict, torch.device], Objective], held: list, rank: int
 ) -> None:
     """The work of one of the processes, on its card of those that are `held` (None: on the CPU)."""
-    training = Training.of(options.parameters[name]["training"])
+    training = Training.of(options.parameters, name)
     store = open_split(options.data, options.split_list, "train")
     threads = max(1, options.threads // len(held))
     with leased(threads, training.precision, held[rank]) as fabric:

@@ -64,8 +64,8 @@ class DenoisingObjective(Objective):
 
     def sheet(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
         """The predicted x_0 at an eighth, a half and all of the highest noise level."""
-        columns = []
-        for x_t, levels in noised.for_sheet(images, self.max_level, self.schedule, generator):
+        columns, noise = [], torch.randn(images.shape, generator=generator, device=images.device)
+        for x_t, levels in noised.for_sheet(images, noise, self.max_level, self.schedule):
             epsilon = self.network(x_t, levels - 1, labels).chunk(2, dim=1)[0]
             columns.append(predict_x_0(x_t, epsilon, levels, self.schedule))
         low, high = self.intensity

@@ -44,7 +44,7 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
     metrics, sheet = run.log / "metrics.csv", run.log / "sheet.png"
 
     # What is learnt from, and for how long.
-    rows = objective.rows(store.manifest["label"].to_numpy())
+    rows = training.rows(store.manifest["label"].to_numpy())
     if not len(rows):
         raise InputError(f"{store.folder} holds no slice that {run.name} learns from; check data.split")
     batches = Batches(store, rows, objective.intensity, training, run.parameters["seed"], fabric.device)

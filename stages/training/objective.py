@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,10 +26,6 @@ class Objective(ABC):
         """Which players make a step at an iteration, in this order, all on the same batch."""
         return list(self.players())
 
-    def rows(self, labels: np.ndarray) -> np.ndarray:
-        """The slices that are learnt from, as row numbers, given the labels (N,) of all."""
-        return np.arange(len(labels))
-
     @abstractmethod
     def loss(
         self, player: str, networks: dict[str, nn.Module], images: Tensor, labels: Tensor, generator: torch.Generator
@@ -38,7 +33,8 @@ class Objective(ABC):
         """Scalars of a batch: "loss", which `player` minimises, and whatever else is worth a column in metrics.csv.
 
         `networks` are the players as they compute in the run's precision; only `player`'s weights take gradients.
-        `images` (B, C, H, W) are in the networks' intensity range, `labels` (B,) are 0 (healthy) or 1 (diseased).
+        `images` (B, C, H, W) are in the networks' intensity range, `labels` (B,) are 0 (healthy) or 1 (diseased); an
+        objective that learns from masks gets these in their place, (B, H, W) of 0 and 1.
         """
 
     @abstractmethod

@@ -4,6 +4,10 @@ from dataclasses import dataclass, fields
 from math import ceil
 from typing import Literal
 
+import numpy as np
+
+from stages import methods
+from stages.data.store import HEALTHY
 from stages.device import Precision
 
 
@@ -18,6 +22,7 @@ class Training:
     epochs: float = 0  # or passes over the slices that are learnt from
     batch: int  # images in one forward pass
     accumulate: int  # forward passes whose gradients make one step
+    learns_from: str  # healthy, labels or masks, as stages.methods has it
     gpus: int  # cards that share each batch
     learning_rate: float  # of AdamW, at its highest
     betas: tuple[float, float]  # of AdamW: decay a step of its first and second moments
@@ -33,10 +38,16 @@ class Training:
     save_minutes: float  # from one saved state to the next
 
     @classmethod
-    def of(cls, section: dict) -> "Training":
-        """The keys of a checked `training` section that every network has."""
+    def of(cls, parameters: dict, network: str) -> "Training":
+        """The keys of a network's checked `training` section that every network has."""
+        section = parameters[network]["training"]
         common = {field.name: section[field.name] for field in fields(cls) if field.name in section}
-        return cls(**common | {"betas": tuple(section["betas"])})
+        learns_from = methods.learns_from(parameters, network)
+        return cls(**common | {"betas": tuple(section["betas"]), "learns_from": learns_from})
+
+    def rows(self, labels: np.ndarray) -> np.ndarray:
+        """The slices that are learnt from, as row numbers, given the labels (N,) of all."""
+        return np.flatnonzero(labels == HEALTHY) if self.learns_from == "healthy" else np.arange(len(labels))
 
     def steps(self, slices: int) -> int:
         """Optimiser steps over `slices` slices: `iterations`, or as many as `epochs` need."""

@@ -1,25 +1,25 @@
 """Train the variational autoencoder that reconstructs healthy slices (Zimmerer et al., arXiv:1812.05941).
 
-Learns from healthy slices alone. Writes a safetensors checkpoint with raw and averaged weights, metrics.csv and
-sheet.png (a row a slice: the image, its reconstruction from the latent mean, and what differs). A killed run goes on
-from its state.
+Learns from healthy slices alone, unless `vae.training.labels` says both. Writes a safetensors checkpoint with raw and
+averaged weights, metrics.csv and sheet.png (a row a slice: the image, its reconstruction from the latent mean, and what
+differs). A killed run goes on from its state.
 """
 
 from argparse import ArgumentParser, Namespace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from stages import command
-from stages.data.store import HEALTHY
 from stages.networks import build
 from stages.networks.vae import Vae, divergence
 from stages.training.cli import add_arguments, run_training
 from stages.training.objective import Objective
 
+LEARNS_FROM = "healthy"
+"""What it is trained on, as published; the workflow reads this and what follows without importing the module."""
 HALVED_BY = ("network", "widths")
-"""How often the network halves an image, below its section; the workflow reads this without importing the module."""
+"""How often the network halves an image, below its section."""
 
 
 class ReconstructionObjective(Objective):
@@ -53,10 +53,6 @@ class ReconstructionObjective(Objective):
         self.latent = latent
         self.kl, self.kl_gate = kl, kl_gate
         self.context, self.squares, self.side = context, squares, side
-
-    def rows(self, labels: np.ndarray) -> np.ndarray:
-        """The healthy slices."""
-        return np.flatnonzero(labels == HEALTHY)
 
     def loss(
         self, player: str, networks: dict[str, nn.Module], images: Tensor, labels: Tensor, generator: torch.Generator

@@ -50,15 +50,17 @@ def test_slices_that_are_there_are_counted(smoke, tiny_store, tiny_split_list, t
     assert numbers(slices.extracted(smoke, tmp_path)) == {"train": (6, 6), "validation": (0, 0), "test": (1, 1)}
 
 
-@pytest.mark.parametrize("name", ["denoiser", "classifier", "vae", "fixed_point_gan"])
+@pytest.mark.parametrize(
+    "name", ["denoiser", "classifier", "vae", "fixed_point_gan", "segmenter", "simplex_denoiser", "patched_denoiser"]
+)
 def test_training_takes_what_the_loops_steps_take(smoke, name):
     labels = np.repeat([0, 1], [6, 8])
     smoke["fixed_point_gan"]["critic_steps"] = 2
     smoke[name]["training"] |= {"accumulate": 2}
     found = training.of(smoke, name, labels)
-    section = Training.of(smoke[name]["training"])
+    section = Training.of(smoke, name)
     objective = importlib.import_module(f"stages.training.{name}").objective(smoke, torch.device("cpu"))
-    assert found.steps == section.steps(len(objective.rows(labels))) > 1
+    assert found.steps == section.steps(len(section.rows(labels))) > 1
     seen = []
     for network in objective.players().values():
         network.register_forward_hook(lambda _, arguments, __: seen.append(len(arguments[0])))

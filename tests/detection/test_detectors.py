@@ -124,6 +124,10 @@ def method(request, parameters, benchmarks, monkeypatch) -> Method:
     """Each detector in turn, with random weights in place of checkpoints."""
     parameters |= {"vae": {"network": {"widths": [4, 8], "latent": 6}}}
     parameters |= {"fixed_point_gan": {"network": {"channels": 4, "residual_blocks": 1}}}
+    noise, unet = {"octaves": 3, "persistence": 0.8, "frequency": 16}, parameters["denoiser"]["network"]
+    parameters |= {"segmenter": {"network": {"widths": [4, 8]}}}
+    parameters |= {"simplex_denoiser": {"network": unet, "noise": noise}}
+    parameters |= {"patched_denoiser": {"network": unet, "noise": noise, "patches": 2}}
     found = Method(request.param, parameters, *entry_and_grid(request.param, parameters, benchmarks))
     for network in imports.names(methods.module(found.entry), "NETWORKS"):
         if network not in parameters:

@@ -23,6 +23,7 @@ PARAMETERS = {
         "guided-ddim": {"grid": [{"L": [10, 20], "s": [0, 0.5]}], "setting": "validation"},
         "ready-made": {"grid": [{}], "setting": {}},
     },
+    "trained_on": {"guided-ddim": "labels", "ready-made": "unknown"},
 }
 
 

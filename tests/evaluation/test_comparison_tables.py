@@ -66,6 +66,7 @@ def test_the_comparison_is_on_test_at_the_setting_that_labels_of_validation_choo
         assert row[f"{metric}_low"] <= row[metric] <= row[f"{metric}_high"]
     assert row[["subjects", "slices", "diseased", "scored"]].tolist() == [3, 18, 12, 9]
     assert row[["folds", "seeds"]].tolist() == [1, 1]
+    assert comparison["trained_on"].to_dict() == {"guided-ddim": "image labels", "ready-made": "not said"}
     assert comparison[[f"{metric}_seed_sd" for metric in summary.EVERY_METRIC]].isna().all(axis=None)
     slices = records.read_slice_scores(scored.scores("guided-ddim", chosen) / "test.csv")
     assert row["image_auroc"] == pytest.approx(roc_auc_score(slices["label"], slices["mean_map"]), abs=1e-7)
@@ -75,7 +76,7 @@ def test_the_comparison_is_on_test_at_the_setting_that_labels_of_validation_choo
     assert list(metrics["guided-ddim"]) == list(summary.FOR_DVC)
     text = re.sub(" +", " ", (scored.root / "tables/comparison.md").read_text())
     numbers = "{:.3f} [{:.3f}, {:.3f}]".format(*row[["auroc", "auroc_low", "auroc_high"]])
-    assert f"| guided-ddim | {chosen} | validation labels | " in text
+    assert f"| guided-ddim | image labels | {chosen} | validation labels | " in text
     assert numbers.replace(" ", "** ", 1) in text, "the better of two methods is bold"
 
 
@@ -248,7 +249,7 @@ def test_without_masks_the_image_level_chooses_and_the_tables_say_what_is_not_th
     assert row["image_auroc_low"] <= row["image_auroc"] <= row["image_auroc_high"]
     text = re.sub(" +", " ", (unmasked.root / "tables/comparison.md").read_text())
     assert text.splitlines()[0] == (
-        "| method | setting | chosen on | image AUROC | healthy mean map | mean map, healthy / diseased |"
+        "| method | trained on | setting | chosen on | image AUROC | healthy mean map | mean map, healthy / diseased |"
     )
     assert "no masks of its lesions, so there are neither Dice nor AUROC over pixels" in text
     assert "Dice (" not in (unmasked.root / "tables/comparison.tex").read_text()

@@ -12,6 +12,7 @@ from stages.evaluation import documents, lesion_size, paired, summary
 def comparison(**columns):
     rows = pd.DataFrame({"method": ["guided-ddim", "vae", "a_b"], "setting": ["L500_s100", "default", "default"]})
     rows = rows.assign(settings=rows["setting"], chosen_on="params.yaml", subjects=5, folds=1, seeds=1)
+    rows = rows.assign(trained_on=columns.get("trained_on", "image labels"))
     rows = rows.assign(slices=40, diseased=30, scored=20, average_otsu=0.2, setting_by_masks="", gap=np.nan)
     rows = rows.assign(dice_average_otsu_by_masks=np.nan, auroc_by_masks=np.nan)
     for metric in summary.EVERY_METRIC:
@@ -50,6 +51,25 @@ def markdown(*tables):
     return re.sub(" +", " ", documents.markdown(*tables))
 
 
+def test_what_trained_a_method_is_said_and_an_upper_bound_is_never_best():
+    rows = comparison(trained_on=["image labels", "healthy images", "masks"])  # by rising value
+    text = markdown(rows, sizes(), pairs())
+    headline, *others = text.split("\n## ")
+    assert "| a_b | masks |" in headline
+    assert "| vae | healthy images |" in headline
+    assert headline.count("Trained on healthy images: ") == headline.count("Trained on masks: ") == 1
+    *tables, tested = (part for part in others if "|" in part)
+    for table in tables:
+        assert "| vae (healthy images) |" in table
+        assert not re.search(r"\| a_b \(masks\) \|.*\*\*0\.[57]", table)
+    assert "guided-ddim | a_b (masks) |" in tested
+    best = pairs().assign(value=0.5, method="vae", other=["guided-ddim", "a_b"], other_value=[0.4, 0.9])
+    assert "| vae (healthy images) | a_b (masks) |" in markdown(rows, sizes(), best)
+    assert "**0.500**" in headline
+    assert "**0.750**" not in headline
+    assert "Trained on" not in markdown(comparison(), sizes(), pairs())
+
+
 def test_all_tables_stand_in_the_document_in_order():
     text = markdown(comparison(), sizes(), pairs())
     assert re.findall("^## (.*)$", text, re.MULTILINE) == [
@@ -58,7 +78,7 @@ def test_all_tables_stand_in_the_document_in_order():
         "By lesion size",
         "The best method against each other one",
     ]
-    assert text.startswith("| method | setting | chosen on | Dice (average Otsu) |")
+    assert text.startswith("| method | trained on | setting | chosen on | Dice (average Otsu) |")
     assert "| a_b | default | **0.750** [0.625, 0.875] |" in text
     assert "best achievable Dice (pooled)" in text
     assert "peak memory (MB) of the process" in text
@@ -143,7 +163,7 @@ def chosen():
 
 def test_the_choice_by_masks_stands_beside_that_by_labels():
     text = markdown(chosen(), sizes(), pairs())
-    assert "| guided-ddim | L500_s100 (2 folds), L250_s20 (1 fold) | validation labels |" in text
+    assert "| guided-ddim | image labels | L500_s100 (2 folds), L250_s20 (1 fold) | validation labels |" in text
     assert "saw their image labels and no mask" in text
     block = text[text.index("## Chosen by labels, and by masks") :].split("\n\n")[1].splitlines()
     assert block[0].startswith("| method | by labels | by masks | Dice by labels | Dice by masks |")

@@ -109,7 +109,7 @@ def here(size: Size, what: str, fabric: Fabric) -> Callable[[int], Work]:
         model = _model(size, fabric.device, lambda network: trained.placed(network, fabric.device))
         return lambda batch: _detection(size, what, model, batch, context)
     name = trained_by(what)
-    training = replace(Training.of(size.parameters[name]["training"]), accumulate=1)
+    training = replace(Training.of(size.parameters, name), accumulate=1)
     players = Players(_objective(size, name, fabric.device), training, fabric)
     generator = torch.Generator(fabric.device).manual_seed(0)
 

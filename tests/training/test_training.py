@@ -176,10 +176,11 @@ def test_learning_rate_decays_in_its_second_half(iterations):
 def test_augmentation_mirrors_left_and_right_and_leaves_the_background():
     image = torch.zeros(64, 1, 4, 4)
     image[:, :, 1, 0] = 0.5
-    mirrored = augment(image, True, 0, [0, 1], torch.Generator().manual_seed(0))
+    mirrored, masks = augment(image, image[:, 0], True, 0, [0, 1], torch.Generator().manual_seed(0))
     assert 16 < int((mirrored[:, 0, 1, 3] == 0.5).sum()) < 48
     assert torch.equal(mirrored.sum(dim=(1, 2, 3)), image.sum(dim=(1, 2, 3)))
-    jittered = augment(2 * image - 1, False, 0.2, [-1, 1], torch.Generator().manual_seed(0))
+    assert torch.equal(masks, mirrored[:, 0])
+    jittered, _ = augment(2 * image - 1, image, False, 0.2, [-1, 1], torch.Generator().manual_seed(0))
     assert (jittered[:, :, 0] == -1).all()
     assert jittered[:, 0, 1, 0].std() > 0.05
 
