@@ -165,6 +165,24 @@ def test_a_radiographs_files_hold_the_pipelines_map_in_its_own_pixels(project, r
     assert np.abs(healthy - 255 * np.clip(own.astype(np.float64), 0, 1)).max() <= 1.5
 
 
+def test_a_small_card_translates_slice_by_slice(project, monkeypatch):
+    monkeypatch.chdir(project)
+    case = [project / "raw" / CASES[0]]
+    [whole] = translate.translate(case, "brain", threads=1)
+    original, sizes = UNet.forward, []
+
+    def small_card(self, x, t, y):
+        sizes.append(len(x))
+        if len(x) > 1 and t[0] > 5:
+            raise torch.OutOfMemoryError
+        return original(self, x, t, y)
+
+    monkeypatch.setattr(UNet, "forward", small_card)
+    [parts] = translate.translate(case, "brain", threads=1)
+    assert (max(sizes), sizes[-1]) == (3, 1)
+    np.testing.assert_allclose(parts.maps.astype(float), whole.maps.astype(float), rtol=2e-3, atol=1e-3)
+
+
 def test_from_python(project, monkeypatch):
     monkeypatch.chdir(project)
     [image] = translate.translate([project / "raw" / CASES[0]], "brain", slices=[5, 4], threads=1)
