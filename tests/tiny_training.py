@@ -74,6 +74,7 @@ def tiny_parameters():
     network = {"channels": 8, "multipliers": [1, 2], "residual_blocks": 1, "attention": [8], "groups": 4}
     return {
         "seed": 3,
+        "compile": "never",
         "data": {"size": 16, "channels": ["t1", "flair"]},
         "intensity": [-1, 1],
         "noise_schedule": {"timesteps": 40, "beta": [1e-4, 0.02]},

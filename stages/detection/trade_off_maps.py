@@ -212,8 +212,8 @@ def _measure(model: DiffusionModel, work: Work, runs: list[tuple[str, int]], arr
     meter, size = Meter(model.denoiser, model.classifier), len(work.scales)
     with command.progress("trade-off", len(runs), arrays.done // size, "run") as bar:
         if arrays.done < arrays.rows:
-            first = range(min(work.pieces.most, len(work.images)))
-            deque(work.pieces.of(first, lambda rows: _warm_up(model, work.images[rows.start : rows.stop])), maxlen=0)
+            every = range(len(work.images))
+            deque(work.pieces.of(every, lambda rows: _warm_up(model, work.images[rows.start : rows.stop])), maxlen=0)
         for rows in arrays.missing(size):
             solver, stride = runs[rows.start // size]
             sampler = replace(model.sampler, solver=solver, stride=stride)
@@ -222,7 +222,7 @@ def _measure(model: DiffusionModel, work: Work, runs: list[tuple[str, int]], arr
 
 
 def _warm_up(model: DiffusionModel, images: Tensor) -> None:
-    """Run the networks once, so that what libraries set up at the first call is in no run's seconds."""
+    """Run the networks once, so that what is set up at the first call of a size is in no run's seconds."""
     t = timestep(1, len(images), model.device)
     model.epsilon("healthy")(images, t)
     if (guide := model.log_probability()) is not None:

@@ -110,7 +110,7 @@ def here(size: Size, what: str, fabric: Fabric) -> Callable[[int], Work]:
         return lambda batch: _detection(size, what, model, batch, context)
     name = trained_by(what)
     training = replace(Training.of(size.parameters[name]["training"]), accumulate=1)
-    players = Players(_objective(size, name, fabric.device), training, fabric)
+    players = Players(_objective(size, name, fabric.device), training, fabric, how)
     generator = torch.Generator(fabric.device).manual_seed(0)
 
     def step(images: Tensor, labels: Tensor) -> None:
