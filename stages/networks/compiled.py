@@ -40,12 +40,12 @@ def compile_forward(network: nn.Module, how: Compile, device: torch.device) -> N
             found = made(*given)
         except TorchDynamoException as error:
             _say(type(network).__name__, error)
-            network.forward = plain  # type: ignore[method-assign]
+            network.forward = plain
             return plain(*given)
         # The next replay writes where this one has written; solvers of several steps keep what they were given.
         return tree_map_only(Tensor, torch.clone, found) if graphs else found
 
-    network.forward = forward  # type: ignore[method-assign]
+    network.forward = forward
 
 
 @cache
@@ -70,5 +70,6 @@ def _trial(x: Tensor) -> Tensor:
 
 def _say(what: str, error: Exception) -> None:
     """One line on what is not compiled, with the first of the error."""
+    error = getattr(error, "inner_exception", error)
     reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     print(f"{what}: computed without kernels of its own, since none could be made here ({reason.strip()})", flush=True)
