@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 from torch import nn
-from torch._dynamo.backends.registry import lookup_backend
+from torch._inductor import config as inductor
 
 from stages import device
 from stages.diffusion.guidance import gradient
@@ -40,24 +40,6 @@ def test_the_classifier_and_its_gradient_compile_whole():
         for network in (compiled, classifier)
     )
     torch.testing.assert_close(found, plain, rtol=1e-3, atol=1e-4 * float(plain.abs().max()))
-
-
-@pytest.fixture
-def traced(monkeypatch):
-    """Kernels are those of PyTorch itself, which take no minutes; returns a list with an entry for each graph made."""
-    made = []
-
-    def backend(graph, given):
-        made.append(graph)
-        return lookup_backend("aot_eager")(graph, given)
-
-    monkeypatch.setattr(compiled, "BACKEND", backend)
-    compiled.can_compile.cache_clear()
-    assert compiled.can_compile("cpu")
-    made.clear()
-    yield made
-    torch.compiler.reset()
-    compiled.can_compile.cache_clear()
 
 
 def slope(network, x, t):
@@ -122,12 +104,12 @@ def test_what_cannot_be_compiled_computes_as_it_did(traced, monkeypatch, capsys)
 
 def test_a_machine_without_a_compiler_goes_on_in_a_sentence(monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
     torch.compiler.reset()
     compiled.can_compile.cache_clear()
     network = nn.Linear(2, 2)
-    for _ in range(2):
-        compile_forward(network, "kernels", CPU)
+    with inductor.patch({"cpp.cxx": ("no-such-compiler",)}):
+        for _ in range(2):
+            compile_forward(network, "kernels", CPU)
     assert "forward" not in vars(network)
     said = capfd.readouterr()
     assert (said.out.count("\n"), said.err) == (1, "")

@@ -4,10 +4,9 @@ For each benchmark of --sizes: the U-Net's forward pass, a guided step (the same
 translation (encoding and decoding), the grid of the proposed method (encoded once, decoded at every setting), a step of
 training of denoiser and classifier; weights and images are random. The plain reference (eager float32, one image at a
 time, encoded anew for each setting) is timed in turns with it. What does not fit into --seconds is cut off after the
-steps that do, and scaled by their number. All of this by networks that are compiled in each of the ways of --compile,
-whose seconds to compile are in the column first_seconds. Writes performance.csv, operations.csv (where the time goes) and roofline as
-PNG, SVG and PDF, and prints the hours that stages/costs expects beside those that follow from what was timed.
-docs/performance.md says more.
+steps that do, and scaled by their number; all of it by networks that are compiled in each of the ways of --compile.
+Writes performance.csv, operations.csv (where the time goes) and roofline as PNG, SVG and PDF, and prints the hours that
+stages/costs expects beside those that follow from what was timed. docs/performance.md says more.
 """
 
 import argparse
