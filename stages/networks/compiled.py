@@ -35,13 +35,13 @@ def compile_forward(network: nn.Module, how: Compile, device: torch.device) -> N
     plain, graphs = network.forward, how == "graphs" and device.type == "cuda"
     made = torch.compile(plain, backend=BACKEND, mode="reduce-overhead" if graphs else None)
 
-    def forward(*given: Any) -> Any:
+    def forward(*given: Any, **named: Any) -> Any:
         try:
-            found = made(*given)
+            found = made(*given, **named)
         except TorchDynamoException as error:
             _say(type(network).__name__, error)
             network.forward = plain
-            return plain(*given)
+            return plain(*given, **named)
         # The next replay writes where this one has written; solvers of several steps keep what they were given.
         return tree_map_only(Tensor, torch.clone, found) if graphs else found
 
