@@ -94,7 +94,9 @@ def differentiated_in_full(loss: Callable[[], Tensor], weights: Sequence[Tensor]
 class _DifferentiatedInFull(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, loss: Callable[[], Tensor], *weights: Tensor) -> Tensor:
-        with torch.enable_grad(), full_float32():
+        # Compiled networks compute as they are written: their gradient could not be differentiated, as a loss on slopes
+        # needs, and kernels that were made where TF32 was allowed may take it.
+        with torch.enable_grad(), full_float32(), torch.compiler.set_stance("force_eager"):
             value = loss()
             gradients = torch.autograd.grad(value, weights, allow_unused=True) if weights else ()
         context.save_for_backward(*gradients)

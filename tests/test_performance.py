@@ -76,7 +76,7 @@ def test_both_sides_are_timed_in_turns_within_the_budget(clock):
     assert times.here == pytest.approx(np.full(5, 12.5))
     assert times.plain == pytest.approx(np.full(5, 37.5))
     assert len(timing.in_turns(here, plain, budget=0.1).here) == 3
-    sides = [measured.Measured(one, flops=one.batch * 1e9, bytes=1e6, memory=1) for one in (here, plain)]
+    sides = [measured.Measured(one, first=2, flops=one.batch * 1e9, bytes=1e6, memory=1) for one in (here, plain)]
     ours, reference = measured.rows(*sides, times)
     assert ours["speedup"] == ours["speedup_low"] == ours["speedup_high"] == pytest.approx(12)
     assert (ours["images_per_second"], ours["flops_per_second"]) == pytest.approx((0.32, 0.32e9))
@@ -143,7 +143,7 @@ def test_operations_are_those_of_the_networks(size, each):
 
 @pytest.mark.parametrize("what", work.WHAT)
 def test_both_sides_make_all_their_steps_on_finite_images(size, what):
-    here = work.here(size, what, Fabric(accelerator="cpu", devices=1))(3)
+    here = work.here(size, what, Fabric(accelerator="cpu", devices=1), "never")(3)
     plain = work.plain(size, what, CPU)(3)
     assert (here.batch, plain.batch) == (3, 1 if what in work.DETECTION else 3)
     assert here.images / here.batch == plain.images / plain.batch == (len(size.settings) if what == "grid" else 1)
@@ -193,6 +193,8 @@ def test_the_command_runs(tmp_path, capsys):
     assert list(timed["side"]) == ["here", "plain"] * len(work.WHAT)
     assert timed["images_per_second"].to_numpy() == pytest.approx(timed["images"] / timed["seconds"], rel=1e-4)
     assert (timed["seconds_low"] <= timed["seconds"]).all()
+    assert (timed["first_seconds"] > 0).all()
+    assert (timed["compile"] == "never").all()
     assert (timed["steps_made"] <= timed["steps"]).all()
     products = table[table["what"] == measured.PRODUCT]
     assert len(products) == 2
@@ -207,7 +209,7 @@ def test_the_command_runs(tmp_path, capsys):
         assert one["operation"].str.contains("conv").any()
     assert {path.suffix for path in tmp_path.glob("roofline.*")} == {".png", ".svg", ".pdf"}
     said = capsys.readouterr().out
-    assert "smoke, float32, forward: batch" in said
+    assert "smoke, float32, compile never, forward: batch" in said
     assert "detection, guided-ddim" in said
 
 

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
+from torch._dynamo.backends.registry import lookup_backend
 
 from stages import split_lists
 from stages.data.store import StoreWriter, open_split
+from stages.networks import compiled
 from stages.split_lists import SplitList
 
 
@@ -74,9 +77,28 @@ def tiny_parameters():
     network = {"channels": 8, "multipliers": [1, 2], "residual_blocks": 1, "attention": [8], "groups": 4}
     return {
         "seed": 3,
+        "compile": "never",
         "data": {"size": 16, "channels": ["t1", "flair"]},
         "intensity": [-1, 1],
         "noise_schedule": {"timesteps": 40, "beta": [1e-4, 0.02]},
         "denoiser": {"network": network | {"heads": 1}, "training": training | {"label_dropout": 0.2}},
         "classifier": {"network": network | {"head_channels": 8}, "training": training},
     }
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """Kernels are those of PyTorch itself, which take no minutes; returns a list with an entry for each graph made."""
+    made = []
+
+    def backend(graph, given):
+        made.append(graph)
+        return lookup_backend("aot_eager")(graph, given)
+
+    monkeypatch.setattr(compiled, "BACKEND", backend)
+    compiled.can_compile.cache_clear()
+    assert compiled.can_compile("cpu")
+    made.clear()
+    yield made
+    torch.compiler.reset()
+    compiled.can_compile.cache_clear()

@@ -19,6 +19,7 @@ from stages.detection import trade_off_maps
 from stages.detection.detector import Batch, Detector
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddim import GuidedDdim
+from stages.detection.job import Pieces
 from stages.detection.sampling import RoundTrip
 from stages.detection.trajectory import follow
 from stages.errors import InputError
@@ -124,7 +125,8 @@ def of_trade_off(parameters: dict) -> dict[str, Evaluations]:
     section = sections.section(parameters, "trade_off_maps")
     trip, image = RoundTrip.of(section), _image(section)
     scales, healthy = list(dict.fromkeys([trip.scale, 0])), torch.ones(1, dtype=torch.bool)
-    work = trade_off_maps.Work(image, ["slice"], healthy, trip, scales, 1, section["detection"]["difference"])
+    difference = section["detection"]["difference"]
+    work = trade_off_maps.Work(image, ["slice"], healthy, trip, scales, Pieces(1), difference)
     with _standing_in(_sampled(parameters, "trade_off_maps")) as networks:
         classifier = networks.get("classifier")
         for solver, strides in section["trade_off"]["solvers"].items():

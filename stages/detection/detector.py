@@ -223,8 +223,7 @@ def _detect_split(
     pieces = job.Pieces(size)
     with command.progress(f"detect {split}", len(rows.maps), arrays.done, "slice") as bar:
         for among in arrays.missing(size):
-            found = list(pieces.of(range(among.start, among.stop), detected))
-            made = {name: np.concatenate([piece[name] for piece in found]) for name in results}
+            made = pieces.joined(range(among.start, among.stop), detected)
             if "images" in made:
                 made["images"] = made["images"][rows.images[among]]
             arrays.write(**made)

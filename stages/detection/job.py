@@ -3,10 +3,12 @@
 import os
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import numpy as np
 import torch
 
 from stages import command, imports
@@ -57,12 +59,11 @@ class Pieces:
         """
         while rows:
             piece = rows[: self.most]
-            try:
-                made = work(piece)
-            except torch.OutOfMemoryError:
-                made = None  # what the failed piece holds is let go only behind this clause
-            if made is not None:
-                yield made
+            made: list[T] = []
+            with suppress(torch.OutOfMemoryError):  # what the failed piece holds is let go only behind this clause
+                made.append(work(piece))
+            if made:
+                yield made.pop()
                 rows = rows[len(piece) :]
             elif len(piece) == 1:
                 raise InputError("the card has not the memory for one slice: use a larger card, or lower data.size")
@@ -70,6 +71,11 @@ class Pieces:
                 self.most = len(piece) // 2
                 torch.cuda.empty_cache()
                 print(f"a batch of {len(piece)} slices does not fit into memory: {self.most} at a time", flush=True)
+
+    def joined(self, rows: range, work: Callable[[range], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """What `of` yields, as one: each array with an entry a row."""
+        found = list(self.of(rows, work))
+        return {name: np.concatenate([piece[name] for piece in found]) for name in found[0]}
 
 
 def arguments(description: str, output: str) -> ArgumentParser:

@@ -6,18 +6,20 @@ killed job goes on from its last batch.
 """
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from stages import command, digests, provenance
 from stages.at_work import only_one
-from stages.data.store import open_split
+from stages.data.store import SliceStore, open_split
 from stages.detection import job, shards, trained
 from stages.detection.cost import Cost
 from stages.detection.diffusion_model import CLASSES, DiffusionModel, Sampler
-from stages.detection.job import Computing
+from stages.detection.job import Computing, Pieces
 from stages.detection.resumable import ResumableArrays
 from stages.detection.shards import WHOLE
 from stages.device import leased
@@ -47,22 +49,20 @@ def main(options: Namespace) -> None:
         denoiser, weights = trained.network(UNet, "denoiser", parameters, options.denoiser, fabric.device)
         model = DiffusionModel(Sampler.of(parameters), fabric.device, denoiser)
         identity = job.identity(parameters, "stages.detection.latents", weights) | {"class": options.encode_class}
-        finished = []
+        finished, pieces = [], Pieces(computing.batch)
         for split, store in stores.items():
-            part, ids = parts[split], store.manifest["slice_id"].tolist()
+            part = parts[split]
             arrays = ResumableArrays(
                 options.state / split,
                 {f"L{level}": ((len(part), *store.images.shape[1:]), np.float32) for level in levels},
                 identity | {"data_sha256": store.content_hash(), "rows": part.bounds},
             )
+            encode = partial(_encode, model, store, fabric, options.encode_class, levels)
             with command.progress(f"encode {split}", len(part), arrays.done, "slice") as bar:
                 for batch in arrays.missing(computing.batch):
                     rows = part.within(batch)
-                    images = torch.from_numpy(store.images[rows].astype(np.float32)).to(fabric.device)
-                    with torch.no_grad(), fabric.autocast():
-                        encoded = model.encode(images, ids[rows], options.encode_class, levels)
-                    arrays.write(**{f"L{level}": x.float().cpu().numpy() for level, x in encoded.items()})
-                    bar.update(len(images))
+                    arrays.write(**pieces.joined(range(rows.start, rows.stop), encode))
+                    bar.update(rows.stop - rows.start)
             finished.append((arrays, options.output / split))
         cost = Cost.of([arrays for arrays, _ in finished], fabric.device)
         cost.write(options.output, level=max(levels))
@@ -72,6 +72,17 @@ def main(options: Namespace) -> None:
             arrays.finish(output)
         digests.write(options.output)
         provenance.note(options.output, devices=[cost.device])
+
+
+def _encode(
+    model: DiffusionModel, store: SliceStore, fabric: Fabric, encode_class: str, levels: list[int], rows: range
+) -> dict[str, np.ndarray]:
+    """x_L of some rows, (n, C, H, W) float32 under L<L>."""
+    images = torch.from_numpy(store.images[rows.start : rows.stop].astype(np.float32)).to(fabric.device)
+    slice_ids = store.manifest["slice_id"].iloc[rows].tolist()
+    with torch.no_grad(), fabric.autocast():
+        encoded = model.encode(images, slice_ids, encode_class, levels)
+    return {f"L{level}": x.float().cpu().numpy() for level, x in encoded.items()}
 
 
 if __name__ == "__main__":

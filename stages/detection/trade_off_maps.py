@@ -17,6 +17,7 @@ A killed job goes on from its last run.
 
 import time
 from argparse import ArgumentParser, Namespace
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,7 +36,7 @@ from stages.detection import job, sampling
 from stages.detection.difference import anomaly_map
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddim import GuidedDdim
-from stages.detection.job import Computing
+from stages.detection.job import Computing, Pieces
 from stages.detection.resumable import ResumableArrays
 from stages.detection.sampling import RoundTrip
 from stages.device import describe, leased
@@ -90,7 +91,7 @@ class Work:
         healthy: (n,) booleans, on the model's device.
         trip: the noise level and the classes of its way to noise and back.
         scales: the values of s at which it comes back, in place of the trip's.
-        batch: slices in one forward pass.
+        pieces: how many of them go through the networks at a time.
         difference: how a map compares image and reconstruction, a name of DIFFERENCES.
     """
 
@@ -99,8 +100,18 @@ class Work:
     healthy: Tensor
     trip: RoundTrip
     scales: list[float]
-    batch: int
+    pieces: Pieces
     difference: str
+
+    def measured(self, meter: Meter, made: Callable[[slice], Tensor]) -> tuple[Tensor, np.ndarray]:
+        """What `made` makes of the rows of all images, (n, ...), and its cost an image, without pieces that failed."""
+
+        def piece(rows: range) -> tuple[Tensor, np.ndarray]:
+            return meter.measure(lambda: made(slice(rows.start, rows.stop)))
+
+        found = list(self.pieces.of(range(len(self.images)), piece))
+        costs = np.average([cost for _, cost in found], axis=0, weights=[len(result) for result, _ in found])
+        return torch.cat([result for result, _ in found]), costs
 
 
 def run(model: DiffusionModel, meter: Meter, work: Work) -> dict[str, np.ndarray]:
@@ -113,21 +124,20 @@ def run(model: DiffusionModel, meter: Meter, work: Work) -> dict[str, np.ndarray
         InputError: a map is not finite.
     """
     images, trip = work.images, work.trip
-    batches = [slice(start, start + work.batch) for start in range(0, len(images), work.batch)]
     epsilon, levels = model.epsilon(trip.decode_class), model.start_levels(trip.level)
 
-    def encode() -> Tensor:  # (n, number of levels, C, H, W) float64, of which O-BELM's inversion needs every digit
-        found = [model.encode(images[b], work.slice_ids[b], trip.encode_class, levels) for b in batches]
-        return torch.cat([torch.stack([passed[k] for k in levels], dim=1) for passed in found])
+    def encode(rows: slice) -> Tensor:  # (n, levels, C, H, W) float64, of which O-BELM's inversion needs every digit
+        passed = model.encode(images[rows], work.slice_ids[rows], trip.encode_class, levels)
+        return torch.stack([passed[k] for k in levels], dim=1)
 
-    def decode(latents: Tensor, scale: float) -> Tensor:
-        starts = [latents[b].unbind(dim=1) for b in batches]
-        return torch.cat([model.decode(epsilon, x, trip.level, scale, *below) for x, *below in starts])
+    def decode(latents: Tensor, scale: float, rows: slice) -> Tensor:
+        x, *below = latents[rows].unbind(dim=1)
+        return model.decode(epsilon, x, trip.level, scale, *below)
 
-    latents, encoding = meter.measure(encode)
+    latents, encoding = work.measured(meter, encode)
     maps, costs = [], []
     for scale in work.scales:
-        reconstructions, decoding = meter.measure(partial(decode, latents, scale))
+        reconstructions, decoding = work.measured(meter, partial(decode, latents, scale))
         found = anomaly_map(images, reconstructions, work.difference)
         maps.append(_checked(found, model.sampler, trip.level, scale))
         error = _error(images[work.healthy], reconstructions[work.healthy]) if scale == 0 else np.nan
@@ -168,7 +178,8 @@ def main(options: Namespace) -> None:
         images = torch.from_numpy(store.images[chosen].astype(np.float32)).to(fabric.device)
         difference = parameters["detection"]["difference"]
         healthy = torch.tensor((manifest["label"] == HEALTHY).to_numpy(), device=fabric.device)
-        work = Work(images, manifest["slice_id"].tolist(), healthy, trip, scales, computing.batch, difference)
+        pieces = Pieces(computing.batch)
+        work = Work(images, manifest["slice_id"].tolist(), healthy, trip, scales, pieces, difference)
         count, (height, width) = len(runs) * len(scales), images.shape[-2:]
         arrays = ResumableArrays(
             options.state,
@@ -201,7 +212,8 @@ def _measure(model: DiffusionModel, work: Work, runs: list[tuple[str, int]], arr
     meter, size = Meter(model.denoiser, model.classifier), len(work.scales)
     with command.progress("trade-off", len(runs), arrays.done // size, "run") as bar:
         if arrays.done < arrays.rows:
-            _warm_up(model, work.images[: work.batch])
+            every = range(len(work.images))
+            deque(work.pieces.of(every, lambda rows: _warm_up(model, work.images[rows.start : rows.stop])), maxlen=0)
         for rows in arrays.missing(size):
             solver, stride = runs[rows.start // size]
             sampler = replace(model.sampler, solver=solver, stride=stride)
@@ -210,7 +222,7 @@ def _measure(model: DiffusionModel, work: Work, runs: list[tuple[str, int]], arr
 
 
 def _warm_up(model: DiffusionModel, images: Tensor) -> None:
-    """Run the networks once, so that what libraries set up at the first call is in no run's seconds."""
+    """Run the networks once, so that what is set up at the first call of a size is in no run's seconds."""
     t = timestep(1, len(images), model.device)
     model.epsilon("healthy")(images, t)
     if (guide := model.log_probability()) is not None:

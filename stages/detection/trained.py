@@ -10,13 +10,15 @@ from stages import checkpoint
 from stages.errors import InputError
 from stages.networks import build
 from stages.networks.build import Network
+from stages.networks.compiled import compile_forward
 from stages.parameters.inert import without_inert
 
 
 def network(kind: type[Network], name: str, parameters: dict, path: Path, device: torch.device) -> tuple[Network, str]:
     """The network of class `kind` as section `name` of `parameters` describes it, and the SHA-256 (hex) of its weights.
 
-    `parameters["detection"]["weights"]` chooses the raw or the averaged weights of the checkpoint `path`.
+    `parameters["detection"]["weights"]` chooses the raw or the averaged weights of the checkpoint `path`,
+    `parameters["compile"]` whether kernels are made for it.
 
     Raises:
         InputError: the checkpoint is missing, damaged, another network's, or trained with other parameters.
@@ -24,7 +26,9 @@ def network(kind: type[Network], name: str, parameters: dict, path: Path, device
     result = build.network(kind, name, parameters)
     header = checkpoint.load_into(result, path, parameters["detection"]["weights"])
     _check_trained_with(parameters, header.get("parameters", {}), path)
-    return placed(result, device), header["tensors_sha256"]
+    placed(result, device)
+    compile_forward(result, parameters["compile"], device)
+    return result, header["tensors_sha256"]
 
 
 def _check_trained_with(parameters: dict, noted: dict, path: Path) -> None:

@@ -25,7 +25,7 @@ from stages.data.store import DISEASED, create_array, open_split
 from stages.detection import sampling
 from stages.detection.diffusion_model import DiffusionModel
 from stages.detection.guided_ddim import GuidedDdim
-from stages.detection.job import Computing
+from stages.detection.job import Computing, Pieces
 from stages.detection.sampling import RoundTrip
 from stages.device import describe, leased
 from stages.diffusion.ddim import ladder
@@ -86,7 +86,7 @@ def main(options: Namespace) -> None:
         model = GuidedDdim(parameters, fabric, dict(options.networks)).model
         images = torch.from_numpy(store.images[row : row + 1].astype(np.float32)).to(fabric.device)
         with torch.no_grad(), fabric.autocast():
-            levels, arrays = follow(model, images, slice_id, trip)
+            ((levels, arrays),) = Pieces(1).of(range(1), lambda _: follow(model, images, slice_id, trip))
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise InputError(
             f"slice {slice_id} at L = {trip.level}, s = {trip.scale:g} gave images that are not finite: choose "

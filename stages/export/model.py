@@ -15,7 +15,7 @@ from stages.costs import evaluations
 from stages.detection import trained
 from stages.detection.detector import Batch, Detector, checked
 from stages.detection.diffusion_model import DiffusionModel, Sampler
-from stages.detection.job import Computing
+from stages.detection.job import Computing, Pieces
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.figures import results
@@ -160,15 +160,18 @@ class Translator:
         Raises:
             InputError: a map is not finite.
         """
-        size = Computing.of(self.section).batch
-        found: dict[str, list[np.ndarray]] = {}
+        pieces = Pieces(Computing.of(self.section).batch)
         with self._progress(label, len(images)) as self._bar:
-            for start in range(0, len(images), size):
-                rows = slice(start, start + size)
-                for key, array in self._batch(images[rows], slice_ids[rows]).items():
-                    found.setdefault(key, []).append(array)
-        arrays = {key: np.concatenate(parts) for key, parts in found.items()}
+            arrays = pieces.joined(range(len(images)), lambda rows: self._piece(images, slice_ids, rows))
         return arrays["maps"], arrays.get("images")
+
+    def _piece(self, images: np.ndarray, slice_ids: list[str], rows: range) -> dict[str, np.ndarray]:
+        passes = self._bar.n
+        try:
+            return self._batch(images[rows.start : rows.stop], slice_ids[rows.start : rows.stop])
+        except torch.OutOfMemoryError:
+            self._bar.update(passes - self._bar.n)  # which are made again
+            raise
 
     def _batch(self, images: np.ndarray, slice_ids: list[str]) -> dict[str, np.ndarray]:
         x = torch.from_numpy(images.astype(np.float32)).to(self.fabric.device)

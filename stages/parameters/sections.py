@@ -14,13 +14,13 @@ from stages.repeats import Repeat, first
 # The keys of the merged parameters that each rule's stage uses. What depends on a name (reader, network, class, method)
 # is added by `section`; `tables_page` shows all parameters.
 _IMAGE = ("data.size", "data.channels")
-_DETECTION = ("seed", *_IMAGE, "detection.batch", "detection.precision")
+_DETECTION = ("seed", *_IMAGE, "compile", "detection.batch", "detection.precision")
 _SHOWN = ("seed", "repeats", "data.channels", "detection.difference", "methods", "figures.method")
 RULES = {
     "phantom": ("seed", "phantom"),
     "extract": (*_IMAGE, "data.reader", "data.on_bad_case"),
     "split": ("seed", "data.reader", "data.split", "data.published_slices"),
-    "train": ("seed", *_IMAGE),
+    "train": ("seed", *_IMAGE, "compile"),
     "latents": _DETECTION,
     "detect": _DETECTION,
     "trade_off_maps": (

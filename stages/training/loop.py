@@ -20,6 +20,7 @@ import stages
 from stages import checkpoint, command, imports
 from stages.data.store import SliceStore
 from stages.errors import InputError
+from stages.networks.compiled import Compile, compile_forward
 from stages.training.batches import Batches, one_ahead
 from stages.training.division import add_gradients, divided
 from stages.training.objective import Objective
@@ -51,7 +52,7 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
     iterations = training.steps(len(rows))
 
     # Networks, optimisers and averaged weights: new ones, or as a killed run left them.
-    players = Players(objective, training, fabric)
+    players = Players(objective, training, fabric, run.parameters["compile"])
     header = {
         "stage": run.name,
         "parameters": run.parameters,
@@ -116,12 +117,18 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
 class Players:
     """The networks of an objective as they are trained: in the run's precision, each with an optimiser of its own.
 
+    Args:
+        objective: networks and losses.
+        training: sizes and optimiser.
+        fabric: device and precision.
+        how: whether kernels are made for the networks.
+
     Attributes:
         optimizers: by the player's name.
         average: the moving average of the network that the checkpoint holds.
     """
 
-    def __init__(self, objective: Objective, training: Training, fabric: Fabric):
+    def __init__(self, objective: Objective, training: Training, fabric: Fabric, how: Compile):
         self.objective = objective
         self.accumulate = training.accumulate
         self.fabric = fabric
@@ -138,6 +145,10 @@ class Players:
             moving_average(averaged, current, self._steps, self._made, training.ema)
 
         self.average = AveragedModel(objective.network, multi_avg_fn=move)
+        # A replayed graph would write over the gradients that the pass before has left to add to.
+        how = "kernels" if how == "graphs" and training.accumulate > 1 else how
+        for module in objective.players().values():
+            compile_forward(module, how, fabric.device)
 
     def step(
         self, iteration: int, batches: list[tuple[Tensor, Tensor]], rate: float, generator: torch.Generator
@@ -233,7 +244,8 @@ def moving_average(averaged: PARAM_LIST, current: PARAM_LIST, steps: Tensor, mad
 def _draw_sheet(path: Path, objective: Objective, batches: Batches) -> None:
     """A few slices, and beside them what the network makes of them (`Objective.sheet`)."""
     images, labels = batches.shown()
-    with torch.no_grad():
+    # A few images, now and then: kernels for a batch of their number would not pay.
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"):
         columns = objective.sheet(images, labels, batches.generator(0))
     low, high = objective.intensity
     write_sheet(path, [(images - low) / (high - low), *columns])

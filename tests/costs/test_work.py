@@ -64,7 +64,7 @@ def test_training_takes_what_the_loops_steps_take(smoke, name):
     seen = []
     for network in objective.players().values():
         network.register_forward_hook(lambda _, arguments, __: seen.append(len(arguments[0])))
-    players = Players(objective, section, Fabric(accelerator="cpu", devices=1))
+    players = Players(objective, section, Fabric(accelerator="cpu", devices=1), "never")
     images = torch.rand(section.batch, 4, 16, 16)
     batches = [(images, torch.arange(section.batch) % 2)] * section.accumulate
     with flops.Counter() as counter:

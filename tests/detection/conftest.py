@@ -94,6 +94,21 @@ def detected(parameters, data, networks, train_shown):
 
 
 @pytest.fixture
+def small_card(monkeypatch):
+    """Has no memory for more than two slices, as the denoiser notices above noise level 6; returns its batches."""
+    original, seen = UNet.forward, []
+
+    def forward(self, x, t, y):
+        seen.append(len(x))
+        if len(x) > 2 and t[0] > 5:
+            raise torch.OutOfMemoryError
+        return original(self, x, t, y)
+
+    monkeypatch.setattr(UNet, "forward", forward)
+    return seen
+
+
+@pytest.fixture
 def killed(networks, monkeypatch):
     """Does work twice: killed at its second write, with nothing at its output, then to the end.
 

@@ -38,6 +38,14 @@ def test_a_card_too_small_for_one_slice_is_one_sentence():
         list(Pieces(4).of(range(4), work))
 
 
+def test_latents_of_pieces_are_those_of_the_batch(encoded, request):
+    whole = np.load(encoded("whole") / "train/L20.npy")
+    seen = request.getfixturevalue("small_card")
+    parts = np.load(encoded("parts") / "train/L20.npy")
+    assert (max(seen), seen[-1]) == (5, 2)
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
+
+
 def test_maps_of_pieces_are_those_of_the_batch(parameters, encoded, detected, monkeypatch):
     encoded()
     run = (GuidedDdim, {"L": 20, "s": 3.0}, OPTIONS, ("denoiser", "classifier"))

@@ -90,3 +90,15 @@ def test_images_that_are_not_finite_are_refused(networks, followed):
     with pytest.raises(InputError, match=r"case07_z000 at L = 20, s = 1e\+30 gave images that are not finite"):
         followed(scale=1e30)
     assert not (networks / "way").exists()
+
+
+def test_a_card_too_small_for_the_slice_is_one_sentence(networks, followed, monkeypatch):
+    def no_memory(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(GuidedDdim, "prepare", lambda self: None)
+    monkeypatch.setattr(GuidedDdim, "model", None, raising=False)
+    monkeypatch.setattr(trajectory, "follow", no_memory)
+    with pytest.raises(InputError, match="has not the memory for one slice"):
+        followed()
+    assert not (networks / "way").exists()

@@ -19,7 +19,7 @@ def parameters(tiny_parameters, train_shown):
     section = {"network": {"widths": [4, 8], "latent": 6}}
     detection = {"batch": 5, "weights": "raw", "precision": "32-true", "difference": "plain"}
     kept = {"healthy": True, "reconstructions": None}
-    job = {"seed": 3, "data": tiny_parameters["data"], "kept": kept, "setting": {}}
+    job = {"seed": 3, "compile": "never", "data": tiny_parameters["data"], "kept": kept, "setting": {}}
     return job | {"detection": detection, "vae": section}
 
 

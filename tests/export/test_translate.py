@@ -179,6 +179,24 @@ def test_a_file_with_all_sequences_is_a_case(project, monkeypatch, tmp_path, nam
     np.testing.assert_array_equal(ours.in_own_space(ours.maps), theirs.in_own_space(theirs.maps))
 
 
+def test_a_small_card_translates_slice_by_slice(project, monkeypatch):
+    monkeypatch.chdir(project)
+    case = [project / "raw" / CASES[0]]
+    [whole] = translate.translate(case, "brain", threads=1)
+    original, sizes = UNet.forward, []
+
+    def small_card(self, x, t, y):
+        sizes.append(len(x))
+        if len(x) > 1 and t[0] > 5:
+            raise torch.OutOfMemoryError
+        return original(self, x, t, y)
+
+    monkeypatch.setattr(UNet, "forward", small_card)
+    [parts] = translate.translate(case, "brain", threads=1)
+    assert (max(sizes), sizes[-1]) == (3, 1)
+    np.testing.assert_allclose(parts.maps.astype(float), whole.maps.astype(float), rtol=2e-3, atol=1e-3)
+
+
 def test_from_python(project, monkeypatch):
     monkeypatch.chdir(project)
     [image] = translate.translate([project / "raw" / CASES[0]], "brain", slices=[5, 4], threads=1)

@@ -26,7 +26,7 @@ def test_a_method_gets_its_networks_and_what_they_are_made_from():
     smoke = reading.benchmark(PARAMS, "smoke")
     guided = sections.section(smoke, "detect", "guided-ddim", {"L": 20, "s": 5})
     own = ["denoiser", "intensity", "noise_schedule", "classifier"]
-    assert list(guided) == ["seed", "data", "detection", *own, "options", "setting", "kept"]
+    assert list(guided) == ["seed", "data", "compile", "detection", *own, "options", "setting", "kept"]
     assert guided["options"] == {"encode_class": "healthy", "decode_class": "healthy"}
     assert guided["setting"] == {"L": 20, "s": 5}
     assert guided["kept"] == {"healthy": True, "reconstructions": 6}
@@ -34,7 +34,7 @@ def test_a_method_gets_its_networks_and_what_they_are_made_from():
     assert "stride" in guided["detection"]
     assert "classifier" not in sections.section(smoke, "detect", "guided-ddim", {"L": 20, "s": 0})
     plain = sections.section(smoke, "detect", "vae", {})
-    assert list(plain) == ["seed", "data", "detection", "vae", "options", "setting", "kept"]
+    assert list(plain) == ["seed", "data", "compile", "detection", "vae", "options", "setting", "kept"]
     assert "stride" not in plain["detection"]
 
 
@@ -68,6 +68,7 @@ def test_a_repeat_has_its_own_seed_where_something_is_drawn_from_it():
         # what makes no result, or only tables and figures, makes none; nor does what the same grid holds beside it
         ("denoiser/training/save_minutes", 99, set()),
         ("detection/batch", 3, set()),
+        ("compile", "kernels", set()),
         ("data/published_slices", {"test": 3}, set()),
         ("detection/kept_slices", 9, set()),
         ("evaluation/bootstrap", 3, set()),
@@ -164,7 +165,7 @@ def test_levels_are_those_of_the_class():
 def test_a_stage_gets_its_part_and_nothing_else():
     smoke = reading.benchmark(PARAMS, "smoke")
     section = sections.section(smoke, "train", "denoiser")
-    assert list(section) == ["seed", "data", "denoiser", "intensity", "noise_schedule"]
+    assert list(section) == ["seed", "data", "compile", "denoiser", "intensity", "noise_schedule"]
     assert section["data"] == {"size": 16, "channels": ["t1", "t1ce", "t2", "flair"]}
     assert list(sections.section(smoke, "train", "vae")) == ["seed", "data", "vae"]
     data = sections.section(smoke, "extract")["data"]

@@ -4,15 +4,16 @@ For each benchmark of --sizes: the U-Net's forward pass, a guided step (the same
 translation (encoding and decoding), the grid of the proposed method (encoded once, decoded at every setting), a step of
 training of denoiser and classifier; weights and images are random. The plain reference (eager float32, one image at a
 time, encoded anew for each setting) is timed in turns with it. What does not fit into --seconds is cut off after the
-steps that do, and scaled by their number. Writes performance.csv, operations.csv (where the time goes) and roofline as
-PNG, SVG and PDF, and prints the hours that stages/costs expects beside those that follow from what was timed.
-docs/performance.md says more.
+steps that do, and scaled by their number; all of it by networks that are compiled in each of the ways of --compile.
+Writes performance.csv, operations.csv (where the time goes) and roofline as PNG, SVG and PDF, and prints the hours that
+stages/costs expects beside those that follow from what was timed. docs/performance.md says more.
 """
 
 import argparse
 import os
 import typing
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,7 @@ from stages import command
 from stages.device import Precision, leased
 from stages.errors import InputError
 from stages.figures import style
+from stages.networks.compiled import Compile
 from stages.parameters import reading
 from stages.writing import replacing
 
@@ -44,6 +46,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU (default: all)")
     parser.add_argument("--precision", nargs="+", choices=words, default=["32-true", "bf16-mixed"], metavar="WORD")
     parser.add_argument("--sizes", nargs="+", default=["phantom-brain", "brats2020"], metavar="BENCHMARK")
+    ways = [how for how in typing.get_args(Compile) if how != "auto"]
+    words_of = "how networks are compiled (default: never; on a card, in all three ways)"
+    parser.add_argument("--compile", nargs="+", choices=ways, metavar="WORD", help=words_of)
     parser.add_argument("--what", nargs="+", choices=WHAT, default=WHAT, metavar="WORK", help=f"of {', '.join(WHAT)}")
     parser.add_argument("--seconds", type=float, default=30, help="for each measurement (default: %(default)s)")
     parser.add_argument("--params", type=Path, default=Path(reading.FILE), help="default: %(default)s")
@@ -71,37 +76,40 @@ def main(options: argparse.Namespace) -> None:
                 continue
             measured.add(_name(fabric))
             found += _roofs(fabric, options.seconds)
-            for size in sizes:
-                for what in options.what:
-                    pair, profile = _pair(size, what, fabric, options.seconds)
-                    found += pair
-                    profiles.append(profile)
-                    table = _write(found, profiles, options.output)
-                    print(_sentence(table.iloc[-2]), flush=True)
+            ways = options.compile or (["never"] if fabric.device.type == "cpu" else ["never", "kernels", "graphs"])
+            for size, what, how in product(sizes, options.what, ways):
+                pair, profile = _pair(size, what, fabric, how, options.seconds)
+                found += pair
+                profiles.append(profile)
+                table = _write(found, profiles, options.output)
+                print(_sentence(table.iloc[-2]), flush=True)
             found += _roofs(fabric, options.seconds)
             table = _write(found, profiles, options.output)
+            timed = table[(table["precision"] == _name(fabric)) & (table["compile"] == ways[0])]
             for size in sizes:
-                for line in hours.lines(size, precision, table[table["precision"] == _name(fabric)], fabric.device):
+                for line in hours.lines(size, precision, timed, fabric.device):
                     print(line)
     for line in _unquiet(table):
         print(line)
     style.save(roofline.draw(table), options.output, "roofline")
 
 
-def _pair(size: Size, what: str, fabric: Fabric, budget: float) -> tuple[list[Row], pd.DataFrame]:
+def _pair(size: Size, what: str, fabric: Fabric, how: Compile, budget: float) -> tuple[list[Row], pd.DataFrame]:
     """The rows of a work and its plain reference, and where the time of the former goes."""
-    make = work.here(size, what, fabric)
-    batch = largest_batch(size.batch(what), make, budget)
-    here = Measured.of(make(batch), work.operations(size, what))
+    # The same for all ways: a batch of one image that is only tried is not worth kernels.
+    batch = largest_batch(size.batch(what), work.here(size, what, fabric, "never"), budget)
+    here = Measured.of(work.here(size, what, fabric, how)(batch), work.operations(size, what))
     # The reference comes second, so that its weights are no part of the other's memory.
     plain = Measured.of(work.plain(size, what, fabric.device)(batch), work.operations(size, what, again=True))
     sides = rows(here, plain, in_turns(here.work, plain.work, budget))
     names: Row = {"what": what, "size": size.name}
     pair = [
-        names | {"side": side, "precision": precision} | row | machine(fabric.device)
-        for side, precision, row in zip(("here", "plain"), (_name(fabric), "float32"), sides, strict=True)
+        names | {"side": side, "precision": precision, "compile": compiled} | row | machine(fabric.device)
+        for side, precision, compiled, row in zip(
+            ("here", "plain"), (_name(fabric), "float32"), (how, "never"), sides, strict=True
+        )
     ]
-    return pair, profiled(here.work).assign(**names, precision=_name(fabric))
+    return pair, profiled(here.work).assign(**names, precision=_name(fabric), compile=how)
 
 
 def _roofs(fabric: Fabric, budget: float) -> list[Row]:
@@ -140,7 +148,7 @@ def _sentence(row: pd.Series) -> str:
     """What is printed of a row while the rest is being measured."""
     part = "" if row["steps_made"] == row["steps"] else f", {row['steps_made']:.0f} of {row['steps']:.0f} steps"
     return (
-        f"{row['size']}, {row['precision']}, {row['what']}: batch {row['batch']:.0f}{part}, "
+        f"{row['size']}, {row['precision']}, compile {row['compile']}, {row['what']}: batch {row['batch']:.0f}{part}, "
         f"{row['images_per_second']:.3g} images/s, {row['flops_per_second'] / 1e9:.0f} GFLOP/s, "
         f"{row['share_of_peak']:.0%} of the peak, {row['memory_mb']:.0f} MB; {row['speedup']:.2f} "
         f"({row['speedup_low']:.2f} to {row['speedup_high']:.2f}) times the plain reference"

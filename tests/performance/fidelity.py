@@ -26,7 +26,7 @@ import torch
 from stages import command, repeats
 from stages.data.store import SliceStore, open_split
 from stages.detection.guided_ddim import GuidedDdim
-from stages.detection.job import Computing
+from stages.detection.job import Computing, Pieces
 from stages.detection.sampling import DETECTOR, RoundTrip
 from stages.detection.trade_off_maps import Meter, Work, run
 from stages.device import Precision, computed, describe, leased
@@ -95,7 +95,7 @@ def find(method: GuidedDdim, store: SliceStore, parameters: dict) -> Found:
         healthy=torch.ones(len(store), dtype=torch.bool, device=device),  # every slice has a round trip
         trip=trip,
         scales=[trip.scale, 0],
-        batch=Computing.of(parameters).batch,
+        pieces=Pieces(Computing.of(parameters).batch),
         difference=parameters["detection"]["difference"],
     )
     with torch.no_grad(), method.fabric.autocast():

@@ -28,12 +28,14 @@ class Measured:
 
     Attributes:
         work: what runs.
+        first: seconds of the first step of each stretch, in which networks are compiled.
         flops: of all of it.
         bytes: that all of it moves (`Traffic`).
         memory: the peak of one step of each stretch, in MB: of the card or, without one, of the process.
     """
 
     work: Work
+    first: float
     flops: float
     bytes: float
     memory: float
@@ -41,9 +43,10 @@ class Measured:
     @classmethod
     def of(cls, work: Work, operations: float) -> Self:
         """Work whose networks take `operations` FLOPs for each image of a batch."""
+        first, moved = float(work.timed(1).sum()), traffic(work)
         forget_peak(work.device)
-        moved = traffic(work)
-        return cls(work, operations * work.batch, moved, device.peak_memory())
+        work.timed(1)
+        return cls(work, first, operations * work.batch, moved, device.peak_memory())
 
     def row(self, seconds: np.ndarray, most: int) -> Row:
         """Rates, from the seconds (R,) of all of it that follow from `most` steps of each stretch."""
@@ -54,6 +57,7 @@ class Measured:
             "steps": self.work.steps,
             "steps_made": self.work.made(most),
             "repetitions": len(seconds),
+            "first_seconds": self.first,
             "seconds": median,
             "seconds_low": low,
             "seconds_high": high,

@@ -3,6 +3,9 @@
 Williams, Waterman and Patterson, "Roofline: an insightful visual performance model" (Communications of the ACM, 2009).
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -10,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
+from matplotlib.typing import FillStyleType
 
 from stages.figures import style
 
@@ -18,6 +22,8 @@ from .measured import COPY, PRODUCT
 PANEL = 3.4, 2.9  # inches
 DRAWN = ("forward", "guided step", "training step, denoiser", "training step, classifier")
 """A translation and a grid consist of these."""
+FILLS: dict[str, FillStyleType] = {"never": "full", "kernels": "left", "graphs": "bottom"}
+"""By how networks were compiled."""
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -40,13 +46,14 @@ def draw(table: pd.DataFrame) -> Figure:
         for precision, peak in peaks.items():
             _roof(axes, ends, peak, bandwidth, colours[precision])
         for row in steps[steps["size"] == size].itertuples():
-            filled = colours[row.precision] if row.side == "here" else "white"
+            fill = FILLS[row.compile] if row.side == "here" else "none"
             axes.plot(
                 row.flops_per_byte,
                 row.flops_per_second,
                 marker=style.MARKERS[DRAWN.index(row.what)],
                 color=colours[row.precision],
-                markerfacecolor=filled,
+                fillstyle=fill,
+                markerfacecoloralt="white",
                 linestyle="",
                 markersize=5,
             )
@@ -57,7 +64,8 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e9:g}"))
     grid[0, 0].set_ylabel("GFLOP/s")
     figure.supxlabel("FLOPs a byte that the operations read and write", fontsize=7)
-    figure.legend(handles=_legend(colours, peaks, bandwidth), loc="outside right center")
+    ways = steps.loc[steps["side"] == "here", "compile"].unique()
+    figure.legend(handles=_legend(colours, peaks, bandwidth, ways), loc="outside right center")
     return figure
 
 
@@ -67,8 +75,8 @@ def _roof(axes: Axes, ends: np.ndarray, peak: float, bandwidth: float, colour: s
     axes.plot(corners, np.minimum(peak, corners * bandwidth), color=colour, linewidth=0.8)
 
 
-def _legend(colours: dict[str, str], peaks: pd.Series, bandwidth: float) -> list[Line2D]:
-    def point(label: str, marker: str, **look: str) -> Line2D:
+def _legend(colours: dict[str, str], peaks: pd.Series, bandwidth: float, ways: Iterable[str]) -> list[Line2D]:
+    def point(label: str, marker: str, **look: Any) -> Line2D:
         return Line2D([], [], linestyle="", color="black", marker=marker, label=label, **look)
 
     roofs = [
@@ -76,4 +84,9 @@ def _legend(colours: dict[str, str], peaks: pd.Series, bandwidth: float) -> list
     ]
     memory = Line2D([], [], linestyle="", label=f"memory: {bandwidth / 1e9:,.0f} GB/s")
     kinds = [point(what, marker) for what, marker in zip(DRAWN, style.MARKERS, strict=False)]
-    return [*roofs, memory, *kinds, point("plain reference: hollow", "o", markerfacecolor="white")]
+    compiled = [
+        point(f"compiled: {way}", "o", fillstyle=FILLS[way], markerfacecoloralt="white")
+        for way in ways
+        if way != "never"
+    ]
+    return [*roofs, memory, *kinds, *compiled, point("plain reference: hollow", "o", fillstyle="none")]

@@ -27,6 +27,7 @@ from stages.diffusion.noise_schedule import timestep
 from stages.errors import InputError
 from stages.methods import Setting
 from stages.networks import build, flops
+from stages.networks.compiled import Compile, compile_forward
 from stages.networks.unet import EncoderClassifier, UNet
 from stages.parameters import reading
 from stages.training.loop import Players
@@ -97,8 +98,8 @@ def trained_by(what: str) -> str:
     return what.rpartition(", ")[2]
 
 
-def here(size: Size, what: str, fabric: Fabric) -> Callable[[int], Work]:
-    """The stages' own way, in the run's precision: batch -> work."""
+def here(size: Size, what: str, fabric: Fabric, how: Compile) -> Callable[[int], Work]:
+    """The stages' own way, in the run's precision, by networks that are compiled as `how` says: batch -> work."""
     if what in DETECTION:
 
         @contextmanager
@@ -106,11 +107,16 @@ def here(size: Size, what: str, fabric: Fabric) -> Callable[[int], Work]:
             with torch.no_grad(), fabric.autocast():
                 yield
 
-        model = _model(size, fabric.device, lambda network: trained.placed(network, fabric.device))
+        def place(network: nn.Module) -> nn.Module:
+            trained.placed(network, fabric.device)
+            compile_forward(network, how, fabric.device)
+            return network
+
+        model = _model(size, fabric.device, place)
         return lambda batch: _detection(size, what, model, batch, context)
     name = trained_by(what)
     training = replace(Training.of(size.parameters, name), accumulate=1)
-    players = Players(_objective(size, name, fabric.device), training, fabric)
+    players = Players(_objective(size, name, fabric.device), training, fabric, how)
     generator = torch.Generator(fabric.device).manual_seed(0)
 
     def step(images: Tensor, labels: Tensor) -> None:

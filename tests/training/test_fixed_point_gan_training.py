@@ -200,7 +200,7 @@ def parameters(tiny_parameters):
         "critic_steps": 2,
         "training": training | {"epochs": 8, "betas": [0.5, 0.999], "log_every": 3},
     }
-    return {key: tiny_parameters[key] for key in ("seed", "data")} | {"fixed_point_gan": section}
+    return {key: tiny_parameters[key] for key in ("seed", "compile", "data")} | {"fixed_point_gan": section}
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])

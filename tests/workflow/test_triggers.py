@@ -15,8 +15,8 @@ def test_keys_that_change_no_result_bring_no_job(finished):
     assert finished.jobs(run="smoke") == {}
 
 
-def test_the_batch_of_detection_changes_only_what_it_is_timed_in(finished):
-    finished.set_parameters({"benchmarks.smoke.detection.batch": 5})
+def test_batch_and_kernels_of_detection_change_only_what_they_are_timed_in(finished):
+    finished.set_parameters({"benchmarks.smoke.detection.batch": 5, "benchmarks.smoke.compile": "kernels"})
     measured = {"trade_off_maps": 1, "trade_off_table": 1, "trade_off_figure": 1, "tables_page": 1, "all": 1}
     assert finished.jobs(run="smoke") == measured
 
