@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from stages import methods
@@ -21,6 +20,7 @@ from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.sampling import RoundTrip
 from stages.detection.trajectory import follow
+from stages.device import fabric
 from stages.errors import InputError
 from stages.parameters import sections
 
@@ -149,7 +149,7 @@ def _loaded(kind: type[Kind], section: dict, networks: dict[str, StandIn]) -> Ki
     """A detector that takes the stand-ins for what it would load."""
     # The module tells a detector which file says what it needs.
     members = {"load": lambda _, name, __: networks[name], "__module__": kind.__module__}
-    return type(kind.__name__, (kind,), members)(section, Fabric(accelerator="cpu", devices=1), {})
+    return type(kind.__name__, (kind,), members)(section, fabric(), {})
 
 
 @contextmanager
