@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, workflow.basedir)
 
@@ -39,6 +40,20 @@ def checked(config):
         return reading.load(config)
     except InputError as error:
         raise WorkflowError(str(error))
+
+
+def image():
+    """The container image that BENCHMARK_IMAGE names; None without, refused where jobs are to run in one."""
+    named = os.environ.get("BENCHMARK_IMAGE")
+    if (
+        not named
+        and DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+    ):
+        raise WorkflowError(
+            "--sdm apptainer runs jobs in an image, and the variable BENCHMARK_IMAGE, which names it, is not set: "
+            "set it to docker://... or to the path of a .sif file"
+        )
+    return named
 
 
 @cache
