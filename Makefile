@@ -83,7 +83,7 @@ ifeq ($(INSTALL),yes)
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends slurmctld slurmd slurm-client munge
 endif
 	python -m pip install -qq --disable-pip-version-check -e ".[slurm]" -c constraints.txt
-	pytest tests/cluster $(ARGS)
+	WHOLE=1 pytest tests/cluster $(ARGS)
 
 test-faults: env
 	KILLS=20 pytest tests/faults $(ARGS)

@@ -27,8 +27,8 @@ read_params("params.yaml")
 configfile: "params.yaml"
 
 
-# With --sdm apptainer: the image that jobs run in. Without the variable there is none.
-container: os.environ.get("BENCHMARK_IMAGE")
+# With --sdm apptainer: the image that jobs run in.
+container: image()
 
 
 report: "workflow/report/workflow.rst"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.plugins.precision import MixedPrecision
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -50,9 +51,7 @@ def leased(threads: int, precision: Precision, card: int | None = None) -> Itera
     if not torch.cuda.is_available():
         precision, reason = _on_cpu(precision)
         print(f"device: {describe(torch.device('cpu'))}, {precision} ({reason})", flush=True)
-        # The plugin itself: asked by name for float16, Fabric computes in bfloat16 on a CPU.
-        plugin = None if precision == "32-true" else MixedPrecision(precision, "cpu")
-        yield Fabric(accelerator="cpu", devices=1, plugins=plugin)
+        yield fabric(precision)
         return
     with _card() if card is None else nullcontext(card) as index:
         torch.cuda.set_device(index)
@@ -62,7 +61,22 @@ def leased(threads: int, precision: Precision, card: int | None = None) -> Itera
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "32-true"
         memory = properties.total_memory / 2**30
         print(f"device: cuda:{index}, {properties.name}, {memory:.0f} GiB, {precision}{reason}", flush=True)
-        yield Fabric(accelerator="cuda", devices=[index], precision=precision)
+        yield fabric(precision, index)
+
+
+def fabric(precision: Precision = "32-true", card: int | None = None) -> Fabric:
+    """A Fabric of one process on a CUDA card, or on the CPU.
+
+    Its environment is named, so that Fabric looks for none: it would warn of a srun that did not start this process,
+    and refuse in an allocation of several tasks. Processes that train together find each other (training/ranks.py).
+    """
+    environment = LightningEnvironment()
+    if card is not None:
+        return Fabric(accelerator="cuda", devices=[card], precision=precision, plugins=environment)
+    if precision == "32-true":
+        return Fabric(accelerator="cpu", devices=1, plugins=environment)
+    # The plugin itself: asked by name for float16, Fabric computes in bfloat16 on a CPU.
+    return Fabric(accelerator="cpu", devices=1, plugins=[environment, MixedPrecision(precision, "cpu")])
 
 
 @contextmanager

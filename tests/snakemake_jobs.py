@@ -16,7 +16,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """One job, wildcards filled in; files relative to the folder. `named` are the inputs that the rule names."""
+    """One job, wildcards filled in; files relative to the folder.
+
+    `named` are the inputs that the rule names, `resources` what it declares of threads, gpu, mem_mb, runtime (minutes).
+    """
 
     rule: str
     wildcards: dict[str, str]
@@ -25,6 +28,7 @@ class Job:
     output: list[str]
     log: list[str]
     command: str
+    resources: dict[str, int]
 
     @property
     def benchmark(self) -> str | None:
@@ -96,6 +100,8 @@ def described(job: Any) -> dict:
         "output": list(map(str, job.output)),
         "log": list(map(str, job.log)),
         "command": job.shellcmd or "",
+        "resources": {"threads": job.threads}
+        | {name: value for name in ("gpu", "mem_mb", "runtime") if (value := job.resources.get(name)) is not None},
     }
 
 

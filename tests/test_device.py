@@ -1,8 +1,10 @@
 """Cards and state folders: one job each, and free again however the job ends."""
 
+import os
 import subprocess
 import sys
 import time
+import warnings
 from threading import Thread
 from types import SimpleNamespace
 
@@ -212,3 +214,14 @@ def test_peak_memory_and_name_are_the_cards_where_there_is_one(monkeypatch):
     assert device.peak_memory() == 5
     assert device.describe(torch.device("cuda:1")) == "card 1"
     assert device.describe(torch.device("cpu")) == f"CPU, {torch.get_num_threads()} threads"
+
+
+@pytest.mark.parametrize("of_slurm", [{}, {"SLURM_NTASKS": "8", "SLURM_JOB_NAME": "salloc"}])
+def test_a_slurm_around_it_is_no_concern_of_a_job(monkeypatch, tmp_path, of_slurm):
+    (tmp_path / "srun").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    for name, value in of_slurm.items():
+        monkeypatch.setenv(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert device.fabric().world_size == 1

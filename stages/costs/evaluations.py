@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from stages import methods
@@ -22,6 +21,7 @@ from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.job import Pieces
 from stages.detection.sampling import RoundTrip
 from stages.detection.trajectory import follow
+from stages.device import fabric
 from stages.errors import InputError
 from stages.parameters import sections
 
@@ -160,7 +160,7 @@ def _loaded(kind: type[Kind], section: dict, networks: dict[str, StandIn]) -> Ki
     # The module tells a detector which file says what it needs.
     section = section | {"data": section["data"] | {"size": PIXELS}}
     members = {"load": lambda _, name, __: networks[name], "__module__": kind.__module__}
-    return type(kind.__name__, (kind,), members)(section, Fabric(accelerator="cpu", devices=1), {})
+    return type(kind.__name__, (kind,), members)(section, fabric(), {})
 
 
 @contextmanager

@@ -11,12 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from same_results import differing, results
+from snakemake_jobs import Job
+from snakemake_project import Project
 
 SCRIPT = Path(__file__).with_name("slurm.sh")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "scontrol", "squeue")
 SEARCHED = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
 MISSING = [program for program in PROGRAMS if shutil.which(program, path=SEARCHED) is None]
 ARGUMENTS = ("--workflow-profile", "profiles/slurm", "--latency-wait", "5", "--config", "run=smoke", "--")
+WHERE_SNAKEMAKE_RUNS = ("join_latents", "join_maps", "all")
+"""Rules whose jobs are not submitted."""
+ONE_THREAD = [f"{rule}=1" for rule in ("train", "latents_shard", "detect_shard", "trade_off_maps", "trajectory")]
+"""As profiles/test has it: the same sums in the same order."""
+CORES = 16
+"""Of the node."""
 SECONDS = 240
 """How long anything is waited for, however slow the machine."""
 
@@ -39,15 +48,30 @@ def text_of(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def described(job: str) -> dict[str, str]:
-    """What scontrol says of a job."""
-    return dict(re.findall(r"(\S+?)=(\S*)", text_of("scontrol", "--oneliner", "show", "job", job)))
+def jobs_of(project: Project, rule: str) -> list[dict[str, str]]:
+    """What scontrol says of a rule's jobs, first to last: Snakemake's plugin writes its name into their comments."""
+    lines = text_of("scontrol", "--oneliner", "show", "jobs").splitlines()
+    jobs = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in lines]
+    of_rule = [job for job in jobs if job.get("Comment", "").startswith(f"rule_{rule}_wildcards_")]
+    return sorted((job for job in of_rule if Path(job["WorkDir"]) == project.folder), key=lambda job: int(job["JobId"]))
 
 
-def jobs_of(rule: str) -> list[dict[str, str]]:
-    """The jobs of a rule, first to last: Snakemake's plugin writes its name into their comments."""
-    jobs = (line.split("|") for line in text_of("squeue", "--noheader", "-a", "-t", "all", "-o", "%i|%k").splitlines())
-    return [described(number) for number, comment in sorted(jobs, key=lambda job: int(job[0])) if rule in comment]
+def asked(job: dict[str, str]) -> tuple[int, int, int, int]:
+    """Threads, cards, MB and minutes of a job of Slurm."""
+    days, hours, minutes, _ = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", job["TimeLimit"]).groups(default="0")
+    number, unit = re.fullmatch(r"([\d.]+)([MG])", job["MinMemoryNode"]).groups()
+    return (
+        int(job["CPUs/Task"]),
+        int(job.get("TresPerJob", "gres:gpu:0").removeprefix("gres:gpu:")),
+        round(float(number) * {"M": 1, "G": 1024}[unit]),
+        (int(days) * 24 + int(hours)) * 60 + int(minutes),
+    )
+
+
+def declared(job: Job) -> tuple[int, int, int, int]:
+    """What a rule declares of the same."""
+    found = job.resources
+    return found["threads"], found.get("gpu", 0), found["mem_mb"], found["runtime"]
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -71,19 +95,32 @@ def test_shards_ask_for_what_their_rule_declares_and_are_joined(slurm, finished)
     maps = "results/smoke/maps/fold1-seed0/guided-ddim/L20_s7"
     run = finished.snakemake(*ARGUMENTS, maps)
     assert run.returncode == 0, run.stdout
-    shards = jobs_of("detect_shard")
+    shards = jobs_of(finished, "detect_shard")
     assert [shard["JobState"] for shard in shards] == ["COMPLETED", "COMPLETED"]
-    for shard in shards:
-        asked = {key: shard[key] for key in ("TresPerJob", "MinMemoryNode", "CPUs/Task", "TimeLimit")}
-        assert asked == {
-            "TresPerJob": "gres:gpu:1",
-            "MinMemoryNode": "16000M",
-            "CPUs/Task": "8",
-            "TimeLimit": "00:30:00",
-        }
+    assert [asked(shard) for shard in shards] == [(8, 1, 16000, 30)] * 2
     assert max(shard["StartTime"] for shard in shards) <= min(shard["EndTime"] for shard in shards), "not side by side"
-    assert not jobs_of("join_maps"), "joins run where Snakemake does"
+    assert not jobs_of(finished, "join_maps"), "joins run where Snakemake does"
     assert (finished.folder / maps / "test" / "maps.npy").exists()
+
+
+@pytest.mark.skipif("WHOLE" not in os.environ, reason="takes minutes: make test-cluster")
+def test_every_job_of_the_benchmark_gets_what_its_rule_declares_and_the_results_are_those_of_this_machine(
+    slurm, new_project, smoked
+):
+    project = new_project("submitted")
+    project.set_parameters({"benchmarks.smoke.detection.shards": 2})
+    planned = [job for job in project.plan(run="smoke", cores=CORES) if job.rule not in WHERE_SNAKEMAKE_RUNS]
+    run = project.snakemake("--set-threads", *ONE_THREAD, *ARGUMENTS)
+    assert run.returncode == 0, run.stdout
+    for rule in {job.rule for job in planned}:
+        jobs = jobs_of(project, rule)
+        assert {job["JobState"] for job in jobs} == {"COMPLETED"}, rule
+        wanted = [declared(job) for job in planned if job.rule == rule]
+        if f"{rule}=1" in ONE_THREAD:
+            wanted = [(1, *others) for _, *others in wanted]
+        assert sorted(map(asked, jobs)) == sorted(wanted), rule
+    assert not project.jobs(run="smoke")
+    assert differing(results(project), results(smoked)) == []
 
 
 def test_training_that_the_time_limit_ends_goes_on_in_the_next_job(slurm, finished):
@@ -98,13 +135,13 @@ def test_training_that_the_time_limit_ends_goes_on_in_the_next_job(slurm, finish
         run = subprocess.Popen(command, cwd=finished.folder, env=finished.environment, stdout=out, stderr=out)
     try:
         wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 2)
-        (first,) = jobs_of("train")
+        (first,) = jobs_of(finished, "train")
         # Slurm counts limits in minutes; the end of a job can be set to the second, and is the same limit.
         text_of("scontrol", "update", f"JobId={first['JobId']}", "EndTime=now+1")
         wait_until(lambda: log.exists() and "going on from iteration" in log.read_text())
-        first, second = jobs_of("train")
-        assert (first["JobState"], first["TimeLimit"], first["MinMemoryNode"]) == ("TIMEOUT", "00:01:00", "16000M")
-        assert (second["JobState"], second["TimeLimit"], second["MinMemoryNode"]) == ("RUNNING", "2-00:00:00", "32000M")
+        first, second = jobs_of(finished, "train")
+        assert (first["JobState"], *asked(first)) == ("TIMEOUT", 8, 1, 16000, 1)
+        assert (second["JobState"], *asked(second)) == ("RUNNING", 8, 1, 32000, 2 * 1440)
     finally:
         run.send_signal(signal.SIGINT)
         try:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+import synthetic_dicom
 
 from stages.data.dicom import holds_dicom, read_dicom
 
@@ -13,22 +12,7 @@ PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4) * 100
 
 
 def write(path: Path, pixels: np.ndarray = PIXELS, **elements: object) -> Path:
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    file = FileDataset(path, {}, file_meta=meta, preamble=bytes(128))
-    file.Rows, file.Columns = pixels.shape[:2]
-    file.SamplesPerPixel = pixels.shape[2] if pixels.ndim == 3 else 1
-    file.PhotometricInterpretation, file.PixelRepresentation = "MONOCHROME2", 0
-    file.BitsAllocated = file.BitsStored = 8 * pixels.itemsize
-    file.HighBit = file.BitsStored - 1
-    if pixels.ndim == 3:
-        file.PlanarConfiguration = 0
-    file.PixelData = pixels.tobytes()
-    for name, value in elements.items():
-        setattr(file, name, value)
-    file.save_as(path, enforce_file_format=True)
-    return path
+    return synthetic_dicom.write(path, pixels, **elements)
 
 
 def test_grey_levels_are_rescaled_windowed_and_dark_where_little_came_through(tmp_path):

@@ -4,28 +4,16 @@ import os
 
 import numpy as np
 import pytest
+import synthetic_dicom
 from PIL import Image
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from stages.data.pixels import read_pixels, to_unit_range
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 
 
-def dicom(path, stored, bits=12, signed=False, photometric="MONOCHROME2", **elements):
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    file = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
-    file.SOPClassUID, file.SOPInstanceUID = SecondaryCaptureImageStorage, meta.MediaStorageSOPInstanceUID
-    file.Rows, file.Columns = stored.shape[-2:]
-    file.SamplesPerPixel, file.PhotometricInterpretation = 1, photometric
-    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, bits, bits - 1, int(signed)
-    for name, value in elements.items():
-        setattr(file, name, value)
-    file.PixelData = stored.astype("<i2" if signed else "<u2").tobytes()
-    file.save_as(path, enforce_file_format=True)
+def dicom(path, stored, **elements):
+    synthetic_dicom.write(path, stored, BitsStored=12, **elements)
 
 
 def unit(path, channels=1, scale="type"):
@@ -77,7 +65,7 @@ def test_the_orientation_of_a_camera_is_applied(tmp_path):
 
 
 def test_dicom_in_hounsfield_units(tmp_path):
-    dicom(tmp_path / "a.dcm", GREY * 16.0, RescaleSlope=1, RescaleIntercept=-1024)
+    dicom(tmp_path / "a.dcm", GREY.astype(np.uint16) * 16, RescaleSlope=1, RescaleIntercept=-1024)
     pixels = read_pixels(tmp_path / "a.dcm")
     np.testing.assert_array_equal(pixels.values[0], GREY * 16.0 - 1024)
     assert pixels.ends == (-1024, 3071)
@@ -86,10 +74,10 @@ def test_dicom_in_hounsfield_units(tmp_path):
 
 
 def test_dicom_signed_and_inverted(tmp_path):
-    dicom(tmp_path / "a.dcm", GREY.astype(int) - 100, signed=True)
+    dicom(tmp_path / "a.dcm", GREY.astype(np.int16) - 100)
     np.testing.assert_allclose(unit(tmp_path / "a.dcm")[0], (GREY.astype(int) - 100 + 2048) / 4095)
-    dicom(tmp_path / "b.dcm", GREY * 16, photometric="MONOCHROME1")
-    np.testing.assert_allclose(unit(tmp_path / "b.dcm")[0], 1 - GREY * 16 / 4095)
+    dicom(tmp_path / "b.dcm", GREY.astype(np.uint16) * 16, PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_allclose(unit(tmp_path / "b.dcm")[0], 1 - GREY * 16.0 / 4095)
 
 
 def test_arrays(tmp_path):
@@ -126,9 +114,10 @@ def bad(folder):
     np.save(folder / "nan.npy", np.array([[np.nan, 1.0]]))
     np.save(folder / "words.npy", np.array([["a", "b"]]))
     np.save(folder / "deep.npy", np.zeros((2, 2, 2, 2)))
-    dicom(folder / "cut.dcm", GREY)
+    sixteen_bits = GREY.astype(np.uint16)
+    dicom(folder / "cut.dcm", sixteen_bits)
     (folder / "cut.dcm").write_bytes((folder / "cut.dcm").read_bytes()[:-10])
-    dicom(folder / "film.dcm", np.stack([GREY, GREY]), NumberOfFrames=2)
+    dicom(folder / "film.dcm", np.tile(sixteen_bits, (2, 1)), Rows=3, NumberOfFrames=2)
     return {
         "gone.png": "is missing",
         "gone.dcm": "is missing",

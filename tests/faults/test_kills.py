@@ -10,36 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pandas as pd
 import psutil
 import pytest
+from same_results import RESULTS, differing, results
 from snakemake_project import Project
 
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS", "0"))
 SMOKE = ("--workflow-profile", "profiles/test", "--config", "run=smoke", "--")
-RESULTS = Path("results/smoke")
 FEW_JOBS = (str(RESULTS / "scores/fold1-seed0/vae/default"),)
 LONGEST_SECONDS = 40
 """Between a start and its kill: some find Snakemake at its own work, others any job of the run."""
-TIMED = (
-    "cost.json",
-    "provenance.json",
-    "*.provenance.json",
-    "metrics.csv",
-    "runs.csv",
-    "trade_off.csv",
-    "trade-off.*",
-    "comparison.md",
-    "comparison.tex",
-    "*.html",
-)
-"""Files that tell how long something took, among other things."""
-TIMES = ("seconds", "memory_mb")
-"""Columns of tables that do."""
 HANG_SECONDS = 300
 """After a signal that lets running jobs end, on a busy machine."""
 
@@ -121,28 +104,6 @@ def is_stage(process: psutil.Process) -> bool:
     except psutil.NoSuchProcess:
         return False
     return words[1:2] == ["-m"] and words[2].startswith("stages.")
-
-
-def results(project: Project) -> dict[str, bytes]:
-    """The content of every file that is to be the same, by its name: bit for bit, but for columns of times."""
-    folder = project.folder / RESULTS
-    return {
-        str(path.relative_to(folder)): untimed(path) if path.suffix == ".csv" else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and path.relative_to(folder).parts[0] not in ("logs", "state")
-        and not any(path.match(name) for name in TIMED)
-    }
-
-
-def untimed(table: Path) -> bytes:
-    """A table as CSV; the lines above that of a record say again what its rows say, and times."""
-    frame = pd.read_csv(table, comment="#", keep_default_na=False, dtype=str)
-    return frame.drop(columns=[name for name in frame if name.startswith(TIMES)]).to_csv().encode()
-
-
-def differing(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    return [name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)]
 
 
 def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_files(smoked, new_project):

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 # Not workflow.basedir: that is another folder where workflow/Snakefile or a module runs these rules.
 sys.path.insert(0, str(Path(workflow.current_basedir).parents[1]))
@@ -40,6 +41,20 @@ def checked(config):
         return reading.load(config)
     except InputError as error:
         raise WorkflowError(str(error))
+
+
+def image():
+    """The container image that BENCHMARK_IMAGE names; None without, refused where jobs are to run in one."""
+    named = os.environ.get("BENCHMARK_IMAGE")
+    if (
+        not named
+        and DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+    ):
+        raise WorkflowError(
+            "--sdm apptainer runs jobs in an image, and the variable BENCHMARK_IMAGE, which names it, is not set: "
+            "set it to docker://... or to the path of a .sif file"
+        )
+    return named
 
 
 @cache
