@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import stages
-from stages import checkpoint, command
+from stages import checkpoint, command, provenance
 from stages.errors import InputError
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, UNet
@@ -130,6 +130,7 @@ def main(options: Namespace) -> None:
         "version": stages.__version__,
     }
     checkpoint.save(options.target, tensors | averaged, header)
+    provenance.note(options.target, parameters=header["parameters"])
     print(f"{options.target}: {sum(tensor.numel() for tensor in tensors.values()):,} parameters")
 
 
