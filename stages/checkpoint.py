@@ -1,12 +1,14 @@
 """Checkpoints: safetensors files with one JSON header, written atomically, verified when read; nothing unpickles.
 
 The raw weights bear their own names; averaged (EMA) weights stand beside them under `ema.`. The header says what
-trained them: stage, parameters, data hash, step, version. Its `tensors_sha256` ties it to the weights and its
-`header_sha256` to itself, so that a file that was edited or damaged is refused.
+trained them: stage, parameters, data hash, repeat, step, version. Its `tensors_sha256` ties it to the weights and its
+`header_sha256` to itself, so that a file that was edited or damaged is refused; its `repeat` ties it to its folder, so
+that one that lies in another repeat's place is refused, too.
 """
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -14,8 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
-from stages import digests
+from stages import digests, repeats
 from stages.errors import InputError
+from stages.repeats import Repeat
 from stages.writing import replacing
 
 EMA = "ema."
@@ -35,7 +38,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict]:
     """Tensors (on the CPU) and header of a checkpoint.
 
     Raises:
-        InputError: missing, truncated, not of this project, or changed since it was written.
+        InputError: missing, truncated, not of this project, changed since it was written, or another repeat's.
     """
     path = Path(path)
     try:
@@ -58,7 +61,18 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict]:
     if written != found:
         part = "weights do not match its header" if written[0] != found[0] else "header is not what was written"
         raise InputError(f"{path} was changed after it was written: its {part}; delete it and train again")
+    here, trained = repeat_of(path), header.get("repeat")
+    if here and trained and here.name != trained:
+        raise InputError(
+            f"{path} was trained as {trained}, on other images or from another seed: move it back, and run Snakemake "
+            "again for what belongs here"
+        )
     return tensors, header
+
+
+def repeat_of(path: Path) -> Repeat | None:
+    """The repeat whose folder a checkpoint lies in; None where it lies elsewhere, such as a copy to translate with."""
+    return repeats.of_name(Path(os.path.abspath(path)).parent.name)
 
 
 def load_into(network: nn.Module, path: Path, weights: str = "raw") -> dict:

@@ -161,9 +161,11 @@ def beside(path: Path) -> Path:
 def of(path: Path) -> Provenance | None:
     """The provenance of a folder, or of a file: its own, or else its folder's. None where there is none that is whole.
 
-    Results of earlier versions and of others have none, and nothing is computed from it: that it lacks is no error.
+    A folder that holds nothing but data, as a phantom, has it beside itself. Results of earlier versions and of others
+    have none, and nothing is computed from it: that it lacks is no error.
     """
-    for place in (beside(path),) if path.is_dir() else (beside(path), path.parent / FILE):
+    second = path.with_name(f"{path.name}.{FILE}") if path.is_dir() else path.parent / FILE
+    for place in (beside(path), second):
         try:
             return read(place)
         except InputError:
@@ -190,6 +192,7 @@ def current(
     devices: Sequence[str] = (),
     outputs: Sequence[Path] = (),
     parameters: dict[str, Any] | None = None,
+    store: Path | None = None,
 ) -> Provenance | None:
     """Of what the running job makes, at this moment; None where none runs, as where a test calls a stage's functions.
 
@@ -198,12 +201,15 @@ def current(
         devices: where this job's own networks ran.
         outputs: what it makes.
         parameters: of a job that was told a benchmark's name in place of them.
+        store: the slice store, where no option `data` names it.
     """
     running = _job.get()
     if running is None:
         return None
     named = _inputs(running.options)
     before = [found for found in map(of, [*named, *made_from]) if found]
+    # Of a repeat's maps, the seed of the repeat, and not that of the split list or the phantom behind them.
+    last = max((found for found in before if found.seed is not None), key=lambda found: found.ended, default=None)
     parameters = parameters or getattr(running.options, "parameters", None)
     if parameters is not None:
         hashed = sha256(parameters)
@@ -211,14 +217,14 @@ def current(
         parameters, hashed = before[0].parameters, before[0].parameters_sha256
     else:
         parameters, hashed = {}, sha256({})
-    stores = [path for path in (getattr(running.options, "data", None),) if isinstance(path, Path)]
+    stores = [path for path in (store, getattr(running.options, "data", None)) if isinstance(path, Path)][:1]
     data = {_of_store(path) for path in stores} or {found.data_sha256 for found in before}
     return Provenance(
         stage=running.stage,
         code=running.code,
         parameters=_without_folders(parameters),
         parameters_sha256=hashed,
-        seed=parameters.get("seed", next((found.seed for found in before), None)),
+        seed=parameters.get("seed", last.seed if last else None),
         data_sha256=data.pop() if len(data) == 1 else None,
         devices=sorted({*devices, *(device for found in before for device in found.devices)}),
         packages=packages(),
@@ -235,15 +241,16 @@ def note(
     made_from: Sequence[Path] = (),
     devices: Sequence[str] = (),
     parameters: dict[str, Any] | None = None,
+    store: Path | None = None,
 ) -> None:
     """Write the running job's provenance beside `at`, a file or a folder that it has made; nothing where none runs.
 
     Args:
         at: what it is about.
         outputs: the files, where `at` is not all that was made, or not only this job's.
-        made_from, devices, parameters: as of `current`.
+        made_from, devices, parameters, store: as of `current`.
     """
-    found = current(made_from, devices, [at] if outputs is None else outputs, parameters)
+    found = current(made_from, devices, [at] if outputs is None else outputs, parameters, store)
     if found is None:
         return
     with replacing(beside(at)) as partial:
@@ -266,7 +273,7 @@ def packages() -> dict[str, str]:
     return found
 
 
-_WRITTEN = ("output", "state", "record", "metrics")
+_WRITTEN = ("output", "state", "record", "metrics", "checkpoint", "log", "target", "digest")
 """The options that name what a stage writes, and what it may go on from."""
 
 

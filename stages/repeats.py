@@ -4,6 +4,7 @@ A fold redraws the split; a seed redraws weights, batches and noise on one fold'
 both. The first repeat (fold 1, the first seed) is the one that figures of single slices show.
 """
 
+import re
 from dataclasses import dataclass
 
 from stages.errors import InputError
@@ -24,6 +25,16 @@ class Repeat:
     def name(self) -> str:
         """Of its folder."""
         return f"fold{self.fold}-seed{self.seed}"
+
+
+def of_name(name: str) -> Repeat | None:
+    """The repeat that would bear a name, of whatever benchmark; None where none could.
+
+    >>> of_name("fold2-seed10"), of_name("denoiser")
+    (Repeat(fold=2, seed=10), None)
+    """
+    found = re.fullmatch(r"fold([0-9]+)-seed([0-9]+)", name)
+    return Repeat(*map(int, found.groups())) if found else None
 
 
 def repeats(parameters: dict) -> list[Repeat]:

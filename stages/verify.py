@@ -1,18 +1,19 @@
 """Look whether the results of benchmarks are what was written: stores, latents, maps, checkpoints.
 
-Reads every file that has a digest (stages/digests.py), every checkpoint, and the values of every slice store; writes
-nothing. Says a sentence about each file that is not as it was, and fails where there is one. The rules ask the same of
-what they read, when they read it; this asks it of all, before results are passed on or after a disk has failed.
+Reads every file that has a digest (stages/digests.py), every checkpoint, and the values of every slice store, and
+compares what each checkpoint was trained on with what its fold's split list names now; writes nothing. Says a sentence
+about each file that is not as it was, and fails where there is one. The rules ask the same of what they read, when they
+read it; this asks it of all, before results are passed on or after a disk has failed.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from stages import checkpoint, command, digests, methods
-from stages.data.store import open_store
+from stages.data.store import open_split, open_store
 from stages.errors import InputError
 from stages.parameters import reading
 
@@ -56,8 +57,9 @@ def verify(folder: Path, own: set[str]) -> Iterator[str | None]:
         folder: results/<benchmark>.
         own: methods whose maps a rule writes; someone else's have no digests.
     """
+    training_data = cache(partial(_training_data, folder))
     for path in sorted((folder / "checkpoints").glob("*/*.safetensors")):
-        yield _sentence(partial(checkpoint.load, path))
+        yield _sentence(partial(_check_checkpoint, path, training_data))
     if (folder / "data").exists():
         yield _sentence(partial(open_store, folder / "data"))
     written = {path.parent for path in folder.rglob(digests.FILE)}
@@ -67,6 +69,32 @@ def verify(folder: Path, own: set[str]) -> Iterator[str | None]:
         ours = own & set(names) or names[-1].startswith("_")  # such as _trade_off
         if kind != "maps" or ours or (output / digests.FILE).exists():
             yield _sentence(partial(_check_all, output))
+
+
+def _check_checkpoint(path: Path, training_data: Callable[[int], tuple[Path, str | None]]) -> None:
+    """As detection reads it; and that it was trained on what its fold trains on: the same images, masks and rows."""
+    _, header = checkpoint.load(path)
+    repeat, trained_on = checkpoint.repeat_of(path), header.get("data_sha256")
+    if repeat is None or trained_on is None:  # as of an imported one
+        return
+    split_list, now = training_data(repeat.fold)
+    if now not in (None, trained_on):
+        raise InputError(
+            f"{path} was trained on other images than {split_list} names: put back the split list and the store that "
+            "were there, or delete it and run Snakemake again"
+        )
+
+
+def _training_data(folder: Path, fold: int) -> tuple[Path, str | None]:
+    """A fold's split list and the hash of its training slices, as checkpoints bear it; None where they cannot be read.
+
+    What is wrong with the store is a sentence of its own.
+    """
+    split_list = folder / f"split/fold{fold}.csv"
+    try:
+        return split_list, open_split(folder / "data", split_list, "train").content_hash()
+    except InputError:
+        return split_list, None
 
 
 def _output(arrays: Path, folder: Path) -> Path:

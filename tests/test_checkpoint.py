@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import struct
 
 import pytest
@@ -53,6 +54,23 @@ def test_a_file_without_the_projects_header_is_refused(path, header):
     rewrite_header(path, lambda _: header)
     with pytest.raises(InputError, match="has no header of this project"):
         checkpoint.load(path)
+
+
+def test_a_checkpoint_belongs_to_its_repeat(tmp_path):
+    for repeat in ("fold1-seed0", "fold2-seed0"):
+        checkpoint.save(tmp_path / repeat / "vae.safetensors", {"weight": torch.ones(1)}, HEADER | {"repeat": repeat})
+        checkpoint.load(tmp_path / repeat / "vae.safetensors")
+    shutil.copytree(tmp_path / "fold2-seed0", tmp_path / "mine")  # to translate with
+    checkpoint.load(tmp_path / "mine/vae.safetensors")
+    shutil.copy(tmp_path / "fold2-seed0/vae.safetensors", tmp_path / "fold1-seed0/vae.safetensors")
+    with pytest.raises(InputError, match=r"fold1-seed0/vae\.safetensors was trained as fold2-seed0, .*: move it back"):
+        checkpoint.load(tmp_path / "fold1-seed0/vae.safetensors")
+
+
+def test_what_was_imported_is_of_any_repeat(path, tmp_path):
+    (tmp_path / "fold1-seed0").mkdir()
+    shutil.copy(path, tmp_path / "fold1-seed0")
+    checkpoint.load(tmp_path / "fold1-seed0/vae.safetensors")
 
 
 def test_a_pipe_is_refused_and_not_waited_for(path):

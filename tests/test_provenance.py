@@ -1,6 +1,7 @@
 """What a job says of itself: its code, parameters, data, seed, packages and devices, and those of its inputs."""
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from stages import command, digests, provenance
+from stages.data.store import COLUMNS, StoreWriter
 
 PARAMETERS = {"seed": 7, "methods": {"vae": {"file": "/home/someone/model.py", "grid": [{"k": [1]}]}}}
 
@@ -73,6 +75,25 @@ def test_tables_take_over_what_is_known_of_their_maps(project):
     with provenance.job("stages.detection.join", argparse.Namespace(shards=[Path("m1")], output=Path("joined"))):
         joined = made(Path("joined"))
     assert (joined.seed, joined.parameters_sha256) == (7, expected.parameters_sha256)
+
+
+def test_a_store_says_which_phantom_it_is_of_and_scores_of_which_repeat(project):
+    (project / "data/b").mkdir(parents=True)
+    with provenance.job("stages.phantoms.brain", options(parameters={"seed": 5}, output=Path("data/b"))):
+        provenance.note(Path("data/b.sha256"), [Path("data/b")])  # beside the folder, which holds cases alone
+    row = dict.fromkeys(COLUMNS, "") | {"label": 0, "lesion_pixels": 0}
+    extraction = options(parameters={}, raw=Path("data/b"), output=Path("store"))
+    with provenance.job("stages.data.brats", extraction), StoreWriter(Path("store"), channels=1, size=2) as writer:
+        writer.append(np.ones((1, 1, 2, 2)), np.zeros((1, 2, 2)), [row])
+    store = provenance.of(Path("store"))
+    assert (store.stage, store.seed, store.inputs) == ("stages.data.brats", 5, ["data/b"])
+    assert store.data_sha256 == provenance.sha256(digests.read(Path("store")))
+    with provenance.job("stages.detection.vae", options(data=Path("store"))):
+        detection = made(Path("maps"), devices=["Some card"])
+    later = {"started": "2999-01-01", "ended": "2999-01-01"}
+    provenance.beside(Path("maps")).write_text(json.dumps(dataclasses.asdict(detection) | later))
+    with provenance.job("stages.evaluation.scores", options(parameters={}, data=Path("store"), maps=Path("maps"))):
+        assert made(Path("scores")).seed == 7
 
 
 def test_inputs_of_several_stores_have_no_hash_in_common(project):

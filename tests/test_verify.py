@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from stages import checkpoint, digests, verify
-from stages.data.store import StoreWriter, create_array
+from stages import checkpoint, digests, split_lists, verify
+from stages.data.store import StoreWriter, create_array, open_split
 from stages.errors import InputError
+from stages.split_lists import SplitList
 
 
 @pytest.fixture
@@ -94,6 +95,20 @@ def test_checkpoints_are_read(results, verified, capsys):
         "vae.safetensors was changed after it was written: its weights do not match its header"
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("trained_on", ["these", "others"])
+def test_checkpoints_are_of_what_their_split_list_names(results, verified, capsys, trained_on):
+    split_lists.write(results / "split/fold1.csv", SplitList("subject_id", {"a": "train"}))
+    data = open_split(results / "data", results / "split/fold1.csv", "train").content_hash()
+    header = {"repeat": "fold1-seed0", "data_sha256": data if trained_on == "these" else "0" * 64}
+    checkpoint.save(results / "checkpoints/fold1-seed0/vae.safetensors", {"weight": torch.ones(1)}, header)
+    if trained_on == "these":
+        verified()
+        return
+    with pytest.raises(InputError, match="1 of them"):
+        verified()
+    assert "vae.safetensors was trained on other images than " in capsys.readouterr().err
 
 
 def test_no_results_are_said_to_be_none(tmp_path):

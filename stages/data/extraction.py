@@ -43,6 +43,18 @@ def arguments(description: str, raw: str) -> argparse.ArgumentParser:
     return result
 
 
+def leads_out(path: Path, raw: Path) -> bool:
+    """Whether a file of the data set in `raw` is a link, or lies below one, that leads out of this folder.
+
+    Readers refuse it: a data set that was passed on could otherwise name what its receiver has elsewhere.
+    """
+    return not path.resolve().is_relative_to(raw.resolve())
+
+
+LEADS_OUT = "is a link that leads out of the data set's folder"
+"""The reason that `BadCaseError` then bears, behind the file's name."""
+
+
 def usable_cases(
     cases: Sequence[Any],
     find: Callable[[Any], Any],

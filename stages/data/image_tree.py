@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from stages.data.extraction import BadCaseError
+from stages.data.extraction import LEADS_OUT, BadCaseError, leads_out
 from stages.data.litter import is_litter
 from stages.data.pixels import SUFFIXES
 from stages.data.store import DISEASED, HEALTHY
@@ -173,6 +173,8 @@ def _files(folder: Path) -> Iterator[Path]:
 def _listed(raw: Path, name: str) -> Iterator[_Row]:
     """The rows of the table data.images.table: a CSV, or JSON with lists of images below split and class."""
     path = raw / name
+    if leads_out(path, raw):
+        raise InputError(f"{path} (data.images.table) {LEADS_OUT}: put the table itself there")
     try:
         if path.suffix.lower() == ".json":
             yield from _in_json(raw, json.loads(path.read_text(encoding="utf-8")), ())

@@ -100,8 +100,8 @@ def extract(
     scale = options.get("scale", "type")
     scale = tuple(scale) if isinstance(scale, list) else scale
     recipe = Recipe(len(data["channels"]), data["size"], scale, "masks" in options)
-    read = partial(read_image, recipe=recipe)
-    items, bad = extraction.usable_cases(find_images(raw, options), find_files, read, data["on_bad_case"], processes)
+    find, read = partial(find_files, raw=raw), partial(read_image, raw=raw, recipe=recipe)
+    items, bad = extraction.usable_cases(find_images(raw, options), find, read, data["on_bad_case"], processes)
     with extraction.outputs(output, raw, recipe.channels, recipe.size, recipe.masks) as outputs:
         results = in_order(read, items, processes)
         progress = command.progress("Extracting images", len(items), unit="image", over=results)
@@ -113,23 +113,26 @@ def extract(
     return subjects, bad
 
 
-def find_files(item: Item) -> None:
+def find_files(item: Item, raw: Path) -> None:
     """Look for an image, and for its mask where a table names one.
 
     Raises:
-        BadCaseError: one of them is missing.
+        BadCaseError: one of them is missing, or a link that leads out of the raw folder.
     """
     for path in (item.path, *item.masks):
         if not path.is_file():
             raise item.bad("is missing" if path == item.path else f"its mask {path.name} is missing")
+        if extraction.leads_out(path, raw):
+            raise item.bad(f"{path.name} {extraction.LEADS_OUT}")
 
 
-def read_image(item: Item, recipe: Recipe) -> Slice:
+def read_image(item: Item, raw: Path, recipe: Recipe) -> Slice:
     """Read an image (and its mask) and make its slice.
 
     Raises:
         BadCaseError: anything is wrong with its files.
     """
+    find_files(item, raw)
     try:
         pixels = read_pixels(item.path)
         image = to_unit_range(pixels, recipe.channels, recipe.scale)

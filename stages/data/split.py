@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import command, split_lists
+from stages import command, digests, provenance, split_lists
 from stages.data.image_split import split_images
 from stages.data.store import open_store
 from stages.data.subject_split import split_subjects
@@ -53,6 +53,7 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"--fold counts from 1: it cannot be {options.fold}")
     split_list, lines = split(parameters, data, options.fold)
     split_lists.write(options.output, split_list)
+    provenance.note(options.output, made_from=[data], parameters=parameters, store=data)
     for line in lines:
         print(line)
 
@@ -108,7 +109,7 @@ def raw_split(path: Path, reader: str) -> SplitList:
         InputError: the reader writes none, or a subject is in two of them.
     """
     known = split_lists.raw_splits(reader)
-    table = _subjects(path)
+    table = _written_table(path)
     if "raw_split" not in table:
         raise InputError(
             f"{path} has no column raw_split: stages/data/{reader}.py, which has RAW_SPLITS, must write it"
@@ -126,17 +127,21 @@ def raw_split(path: Path, reader: str) -> SplitList:
 
 def strata_of(path: Path, subjects: Sequence[str]) -> dict[str, str]:
     """Subject -> stratum, as subjects.csv has them; one stratum where it has none."""
-    table = _subjects(path)
+    table = _written_table(path)
     known = dict(zip(table["subject_id"], table["stratum"], strict=True)) if "stratum" in table else {}
     return {subject: known.get(subject, _NO_STRATUM) for subject in subjects}
 
 
-def _subjects(path: Path) -> pd.DataFrame:
-    """subjects.csv as text; without a column where the reader writes no such table."""
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
+def _written_table(path: Path) -> pd.DataFrame:
+    """A table that extraction has left in the store's folder, as text; without a column where the reader writes none.
+
+    Raises:
+        InputError: it is no longer there, or not what was written.
+    """
+    if not path.exists() and path.name not in digests.read(path.parent):
         return pd.DataFrame()
+    digests.check(path.parent, path.name)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 @contextmanager
@@ -146,7 +151,7 @@ def naming_bad_cases(data: Path) -> Iterator[None]:
         yield
     except InputError as error:
         path = data / "bad_cases.csv"
-        bad = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame()
+        bad = _written_table(path)
         if bad.empty:
             raise
         first = f"{bad['file'][0]}: {bad['reason'][0]}"

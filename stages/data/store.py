@@ -5,7 +5,8 @@ One folder a data set:
 - `images.npy`: (N, C, H, W) float16 in [0, 1];
 - `masks.npy`: (N, H, W) uint8 in {0, 1}, absent where the data set has no masks;
 - `manifest.csv`: one row a slice, in the arrays' order, with the columns `COLUMNS`;
-- `digests.json`: what these files were when they were written (stages/digests.py); checked whenever a store is opened.
+- `digests.json`: what these files were when they were written (stages/digests.py); checked whenever a store is opened;
+- `provenance.json`: by what (stages/provenance.py).
 
 Arrays are plain .npy files, memory-mapped, so memory does not depend on the number of slices. Everything is written
 under a temporary name (`<name>.partial`) beside its target and gets its own name only when it is whole.
@@ -27,7 +28,7 @@ import pandas as pd
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike
 
-from stages import digests, split_lists
+from stages import digests, provenance, split_lists
 from stages.data import values
 from stages.data.rows import Rows
 from stages.errors import InputError
@@ -329,6 +330,7 @@ class StoreWriter:
         if "masks.npy" not in self._shapes:  # of an earlier store in the same folder
             (self.folder / "masks.npy").unlink(missing_ok=True)
         digests.write(self.folder, parts=2)  # <benchmark>/data
+        provenance.note(self.folder, store=self.folder)
 
     def _write_header(self, name: str) -> None:
         """Write the .npy header for the slices so far; numpy pads it so that a larger N takes the same room."""

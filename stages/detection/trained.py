@@ -14,6 +14,14 @@ from stages.networks.compiled import compile_forward
 from stages.parameters.inert import without_inert
 
 
+class OtherParametersError(InputError):
+    """A checkpoint was trained with another value of a key than a job has; `what` says so without advice."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; delete it and run Snakemake again")
+        self.what = what
+
+
 def network(kind: type[Network], name: str, parameters: dict, path: Path, device: torch.device) -> tuple[Network, str]:
     """The network of class `kind` as section `name` of `parameters` describes it, and the SHA-256 (hex) of its weights.
 
@@ -21,7 +29,8 @@ def network(kind: type[Network], name: str, parameters: dict, path: Path, device
     `parameters["compile"]` whether kernels are made for it.
 
     Raises:
-        InputError: the checkpoint is missing, damaged, another network's, or trained with other parameters.
+        InputError: the checkpoint is missing, damaged or another network's.
+        OtherParametersError: it was trained with other parameters.
     """
     result = build.network(kind, name, parameters)
     header = checkpoint.load_into(result, path, parameters["detection"]["weights"])
@@ -36,9 +45,8 @@ def _check_trained_with(parameters: dict, noted: dict, path: Path) -> None:
     wanted = _leaves(without_inert(parameters))
     for key, value in _leaves(without_inert(noted)).items():
         if key in wanted and value != wanted[key]:
-            raise InputError(
-                f"{path} was trained with {key} = {json.dumps(value)} where this job has {json.dumps(wanted[key])}; "
-                "delete it and run Snakemake again"
+            raise OtherParametersError(
+                f"{path} was trained with {key} = {json.dumps(value)} where this job has {json.dumps(wanted[key])}"
             )
 
 

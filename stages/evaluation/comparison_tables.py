@@ -4,9 +4,9 @@ Writes repeats.csv (a row a repeat, method, setting and split), scores.csv (a ro
 pooled over folds, mean over seeds), comparison.csv (a row a method: test split, with 95 % intervals from a bootstrap
 over subjects and seeds), lesion_size.csv (a row a method and group of lesion sizes), paired.csv (a row a metric and
 pair of methods), comparison.md and .tex (these three as a document), sensitivity.csv and .md (Dice and AUROC over s and
-L), and metrics.json for `dvc metrics`. A record that is lost, or that other parameters made, is written again from the
-scores. What is read is listed from the grid: files left by settings that are no longer in it are not looked at. A data
-set without masks has no Dice and no AUROC over pixels: those columns are empty, and the tables say so.
+L), and metrics/<method>.json for `dvc metrics`. A record that is lost, or that other parameters made, is written again
+from the scores. What is read is listed from the grid: files left by settings that are no longer in it are not looked
+at. A data set without masks has no Dice and no AUROC over pixels: those columns are empty, and the tables say so.
 
 Without the workflow: `--benchmark NAME --record results/NAME/record --output FOLDER` makes the tables of the repeats
 that are finished with the parameters of now, and says which are missing.
@@ -111,6 +111,15 @@ def for_dvc(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
+def write_metrics(folder: Path, metrics: dict[str, dict[str, float]]) -> None:
+    """A file a method: `dvc metrics show` prints a line a file, and as many columns as all files have keys."""
+    for method, values in metrics.items():
+        records.write_text(folder / f"{method}.json", json.dumps(values, indent=2) + "\n")
+    for path in folder.glob("*.json"):
+        if path.stem not in metrics:  # a method that the benchmark has no longer
+            path.unlink()
+
+
 def of_finished(
     benchmark: str, record: Path, wanted: list[Repeat], methods: dict, identity: Identity
 ) -> tuple[list[Repeat], list[str]]:
@@ -185,7 +194,7 @@ def arguments() -> argparse.ArgumentParser:
         help="all parameters of the benchmark: a run whose scores others made is its record's too",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--metrics", type=Path, help="file for `dvc metrics`")
+    parser.add_argument("--metrics", type=Path, help="folder of a file a method for `dvc metrics`")
     return parser
 
 
@@ -239,7 +248,7 @@ def main(options: argparse.Namespace) -> None:
     records.write_text(options.output / "comparison.tex", documents.latex(comparison, sizes, pairs, notes))
     records.write_text(options.output / "sensitivity.md", sensitivity.markdown(methods, grid))
     if options.metrics is not None:
-        records.write_text(options.metrics, json.dumps(for_dvc(comparison), indent=2) + "\n")
+        write_metrics(options.metrics, for_dvc(comparison))
     _note(options, parameters, [*tables, "paired", "sensitivity"], finished)
 
 

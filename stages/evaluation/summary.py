@@ -48,8 +48,8 @@ USE_MEANS = {
 }
 METRICS = (*MEANS, "image_auroc", "mean_map_ratio")
 EVERY_METRIC = (*METRICS, *FIELD_TITLES, *USE_TITLES)
-# What metrics.json holds.
-FOR_DVC = ("dice_average_otsu", "dice_own_otsu", "dice_healthy_quantile", "auroc", "image_auroc", "lesion_rate")
+# What metrics/<method>.json holds: as many numbers as fit beside its name in a line of a terminal.
+FOR_DVC = ("dice_average_otsu", "auroc", "image_auroc", "lesion_rate")
 
 # The headline of the comparison, in its order, as they are printed.
 TITLES = {

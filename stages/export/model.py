@@ -16,6 +16,7 @@ from stages.detection import trained
 from stages.detection.detector import Batch, Detector, checked
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.job import Computing, Pieces
+from stages.detection.trained import OtherParametersError
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.figures import results
@@ -58,6 +59,7 @@ class Plan:
         parameters: of the benchmark, merged, with the chosen method alone, whose grid is the one setting.
         method, setting, repeat: chosen.
         checkpoints: network -> its file.
+        brought: whether the files are not the benchmark's own, but of a folder that was asked for.
         largest_mean: of the maps of the benchmark's own slices, as its record of this setting has them; None without.
     """
 
@@ -66,6 +68,7 @@ class Plan:
     setting: Setting
     repeat: Repeat
     checkpoints: dict[str, Path]
+    brought: bool
     largest_mean: float | None
 
 
@@ -106,7 +109,7 @@ def plan(choice: Choice) -> Plan:
     record = folder / "record" / repeat.name / name / f"{setting.name}.csv"
     known = record.is_file() and records.record_identity(record) == identity(parameters, repeat, name, setting)
     largest = max(one["mean_map"].max() for one in records.read_record(record).slices.values()) if known else None
-    return Plan(narrowed, name, setting, repeat, checkpoints, largest)
+    return Plan(narrowed, name, setting, repeat, checkpoints, choice.checkpoints is not None, largest)
 
 
 def _setting(choice: Choice, method: dict, name: str, comparison: Path) -> Setting:
@@ -135,11 +138,24 @@ class Translator:
     Args:
         chosen: what to load.
         fabric: device and precision.
+
+    Raises:
+        InputError: a checkpoint is damaged, another network's, or trained with other parameters.
     """
 
     def __init__(self, chosen: Plan, fabric: Fabric):
         self.plan, self.fabric = chosen, fabric
         self._bar: Any = None
+        try:
+            self._load(chosen, fabric)
+        except OtherParametersError as error:
+            if not chosen.brought:
+                raise
+            raise InputError(
+                f"{error.what}: say with --benchmark and --repeat what trained it, or leave --checkpoints out"
+            ) from error
+
+    def _load(self, chosen: Plan, fabric: Fabric) -> None:
         method = chosen.parameters["methods"][chosen.method]
         self.section = section(chosen.parameters, "detect", chosen.method, chosen.setting, chosen.repeat)
         self.encode_class = methods.encoding(method)

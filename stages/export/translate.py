@@ -188,14 +188,15 @@ def picture(translation: Translation) -> Figure:
     columns = [*names, *(f"{name}, healthy" for name in (names if healthy is not None else ())), "anomaly map"]
     whole = panels.figure(0.6 + len(columns), 1.2 + len(rows))
     axes = whole.subplots()
-    grid = panels.Grid(axes, [translation.input.slice_ids[row].rsplit("_", 1)[-1] for row in rows], columns)
+    slices = [style.literal(translation.input.slice_ids[row].rsplit("_", 1)[-1]) for row in rows]
+    grid = panels.Grid(axes, slices, columns)
     for line, row in enumerate(rows):
         pictures = [panels.of_view(one[row], view) for one in (images, healthy) if one is not None for view in shown]
         for column, pixels in enumerate(pictures):
             grid.picture(line, column, pixels)
         grid.map(line, len(columns) - 1, translation.maps[row], translation.end)
     panels.bar(axes, translation.end, ["anomaly map"], shrink=0.4, aspect=30)
-    whole.suptitle(f"{translation.name}: {translation.title}")
+    whole.suptitle(f"{style.literal(translation.name)}: {translation.title}")
     return whole
 
 

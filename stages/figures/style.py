@@ -153,19 +153,28 @@ def intervals(table: pd.DataFrame, metric: str) -> dict[str, Any]:
 
 
 @cache
+def literal(text: str) -> str:
+    r"""A name as matplotlib draws it letter by letter: what stands between two dollars would else be a formula.
+
+    >>> print(literal("$(date)"))
+    \$(date)
+    """
+    return text.replace("$", r"\$")
+
+
 def text_width(text: str, size: float = 7) -> float:
-    """Inches that one line of text takes in the house's font at `size` points."""
+    """Inches that one line of text, without formulas, takes in the house's font at `size` points."""
     if not text.strip():
         return 0.0
     font = FontProperties(family=_SETTINGS["font.family"])
-    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().x1) / 72
+    return float(TextPath((0, 0), literal(text), size=size, prop=font).get_extents().x1) / 72
 
 
 def wrapped(text: str, width: float, size: float = 7) -> list[str]:
     """A text's lines, none wider than `width` inches: broken after spaces, hyphens and underscores where that does.
 
     Names of methods and of slices are often single words, so that the textwrap of the standard library cuts them
-    anywhere.
+    anywhere. The lines are `literal`.
     """
     lines = [""]
     for piece in re.findall(r"[^\s_-]*[\s_-]+|[^\s_-]+", text):
@@ -177,7 +186,7 @@ def wrapped(text: str, width: float, size: float = 7) -> list[str]:
             lines.append(piece[:fits])
             piece = piece[fits:]
         lines.append(piece)
-    return [line.strip() for line in lines if line.strip()]
+    return [literal(line.strip()) for line in lines if line.strip()]
 
 
 def channel_title(channel: str) -> str:

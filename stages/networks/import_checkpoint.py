@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import stages
-from stages import checkpoint, command
+from stages import checkpoint, command, provenance
 from stages.errors import InputError
 from stages.networks import build, foreign_files, foreign_layouts
 from stages.networks.foreign_layouts import Network, Told
@@ -115,6 +115,7 @@ def main(options: Namespace) -> None:
     checkpoint.save(
         options.target, tensors | {checkpoint.EMA + name: value for name, value in averaged.items()}, header
     )
+    provenance.note(options.target, parameters=header["parameters"])
     print(f"{options.target}: {sum(tensor.numel() for tensor in tensors.values()):,} parameters")
     if isinstance(network, UNet) and not tensors["label_emb.weight"].any():
         print("It has no classes: methods whose classes differ between encoding and decoding have nothing to go by")

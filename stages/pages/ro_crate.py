@@ -3,8 +3,8 @@
 Writes ro-crate-metadata.json into the folder of the results, by the profile Process Run Crate 0.5
 (https://w3id.org/ro/wfrun/process/0.5): every file with its size and SHA-256, and for each job that left its
 provenance.json an action with the code, the inputs, the outputs and the times that are noted there. What nobody has
-noted is not in it: jobs of training and extraction have no action, scores taken from records none either. Logs and what
-killed jobs go on from are left out. Nothing is copied: the folder itself is the crate.
+noted is not in it: scores taken from records have no action. Logs and what killed jobs go on from are left out. Nothing
+is copied: the folder itself is the crate.
 """
 
 import hashlib

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from stages import command
+from stages import command, provenance
 from stages.errors import InputError
 from stages.writing import replacing
 
@@ -30,7 +30,10 @@ def arguments(description: str, what: str) -> argparse.ArgumentParser:
 
 
 def write_digest(folder: Path, output: Path | None) -> None:
-    """Write the SHA-256 (hex) of the names and contents of the files of a phantom; nothing without `output`."""
+    """Write the SHA-256 (hex) of the names and contents of the files of a phantom; nothing without `output`.
+
+    The provenance stands beside it, since the folder holds what a raw data set would, and nothing else.
+    """
     if output is None:
         return
     digest = hashlib.sha256()
@@ -39,6 +42,7 @@ def write_digest(folder: Path, output: Path | None) -> None:
         digest.update(f"{content}  {path.relative_to(folder).as_posix()}\n".encode())
     with replacing(output) as partial:
         partial.write_text(f"{digest.hexdigest()}\n")
+    provenance.note(output, [folder, output])
 
 
 def section(options: argparse.Namespace, kind: type[Phantom]) -> Phantom:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from stages import methods
+from stages import methods, provenance
 from stages.at_work import only_one
 from stages.data.store import DISEASED, HEALTHY, SliceStore, open_split
-from stages.device import cards, leased
+from stages.device import cards, describe, leased
 from stages.errors import InputError
 from stages.training import ranks
 from stages.training.loop import train
@@ -83,3 +83,6 @@ def _train(
         if len(held) > 1:
             print(f"{run.name}: {len(held)} such processes share each batch", flush=True)
         train(objective(options.parameters, fabric.device), store, run, training, fabric)
+        if rank == 0:
+            devices = [torch.device("cpu") if card is None else torch.device("cuda", card) for card in held]
+            provenance.note(options.checkpoint, devices=[describe(device) for device in devices])

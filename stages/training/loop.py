@@ -53,8 +53,10 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
 
     # Networks, optimisers and averaged weights: new ones, or as a killed run left them.
     players = Players(objective, training, fabric, run.parameters["compile"])
+    repeat = checkpoint.repeat_of(run.checkpoint)
     header = {
         "stage": run.name,
+        "repeat": repeat.name if repeat else None,
         "parameters": run.parameters,
         "data_sha256": store.content_hash(),
         "version": stages.__version__,

@@ -1,6 +1,7 @@
 """Folders of images of any layout -> a slice store."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -203,6 +204,32 @@ def test_bad_images_are_named_and_can_be_skipped(raw, change, options, sentence)
     if "channels" not in options:
         assert len(extract(raw, on_bad_case="skip", **options)) == 11
         assert len(pd.read_csv(raw.parent / "out/bad_cases.csv")) == 1
+
+
+@pytest.mark.parametrize("name", ["test/crack/001.png", "ground_truth/crack/001_mask.png"])
+def test_a_link_out_of_the_folder_is_refused(raw, name):
+    mvtec(raw)
+    real = raw.with_name("real")
+    raw.rename(real)
+    raw.symlink_to(real)  # as data/<name> often is
+    (raw / name).rename(real.with_name("elsewhere.png"))
+    (raw / name).symlink_to(real.with_name("elsewhere.png"))
+    sentence = rf"{Path(name).name} is a link that leads out of the data set's folder"
+    with pytest.raises(BadCaseError, match=sentence):
+        extract(raw, masks=MASKS)
+    assert len(extract(raw, on_bad_case="skip", masks=MASKS)) == 11
+    (raw / name).unlink()
+    (real / "kept.bin").write_bytes(real.with_name("elsewhere.png").read_bytes())
+    (raw / name).symlink_to(real / "kept.bin")  # within the data set
+    assert len(extract(raw, masks=MASKS)) == 12
+
+
+def test_a_table_that_leads_out_of_the_folder_is_refused(raw):
+    mvtec(raw)
+    raw.with_name("t.csv").write_text("image,label\ntrain/good/000.png,good\n")
+    (raw / "t.csv").symlink_to(raw.with_name("t.csv"))
+    with pytest.raises(InputError, match=r"t\.csv \(data\.images\.table\) is a link that leads out"):
+        extract(raw, table="t.csv")
 
 
 def table(text):

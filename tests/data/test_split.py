@@ -11,7 +11,7 @@ import pytest
 from synthetic_brats import write_case
 from synthetic_chexpert import image_of, path_of, row, write_image, write_tables, write_tree
 
-from stages import digests, split_lists
+from stages import digests, provenance, split_lists
 from stages.data import brats, chexpert
 from stages.data.split import split
 from stages.data.store import open_split, open_store
@@ -153,8 +153,15 @@ def test_a_store_without_a_table_of_subjects(store):
     drawn = split(asking(COUNTS), store)[0]
     (store / "subjects.csv").unlink()
     (store / "bad_cases.csv").unlink()
+    digests.write(store, parts=2)  # as of a reader that writes none
     other = split(asking(COUNTS), store)[0]
     assert sorted(other.split_of.values()) == sorted(drawn.split_of.values())
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("subject_id,stratum\n")])
+def test_a_table_that_is_not_what_was_written_is_refused(store, damage):
+    damage(store / "subjects.csv")
+    refused(r"subjects\.csv is .*\(rm -r .*\) and run Snakemake again", asking(COUNTS), store)
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
@@ -229,6 +236,7 @@ def test_readers_without_a_raw_split(store, radiographs):
     )
     table = pd.read_csv(radiographs / "subjects.csv").drop(columns="raw_split")
     table.to_csv(radiographs / "subjects.csv", index=False)
+    digests.write(radiographs, parts=2)
     refused(r"subjects\.csv has no column raw_split: stages/data/chexpert\.py", asking("raw", "chexpert"), radiographs)
 
 
@@ -243,6 +251,9 @@ def run(*words, cwd):
 def test_command_line(tmp_path, store):
     words = ["--parameters", json.dumps(asking(COUNTS)), "--data", store, "--output", tmp_path / "fold2.csv"]
     done = run(*words, "--fold", 2, cwd=tmp_path)
+    note = provenance.of(tmp_path / "fold2.csv")
+    assert (note.stage, note.seed, note.inputs, note.outputs) == ("stages.data.split", 0, ["data"], ["fold2.csv"])
+    assert note.data_sha256 == provenance.sha256(digests.read(store))
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["train", "validation", "test", "unused"]
     assert split_lists.read(tmp_path / "fold2.csv") == split(asking(COUNTS), store, 2)[0]

@@ -147,7 +147,7 @@ class Benchmark:
             "scores": self.root / "scores",
             "reuse": None,
             "output": output or self.root / "tables",
-            "metrics": (output or self.root) / "metrics.json",
+            "metrics": (output or self.root) / "metrics",
         }
         comparison_tables.main(argparse.Namespace(**given | options))
 

@@ -6,6 +6,7 @@ from io import StringIO
 import numpy as np
 import pandas as pd
 import pytest
+from dvc.compare import show_metrics
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from stages.errors import InputError
@@ -70,10 +71,9 @@ def test_the_comparison_is_on_test_at_the_setting_that_labels_of_validation_choo
     assert comparison[[f"{metric}_seed_sd" for metric in summary.EVERY_METRIC]].isna().all(axis=None)
     slices = records.read_slice_scores(scored.scores("guided-ddim", chosen) / "test.csv")
     assert row["image_auroc"] == pytest.approx(roc_auc_score(slices["label"], slices["mean_map"]), abs=1e-7)
-    metrics = json.loads((scored.root / "metrics.json").read_text())
-    assert metrics["guided-ddim"]["auroc"] == pytest.approx(row["auroc"], abs=1e-6)
-    assert list(metrics) == ["guided-ddim", "ready-made"]
-    assert list(metrics["guided-ddim"]) == list(summary.FOR_DVC)
+    metrics = json.loads((scored.root / "metrics/guided-ddim.json").read_text())
+    assert metrics["auroc"] == pytest.approx(row["auroc"], abs=1e-6)
+    assert list(metrics) == list(summary.FOR_DVC)
     text = re.sub(" +", " ", (scored.root / "tables/comparison.md").read_text())
     numbers = "{:.3f} [{:.3f}, {:.3f}]".format(*row[["auroc", "auroc_low", "auroc_high"]])
     assert f"| guided-ddim | image labels | {chosen} | validation labels | " in text
@@ -82,11 +82,26 @@ def test_the_comparison_is_on_test_at_the_setting_that_labels_of_validation_choo
 
 def test_tabulating_twice_gives_the_same_bytes(scored):
     scored.tabulate()
+    (scored.root / "again/metrics").mkdir(parents=True)
+    (scored.root / "again/metrics/removed.json").touch()  # of a method that was there once
     scored.tabulate(output=scored.root / "again")
     assert sorted(path.name for path in (scored.root / "tables").iterdir()) == sorted(FILES)
     for name in FILES:
         assert (scored.root / "tables" / name).read_bytes() == (scored.root / "again" / name).read_bytes()
-    assert (scored.root / "metrics.json").read_bytes() == (scored.root / "again/metrics.json").read_bytes()
+    names = sorted(path.name for path in (scored.root / "metrics").iterdir())
+    assert names == sorted(path.name for path in (scored.root / "again/metrics").iterdir())
+    assert names == ["guided-ddim.json", "ready-made.json"]
+    for name in names:
+        assert (scored.root / "metrics" / name).read_bytes() == (scored.root / "again/metrics" / name).read_bytes()
+
+
+def test_dvc_shows_a_method_in_a_line_of_a_terminal(capsys):
+    values = {"data": dict.fromkeys(summary.FOR_DVC, 0.123456)}
+    shown = {"workspace": {"data": {"results/phantom-brain/metrics/guided-ddim-none.json": values}}}
+    show_metrics(shown, precision=5, round_digits=True)
+    _, line = capsys.readouterr().out.splitlines()
+    assert line.split()[1:] == ["0.12346"] * len(summary.FOR_DVC)
+    assert len(line.rstrip()) <= 120
 
 
 def test_a_split_without_scored_slices_is_named(benchmark):
@@ -253,8 +268,8 @@ def test_without_masks_the_image_level_chooses_and_the_tables_say_what_is_not_th
     )
     assert "no masks of its lesions, so there are neither Dice nor AUROC over pixels" in text
     assert "Dice (" not in (unmasked.root / "tables/comparison.tex").read_text()
-    metrics = json.loads((unmasked.root / "metrics.json").read_text())
-    assert set(metrics["guided-ddim"]) == {"image_auroc"}
+    metrics = json.loads((unmasked.root / "metrics/guided-ddim.json").read_text())
+    assert set(metrics) == {"image_auroc"}
     assert comparison[["ap", "best_dice", "dice_3d", "auroc_body", "ap_body"]].isna().all(axis=None)
     assert len(pd.read_csv(unmasked.root / "tables/lesion_size.csv")) == 0
     pairs = pd.read_csv(unmasked.root / "tables/paired.csv")

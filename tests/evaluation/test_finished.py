@@ -36,7 +36,7 @@ def test_records_alone_make_the_tables_of_the_repeats_that_are_there(repeated, b
     by_name()
     whole = pd.read_csv(repeated.root / "tables/comparison.csv").set_index("method")
     assert whole[["ap", "best_dice", "ap_body"]].isna().all(axis=None), "no pixel counts"
-    assert not (repeated.root / "metrics.json").exists()
+    assert not (repeated.root / "metrics").exists()
     assert capsys.readouterr().err == ""
     repeated.record("guided-ddim", "L20_s0", "fold2-seed1").unlink()
     by_name()

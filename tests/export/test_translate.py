@@ -291,3 +291,22 @@ def test_what_cannot_be_chosen(project, monkeypatch, choice, sentence):
     monkeypatch.chdir(project)
     with pytest.raises(InputError, match=f"^{sentence}$"):
         plan(project, **choice)
+
+
+def test_checkpoints_of_another_seed_are_refused_with_advice_that_fits(project, run, tmp_path):
+    own, brought = project / "results/brain/checkpoints/fold1-seed0", tmp_path / "brought"
+    brought.mkdir()
+    for path in own.iterdir():
+        tensors, _ = checkpoint.load(path)
+        checkpoint.save(brought / path.name, tensors, {"parameters": {"seed": 8}})
+    with pytest.raises(InputError, match=r"with seed = 8 where this job has 0: say with --benchmark and --repeat"):
+        run("brain", project / "raw" / CASES[0], "--checkpoints", brought)
+    parked = tmp_path / "parked"
+    own.rename(parked)
+    brought.rename(own)
+    try:
+        with pytest.raises(InputError, match=r"with seed = 8 where this job has 0; delete it and run Snakemake again"):
+            run("brain", project / "raw" / CASES[0])
+    finally:
+        own.rename(brought)
+        parked.rename(own)

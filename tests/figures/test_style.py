@@ -36,6 +36,17 @@ def test_lines_are_no_wider_than_they_may_be_and_break_at_hyphens():
         assert all(style.text_width(line) <= 0.4 for line in lines)
 
 
+def test_no_part_of_a_name_is_a_formula():
+    name = r"$\frac$ of $(id)"
+    (line,) = style.wrapped(name, 9)
+    assert style.text_width(name) > style.text_width("frac of (id)")
+    figure = plt.figure()
+    text = figure.text(0, 0, line)
+    figure.draw_without_rendering()  # where matplotlib would refuse the formula
+    assert text._preprocess_math(line) == (name, False)
+    plt.close(figure)
+
+
 def test_tints_go_from_light_to_dark_and_stay_legible_on_white():
     for colour in style.COLOURS[:6]:
         grey = [np.dot(tint, [0.299, 0.587, 0.114]) for tint in style.tints(colour, 4)]

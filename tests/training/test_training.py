@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from runs import kill, train
+from runs import command, kill, train
 
-from stages import checkpoint, split_lists
+from stages import checkpoint, digests, provenance, split_lists
 from stages.data.store import StoreWriter
+from stages.device import describe
 from stages.errors import InputError
 from stages.networks.unet import NO_CLASS
 from stages.split_lists import SplitList
@@ -110,10 +111,26 @@ def test_checkpoint_says_what_trained_it(tiny_store, tiny_parameters, tmp_path):
     tensors, header = checkpoint.load(tmp_path / "denoiser.safetensors")
     assert header["parameters"] == tiny_parameters
     assert header["step"] == 12
+    assert header["repeat"] is None
     assert len(header["data_sha256"]) == 64
     raw, averaged = tensors["out.2.weight"], tensors["ema.out.2.weight"]
     assert raw.shape == averaged.shape
     assert not torch.equal(raw, averaged)
+
+
+def test_a_run_notes_its_device_and_its_data_and_is_its_repeats(tiny_store, tiny_parameters, tmp_path):
+    out = tmp_path / "fold2-seed3"
+    options = denoiser.arguments().parse_args(command("denoiser", tiny_parameters, tiny_store, out))
+    with provenance.job("stages.training.denoiser", options):
+        denoiser.main(options)
+    _, header = checkpoint.load(out / "denoiser.safetensors")
+    assert header["repeat"] == "fold2-seed3"
+    note = provenance.of(out / "denoiser.safetensors")
+    assert (note.stage, note.seed, note.parameters) == ("stages.training.denoiser", 3, tiny_parameters)
+    assert note.devices == [describe(torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu"))]
+    assert note.data_sha256 == provenance.sha256(digests.read(tiny_store))
+    assert note.inputs == ["data", "split.csv"]
+    assert note.outputs == ["denoiser.safetensors"]
 
 
 def test_a_loss_that_is_not_finite_stops_in_one_sentence(tiny_store, tiny_parameters, tmp_path):

@@ -43,11 +43,11 @@ def test_nothing_is_left_to_do_for_either(versioned):
 def test_two_runs_with_one_seed_are_identical(smoked, versioned):
     def contents(project) -> dict[str, bytes]:
         results = project.folder / RESULTS
-        folders = ("data", "split", "checkpoints", "latents", "maps", "scores", "record", "tables")
+        folders = ("data", "split", "checkpoints", "latents", "maps", "scores", "record", "tables", "metrics")
         paths = [path for folder in folders for path in (results / folder).rglob("*") if path.is_file()]
         paths = [path for path in paths if path.name not in MEASURED]
         paths = [path for path in paths if path.parts[-2:] != ("_trade_off", "digests.json")]  # of runs.csv, too
-        return {str(path.relative_to(results)): timeless(path) for path in [*paths, results / "metrics.json"]}
+        return {str(path.relative_to(results)): timeless(path) for path in paths}
 
     def timeless(path: Path) -> bytes:
         """What a file holds; of tables all but the seconds and the memory that were measured."""
@@ -62,7 +62,7 @@ def test_two_runs_with_one_seed_are_identical(smoked, versioned):
     assert {
         "checkpoints/fold1-seed0/denoiser.safetensors",
         "scores/fold1-seed0/guided-ddim/L20_s5/test.csv",
-        "metrics.json",
+        "metrics/guided-ddim.json",
     } <= first.keys()
     assert [name for name in first if first[name] != second[name]] == []
 

@@ -1,7 +1,9 @@
-"""Folders and cases bear whatever names: a benchmark goes to its export, and nothing of a name is executed."""
+"""Folders and cases bear whatever names: a benchmark goes to its report, and nothing of a name is executed."""
 
+import json
 import os
 
+import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -28,9 +30,16 @@ def test_names_are_names(project):
     project.set_parameters(
         WITHOUT_NETWORKS | {"benchmarks.smoke.phantom": None, "benchmarks.smoke.data.folder": FOLDER}
     )
-    run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke", "--", "exports")
+    run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
     assert run.returncode == 0, run.stdout
-    assert len(list((project.folder / "results/smoke/export/intensity").glob("*_map.nii.gz"))) == 2
+    results = project.folder / "results/smoke"
+    assert len(list((results / "export/intensity").glob("*_map.nii.gz"))) == 2
+    report = project.snakemake("--config", "run=smoke", "--report", "report.html")
+    assert report.returncode == 0, report.stdout
+    assert "figure-3-methods.png" in (project.folder / "report.html").read_text()
+    shown = set(pd.read_csv(results / "scores/fold1-seed0/intensity/view-plain/test.csv")["subject_id"])
+    explorer = (results / "explorer.html").read_text()
+    assert all(json.dumps(name)[1:-1] in explorer for name in shown), shown
     assert not list(project.folder.rglob("pwned"))
     case = raw / "a b"
     case.rename(os.fsdecode(os.fsencode(raw) + b"/caf\xe9"))

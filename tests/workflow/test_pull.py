@@ -29,10 +29,10 @@ def stand_in(project: Project) -> None:
             path = project.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.suffix:
-                path.write_text('{"it": {"dice": 0.5}}\n' if path.suffix == ".json" else "step,loss\n1,0.5\n")
+                path.write_text("step,loss\n1,0.5\n")
             else:
                 path.mkdir(exist_ok=True)
-                (path / "file.txt").write_text(f"{name}\n")
+                (path / "it.json").write_text('{"dice": 0.5}\n')
     seal(project)
     assert project.jobs(run="smoke") == {}
 
@@ -86,10 +86,10 @@ def test_a_pulled_clone_would_run_what_the_original_would(project, root, tmp_pat
     assert clone.jobs(run="smoke") == {}
     shutil.rmtree(project.folder / "data/smoke")  # which comes from a seed
     assert project.jobs(run="smoke") == {}
-    (clone.folder / "results/smoke/metrics.json").write_text('{"it": {"dice": 0.75}}\n')
+    (clone.folder / "results/smoke/metrics/it.json").write_text('{"dice": 0.75}\n')
     compared = follow(clone, root, "Compare")
-    assert re.search(r"it\.dice +0\.5 +0\.75 +0\.25", compared), compared
-    git(clone, "checkout", "--quiet", "results/smoke/metrics.json")
+    assert re.search(r"metrics/it\.json +dice +0\.5 +0\.75 +0\.25", compared), compared
+    git(clone, "checkout", "--quiet", "results/smoke/metrics")
     jobs = with_a_new_s(clone)
     assert {rule: jobs.get(rule, 0) for rule in ("phantom", "extract", "train", "latents", "detect")} == {
         **dict.fromkeys(("phantom", "extract", "train", "latents"), 0),

@@ -217,8 +217,10 @@ def test_an_unknown_repeat_is_named(project):
 def test_git_tracks_records_of_all_benchmarks_but_smoke(project):
     record(project, Repeat(1, 0))
     (project.folder / "results/ours/record/fold1-seed0/vae").mkdir(parents=True)
-    for name in ("record/fold1-seed0/vae/default.csv", "metrics.json", "scores.csv"):
+    (project.folder / "results/ours/metrics").mkdir()
+    names = ("record/fold1-seed0/vae/default.csv", "metrics/vae.json", "metrics/.snakemake_timestamp", "scores.csv")
+    for name in names:
         (project.folder / "results/ours" / name).touch()
     project.run("git", "init", "--quiet")
     seen = project.run("git", "ls-files", "--others", "--exclude-standard", "results").stdout.splitlines()
-    assert seen == ["results/ours/metrics.json", "results/ours/record/fold1-seed0/vae/default.csv"]
+    assert seen == ["results/ours/metrics/vae.json", "results/ours/record/fold1-seed0/vae/default.csv"]

@@ -50,7 +50,8 @@ def test_everything_is_there(smoked):
     assert len(pd.read_csv(results / "tables" / "scores.csv")) == 10 * 2
     assert set(pd.read_csv(results / "tables" / "repeats.csv")["repeat"]) == {"fold1-seed0"}
     assert len(list((results / "record/fold1-seed0").glob("*/*.csv"))) == 10
-    assert json.loads((results / "metrics.json").read_text())
+    assert json.loads((results / "metrics/guided-ddim.json").read_text())
+    assert len(list((results / "metrics").glob("*.json"))) == len(comparison)
     expected = {f"{name}.{extension}" for name in FIGURES for extension in ("png", "svg", "pdf")}
     notes = {f"{name}.provenance.json" for name in FIGURES}
     assert {path.name for path in (results / "figures").iterdir()} == expected | notes

@@ -38,7 +38,7 @@ rule comparison_tables:
         expand("results/{{benchmark}}/tables/{name}.csv", name=TABLES),
         multiext("results/{benchmark}/tables/comparison", ".md", ".tex"),
         "results/{benchmark}/tables/sensitivity.md",
-        metrics="results/{benchmark}/metrics.json",
+        metrics=directory("results/{benchmark}/metrics"),
     log:
         "results/{benchmark}/logs/comparison_tables.log",
     conda:

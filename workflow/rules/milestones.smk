@@ -101,7 +101,7 @@ def tables(benchmark):
     names = [name for name in table_names(benchmark) if name not in spared]
     return [
         *(f"{folder}/tables/{name}" for name in names),
-        f"{folder}/metrics.json",
+        f"{folder}/metrics",
     ]
 
 
