@@ -15,7 +15,7 @@ def listed_problems(parameters: dict, where: KeyPath, value: object, words: str)
     listed = value_at(parameters, tuple(key.split(".")))
     if key == words:
         if value not in listed:
-            yield where, f"must be one of {key}, {', '.join(listed)}, not {shown(value)}"
+            yield where, f"must be one of {key}, {', '.join(listed)}, not {value}"
     elif not (isinstance(value, list) and value and all(one in listed and value.count(one) == 1 for one in value)):
         yield where, f"must be a list out of {key}, {', '.join(listed)}, each once, not {shown(value)}"
 
