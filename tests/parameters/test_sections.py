@@ -167,7 +167,7 @@ def test_a_stage_gets_its_part_and_nothing_else():
     section = sections.section(smoke, "train", "denoiser")
     assert list(section) == ["seed", "data", "compile", "denoiser", "intensity", "noise_schedule"]
     assert section["data"] == {"size": 16, "channels": ["t1", "t1ce", "t2", "flair"]}
-    assert list(sections.section(smoke, "train", "vae")) == ["seed", "data", "vae"]
+    assert list(sections.section(smoke, "train", "vae")) == ["seed", "data", "compile", "vae"]
     data = sections.section(smoke, "extract")["data"]
     assert "folder" not in data
     assert "chexpert" not in data
