@@ -46,6 +46,12 @@ class Volume(NamedTuple):
     sequence: str
     path: Path
 
+    def shows(self, sequence: str) -> bool:
+        """Whether it is of a sequence: of `NAMES`, or one that its name ends in."""
+        if sequence in NAMES:
+            return self.sequence == sequence
+        return bool(re.search(rf"(?:^|[-_. ]){re.escape(sequence)}$", _stem(self.path.name)))
+
 
 @dataclass(frozen=True)
 class Case:
@@ -70,19 +76,19 @@ class Case:
         return own
 
     def file(self, sequence: str) -> Path:
-        """The file of one sequence, or of the mask (`seg`).
+        """The file of one sequence, or of the mask (`seg`); a sequence that BraTS lacks is called by its own name.
 
         Raises:
             BadCaseError: there is none, or more than one.
         """
         volumes = self.volumes()
-        found = [volume for volume in volumes if volume.sequence == sequence]
+        found = [volume for volume in volumes if volume.shows(sequence)]
         found = [volume for volume in found if volume.case == self.folder.name] or found
         if len(found) > 1:
             names = " and ".join(volume.path.name for volume in found)
             raise self._bad(self.folder, f"two files for the sequence {sequence} ({names})")
         if not found:
-            endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES[sequence])
+            endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES.get(sequence, (sequence,)))
             there = _shown([volume.path.name for volume in volumes])
             path = self.folder.with_name(f"{self.folder.name}_{sequence}{SUFFIXES[1]}")
             if self.folder.is_dir():
