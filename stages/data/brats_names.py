@@ -72,7 +72,7 @@ def patient(name: str, pattern: str | None = None) -> str:
     """The patient whose case bears a name; its time points have one.
 
     Args:
-        name: of the case.
+        name: of the case; of its folder where there is a pattern.
         pattern: data.brats.patient, a regular expression whose one group is the patient; without it, the rules of
             BraTS, and whole names of all others.
 
@@ -143,6 +143,12 @@ class Volume(NamedTuple):
     sequence: str
     path: Path
     part: Part | None = None
+
+    def shows(self, sequence: str) -> bool:
+        """Whether it is of a sequence: of `NAMES`, or one that its name ends in."""
+        if sequence in NAMES:
+            return self.sequence == sequence
+        return bool(re.search(rf"(?:^|[-_. ]){re.escape(sequence)}$", stem_of(self.path.name)))
 
 
 def named(path: Path) -> Volume:

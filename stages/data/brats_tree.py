@@ -44,13 +44,13 @@ class Case:
         return own
 
     def file(self, sequence: str) -> Path:
-        """The file of one sequence, or of the mask (`seg`).
+        """The file of one sequence, or of the mask (`seg`); a sequence that BraTS lacks is called by its own name.
 
         Raises:
             BadCaseError: there is none, or more than one.
         """
         volumes = self.volumes()
-        found = [volume for volume in volumes if volume.sequence == sequence]
+        found = [volume for volume in volumes if volume.shows(sequence)]
         found = [volume for volume in found if volume.case == self.folder.name] or found
         if not found and self._of_decathlon:
             raise self._bad(*decathlon.missing(self.folder, sequence))
@@ -58,7 +58,7 @@ class Case:
             names = " and ".join(volume.path.name for volume in found)
             raise self._bad(self.folder, f"two files for the sequence {sequence} ({names})")
         if not found:
-            endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES[sequence])
+            endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES.get(sequence, (sequence,)))
             there = _shown([volume.path.name for volume in volumes])
             path = self.folder.with_name(f"{self.folder.name}_{sequence}{SUFFIXES[1]}")
             if self.folder.is_dir():

@@ -75,6 +75,13 @@ def test_a_case_of_its_own_beside_other_volumes(tmp_path):
     assert Case(folder, "x").file("t1").name == "BraTS2021_00000_t1.nii.gz"
 
 
+def test_a_sequence_that_brats_lacks(tmp_path):
+    touch(tmp_path / "x", "x_adc.nii.gz", "x_t1.nii.gz", "notadc.nii.gz")
+    assert Case(tmp_path / "x", "x").file("adc").name == "x_adc.nii.gz"
+    with pytest.raises(BadCaseError, match=r"nothing of this case ends in dwi\.nii\[\.gz\]"):
+        Case(tmp_path / "x", "x").file("dwi")
+
+
 def test_the_odd_mask_of_brats_2020(tmp_path):
     name = "BraTS20_Training_355"
     folder = write_case(tmp_path, name, ".nii")
