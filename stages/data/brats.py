@@ -75,7 +75,8 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
     cases, duplicates = without_duplicates(find_cases(raw))
     if (pattern := data["brats"].get("patient")) is None:
         refuse_doubtful(case.name for case in cases)
-    patients = {case.name: patient(case.name, pattern) for case in cases}
+    # A pattern of the user's is one for the names that the user sees.
+    patients = {case.name: patient(case.folder.name if pattern else case.name, pattern) for case in cases}
     find, read = partial(find_files, recipe=recipe), partial(read_case, recipe=recipe)
     cases, bad = extraction.usable_cases(cases, find, read, data["on_bad_case"], processes, duplicates)
     counts = []

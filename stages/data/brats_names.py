@@ -72,7 +72,7 @@ def patient(name: str, pattern: str | None = None) -> str:
     """The patient whose case bears a name; its time points have one.
 
     Args:
-        name: of the case.
+        name: of the case; of its folder where there is a pattern.
         pattern: data.brats.patient, a regular expression whose one group is the patient; without it, the rules of
             BraTS, and whole names of all others.
 

@@ -92,7 +92,7 @@ def test_what_is_no_case(tmp_path):
     with pytest.raises(InputError, match=r"photo\.jpg is no NIfTI file, which this benchmark takes: a case is"):
         find_volumes([tmp_path / "photo.jpg"], BRATS)
     (without_mask(tmp_path / "raw", NAMES[0]) / f"{NAMES[0]}_t2.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"_t2\.nii\.gz: the file is missing .*; a case is a folder with"):
+    with pytest.raises(InputError, match=r"_t2\.nii\.gz: the file is missing: .*; a case is a folder with"):
         find_volumes([tmp_path / "raw"], BRATS)
 
 

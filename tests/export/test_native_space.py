@@ -191,7 +191,7 @@ def test_changed_missing_and_damaged_raw_volumes(tmp_path):
     with pytest.raises(InputError, match=rf"{name}_t1.nii.gz: the file is truncated, .* put it back"):
         brats_grid(tmp_path / "raw", rows, result.images, data)
     first.unlink()
-    with pytest.raises(InputError, match=rf"{name}_t1.nii.gz: the file is missing .* put it back") as error:
+    with pytest.raises(InputError, match=rf"{name}_t1.nii.gz: the file is missing: .* put it back") as error:
         brats_grid(tmp_path / "raw", rows, result.images, data)
     assert "on_bad_case" not in str(error.value)
 
