@@ -58,7 +58,7 @@ class Case:
             names = " and ".join(volume.path.name for volume in found)
             raise self._bad(self.folder, f"two files for the sequence {sequence} ({names})")
         if not found:
-            endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES[sequence])
+            endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES.get(sequence, (sequence,)))
             there = _shown([volume.path.name for volume in volumes])
             path = self.folder.with_name(f"{self.folder.name}_{sequence}{SUFFIXES[1]}")
             if self.folder.is_dir():
