@@ -96,11 +96,12 @@ def own(tensors: Tensors, network: Network, told: Told, path: Path) -> Tensors:
         rows = ("label_emb.weight",)
         tensors = _with_variance(tensors, network, told, path)
     if classless := isinstance(network, UNet) and rows[0] not in tensors:
-        _refuse_needless(path, "its network has no classes", healthy_class=told.healthy_class)
         # What a label adds is then 0, whichever it is.
         tensors = tensors | {rows[0]: torch.zeros_like(network.label_emb.weight, device=_device(tensors))}
     checkpoint.check_names(tensors, network, path)
-    if not classless and told.healthy_class is None:
+    if classless:
+        _refuse_needless(path, "its network has no classes", healthy_class=told.healthy_class)
+    elif told.healthy_class is None:
         raise InputError(
             f"{path} does not say which class is healthy, and guidance would run the wrong way; add --healthy-class 0 "
             "(the authors' BraTS) or --healthy-class 1 (the authors' CheXpert, whose loader counts diseased first)"
