@@ -1,5 +1,6 @@
 """pyproject.toml, its lock and conda's environment.yml say the same."""
 
+import json
 import re
 import tomllib
 from collections import defaultdict
@@ -61,3 +62,20 @@ def test_conda_has_the_same_packages_and_bounds():
 
 def test_version_is_said_once():
     assert PROJECT["project"]["version"] == stages.__version__
+
+
+def test_who_cites_and_who_archives_read_the_same():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text())
+    assert citation["version"] == stages.__version__
+    assert citation["license"] == zenodo["license"] == PROJECT["project"]["license"]
+    assert citation["title"] == zenodo["title"]
+    assert citation["keywords"] == zenodo["keywords"]
+    assert citation["references"][0]["doi"] == zenodo["related_identifiers"][0]["identifier"]
+
+
+def test_ci_tests_the_pythons_that_are_promised():
+    checks = yaml.safe_load((ROOT / ".github" / "workflows" / "checks.yml").read_text())
+    tested = checks["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert tested[0] == PROJECT["project"]["requires-python"].removeprefix(">=")
+    assert tested == sorted(tested, key=lambda version: int(version.split(".")[1]))

@@ -96,11 +96,12 @@ def own(tensors: Tensors, network: Network, told: Told, path: Path) -> Tensors:
         rows = ("label_emb.weight",)
         tensors = _with_variance(tensors, network, told, path)
     if classless := isinstance(network, UNet) and rows[0] not in tensors:
-        _refuse_needless(path, "its network has no classes", healthy_class=told.healthy_class)
         # What a label adds is then 0, whichever it is.
         tensors = tensors | {rows[0]: torch.zeros_like(network.label_emb.weight, device=_device(tensors))}
     checkpoint.check_names(tensors, network, path)
-    if not classless and told.healthy_class is None:
+    if classless:
+        _refuse_needless(path, "its network has no classes", healthy_class=told.healthy_class)
+    elif told.healthy_class is None:
         raise InputError(
             f"{path} does not say which class is healthy, and guidance would run the wrong way; add --healthy-class 0 "
             "(the authors' BraTS) or --healthy-class 1 (the authors' CheXpert, whose loader counts diseased first)"
@@ -152,9 +153,11 @@ def _by_config(told: Told, network: UNet, path: Path) -> Told:
     for key, value in granted.items():
         if (found := told.config.get(key, value)) != value:
             raise InputError(f"{path}: {key} is {found!r} in config.json, and {value!r} in the network of params.yaml")
-    heads = told.config.get("attention_head_dim", 8)
-    widths = told.config["block_out_channels"] if heads is None else [heads]  # no number: one head
-    return replace(told, head_channels=tuple(widths), norm_eps=told.config.get("norm_eps"))
+    heads, eps = told.config.get("attention_head_dim", 8), told.config.get("norm_eps", DIFFUSERS.norm_eps)
+    widths = told.config.get("block_out_channels") if heads is None else [heads]  # no number: one head
+    if not isinstance(widths, list) or not all(isinstance(width, int) for width in widths) or type(eps) is not float:
+        raise InputError(f"{path}: config.json beside it is not as diffusers writes it; get it again")
+    return replace(told, head_channels=tuple(widths), norm_eps=eps)
 
 
 def _with_variance(tensors: Tensors, network: UNet, told: Told, path: Path) -> Tensors:
@@ -163,7 +166,7 @@ def _with_variance(tensors: Tensors, network: UNet, told: Told, path: Path) -> T
     v = -1 is the posterior's variance, v = 1 is beta (Nichol and Dhariwal 2021, Eq. 15).
     """
     weight, bias = (tensors.get(f"out.2.{part}") for part in ("weight", "bias"))
-    if weight is None or bias is None or 2 * len(weight) != len(network.out[2].weight):
+    if weight is None or bias is None or 2 * len(weight) != len(network.state_dict()["out.2.weight"]):
         _refuse_needless(path, "its network predicts the variance too", variance=told.variance)
         return tensors
     if told.variance is None:

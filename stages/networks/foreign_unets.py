@@ -120,8 +120,14 @@ class Translation:
     ):
         self.left, self.names, self.network, self.path = dict(tensors), names, network, path
         self.head_channels = head_channels
-        self.levels = 1 + sum(isinstance(block[0], Downsample) for block in network.input_blocks)
-        self.gain = math.sqrt(network.out[0].eps / (names.norm_eps if norm_eps is None else norm_eps))
+        self.levels = 1 + sum(isinstance(layer, Downsample) for layer in network.modules())
+        eps = names.norm_eps if norm_eps is None else norm_eps
+        if not 0 < eps < 1:
+            raise InputError(
+                f"{path}: the epsilon of its normalisations is {eps}; it lies between 0 and 1, as 1e-6 does"
+            )
+        norm = next(layer for layer in network.modules() if isinstance(layer, nn.GroupNorm))
+        self.gain = math.sqrt(norm.eps / eps)
         self.made: Tensors = {}
 
     def run(self) -> Tensors:
@@ -156,7 +162,7 @@ class Translation:
         for half, modules in (("input", self.network.input_blocks), ("output", self.network.output_blocks)):
             theirs, level, number = {"input": "down", "output": "up"}[half], 0, 0
             for index, block in enumerate(modules):
-                for part, layer in enumerate(block):
+                for part, layer in enumerate(block.children()):
                     name, deep = f"{half}_blocks.{index}.{part}", level if half == "input" else self.levels - 1 - level
                     match layer:
                         case ResidualBlock():
@@ -182,14 +188,14 @@ class Translation:
         self.module(f"{ours}.norm", f"{theirs}.{self.names.norm}", 1, 1)
         stored = self.one_of(theirs, self.names.qkv)
         if stored == f"{theirs}.attn.qkv":
-            parts = {part: self.take(f"{stored}.{part}").chunk(3) for part in ("weight", "bias")}
+            parts = {part: list(self.take(f"{stored}.{part}").chunk(3)) for part in ("weight", "bias")}
         else:
             separate = [stored.removesuffix("q") + letter for letter in "qkv"]
             parts = {part: [self.take(f"{name}.{part}") for name in separate] for part in ("weight", "bias")}
         width = len(parts["bias"][0])
         self.refuse_other_heads(width, block.heads, level)
         for part, stacked in parts.items():  # ours: per head, its query, key and value
-            joined = torch.stack(list(stacked)).unflatten(1, (block.heads, -1)).transpose(0, 1).flatten(0, 2)
+            joined = torch.stack(stacked).unflatten(1, (block.heads, -1)).transpose(0, 1).flatten(0, 2)
             self.made[f"{ours}.qkv.{part}"] = joined[:, :, None] if part == "weight" else joined
         projection = next(
             (f"{theirs}.{name}" for name in self.names.out if f"{theirs}.{name}.weight" in self.left), None

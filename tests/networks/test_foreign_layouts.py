@@ -177,6 +177,12 @@ def test_what_does_not_fit_is_refused(tmp_path, harm, sentence):
         imported(saved(tmp_path, state))
 
 
+def test_what_is_no_network_of_this_kind_is_said_first(tmp_path):
+    path = saved(tmp_path, {"layer1.0.conv1.weight": torch.zeros(1)})
+    with pytest.raises(InputError, match=r"lacks .*: it holds another network than params\.yaml describes"):
+        imported(path)
+
+
 def test_options_that_a_file_has_no_use_for_are_refused(tmp_path):
     path = saved(tmp_path, unet().state_dict())
     with pytest.raises(InputError, match="without --head-channels: its names are guided-diffusion's"):

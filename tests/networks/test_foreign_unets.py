@@ -90,6 +90,8 @@ def test_the_large_variance_is_beta(tmp_path, network):
         ("diffusers", {"config": None}, r"lay its config\.json beside it"),
         ("diffusers", {"head_channels": (8,)}, r"without --head-channels: its config\.json says it"),
         ("diffusers", {"config": {"freq_shift": 1}}, r"freq_shift is 1 in config\.json, and 0 in"),
+        ("diffusers", {"config": {"attention_head_dim": "8"}}, r"config\.json beside it is not as diffusers writes it"),
+        ("monai", {"norm_eps": 0.0}, r"epsilon of its normalisations is 0\.0; it lies between 0 and 1"),
         ("diffusers", {"config": {"norm_num_groups": 8}}, r"norm_num_groups is 8 in config\.json, and 4 in"),
     ],
 )
