@@ -6,8 +6,10 @@ import torch
 from runs import train
 from torch import nn
 
+from stages import split_lists
 from stages.data.store import StoreWriter
 from stages.errors import InputError
+from stages.split_lists import SplitList
 from stages.training import segmenter
 
 
@@ -49,10 +51,11 @@ def test_it_learns_the_masks_and_the_same_bytes_again(parameters, tiny_store, tm
     assert (tmp_path / "a/log/sheet.png").stat().st_size > 0
 
 
-def test_a_data_set_without_masks_is_refused_in_one_sentence(parameters, tiny_store, tiny_slices, tmp_path):
+def test_a_data_set_without_masks_is_refused_in_one_sentence(parameters, tiny_slices, tmp_path):
     with StoreWriter(tmp_path / "data", channels=2, size=16, masks=False) as writer:
         rows = [row | {"lesion_pixels": 0} for row in tiny_slices.manifest.to_dict("records")]
         writer.append(tiny_slices.images[:].astype("float32"), None, rows)
-    (tmp_path / "split.csv").write_bytes(tiny_store.with_name("split.csv").read_bytes())
+    subjects = dict.fromkeys(tiny_slices.manifest["subject_id"], "train")
+    split_lists.write(tmp_path / "split.csv", SplitList("subject_id", subjects))
     with pytest.raises(InputError, match="holds no masks, from which segmenter learns"):
         train("segmenter", parameters, tmp_path / "data", tmp_path)
