@@ -1,4 +1,4 @@
-"""Print each network's parameters and floating-point operations for a benchmark of params.yaml.
+"""Print the parameters and floating-point operations of each network that a benchmark of params.yaml uses.
 
 What the benchmark as a whole takes is printed by `python -m stages.costs`.
 """
@@ -6,7 +6,7 @@ What the benchmark as a whole takes is printed by `python -m stages.costs`.
 import argparse
 from pathlib import Path
 
-from stages import command
+from stages import command, methods
 from stages.networks import flops
 from stages.parameters import reading
 
@@ -24,7 +24,8 @@ def main(options: argparse.Namespace) -> None:
     size, channels = values["data"]["size"], len(values["data"]["channels"])
     print(f"{options.benchmark}: {channels} x {size} x {size}")
     print(f"{'network':30}{'parameters':>15}{'GFLOPs forward':>17}{'forward + backward':>21}   (one image)")
-    for kind in flops.listed():
+    used = methods.networks_in_use(values)
+    for kind in (one for one in flops.listed() if one.SECTION in used):
         name = kind.SECTION if kind.PART == "network" else f"{kind.SECTION}.{kind.PART}"
         found = flops.of(kind, values)
         print(f"{name:30}{found.parameters:>15,}{found.forward / 1e9:>17.2f}{found.training / 1e9:>21.2f}")

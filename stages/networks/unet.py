@@ -1,5 +1,7 @@
 """The denoising U-Net and the encoder classifier of the paper, as openai/guided-diffusion builds them."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,7 +37,7 @@ class UNet(ListedNetwork):
     """
 
     SECTION = "denoiser"
-    INPUTS = ("timestep", "class")
+    INPUTS: ClassVar[tuple[str, ...]] = ("timestep", "class")
 
     def __init__(
         self,

@@ -32,8 +32,9 @@ PEERS = {
 def networks(smoke, monkeypatch):
     """The benchmark's networks, random, in place of trained ones; what they are asked is counted beside them."""
     result = {}
+    used = methods.networks_in_use(smoke)
     for kind in flops.listed():
-        if kind.PART == "network":
+        if kind.PART == "network" and kind.SECTION in used:
             result[kind.SECTION] = Watched(build.network(kind, kind.SECTION, smoke))
     monkeypatch.setattr(trained, "network", lambda kind, name, *_: (result[name].network, "weights"))
     return result

@@ -56,6 +56,10 @@ def test_slices_that_are_there_are_counted(smoke, tiny_store, tiny_split_list, t
 def test_training_takes_what_the_loops_steps_take(smoke, name):
     labels = np.repeat([0, 1], [6, 8])
     smoke["fixed_point_gan"]["critic_steps"] = 2
+    small = {key: smoke["classifier"]["training"][key] for key in ("iterations", "batch", "max_level")}
+    unet = smoke["denoiser"]["network"]
+    for peer, network in (("segmenter", {"widths": [4, 8]}), ("simplex_denoiser", unet), ("patched_denoiser", unet)):
+        smoke[peer] |= {"network": network, "training": smoke[peer]["training"] | small}
     smoke[name]["training"] |= {"accumulate": 2}
     found = training.of(smoke, name, labels)
     section = Training.of(smoke, name)
@@ -66,7 +70,10 @@ def test_training_takes_what_the_loops_steps_take(smoke, name):
         network.register_forward_hook(lambda _, arguments, __: seen.append(len(arguments[0])))
     players = Players(objective, section, Fabric(accelerator="cpu", devices=1), "never")
     images = torch.rand(section.batch, 4, 16, 16)
-    batches = [(images, torch.arange(section.batch) % 2)] * section.accumulate
+    targets = torch.arange(section.batch) % 2
+    if name == "segmenter":
+        targets = targets[:, None, None].expand(-1, 16, 16)
+    batches = [(images, targets)] * section.accumulate
     with flops.Counter() as counter:
         for iteration in range(found.steps):
             players.step(iteration, batches, 1e-4, torch.Generator())

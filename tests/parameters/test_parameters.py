@@ -233,6 +233,23 @@ def test_a_method_of_someone_else_needs_a_grid_only(config):
     assert methods.networks(method, {}) == []
 
 
+def test_a_class_that_training_has_not_shown_cannot_be_told(config):
+    put(config, "benchmarks/smoke/denoiser/training/labels", "healthy")
+    reading.load(config)
+    put(config, "benchmarks/smoke/methods/guided-ddpm/options", {"decode_class": "diseased"})
+    sentence = "options.decode_class cannot be diseased where denoiser.training.labels is healthy"
+    assert sentence in refusal(config)
+
+
+def test_what_masks_train_needs_a_data_set_with_masks(config):
+    config["benchmarks"]["phantom-chest"] = copy.deepcopy(PARAMS["benchmarks"]["phantom-chest"])
+    put(config, "benchmarks/phantom-chest/segmenter", {"network": {"widths": [8, 16]}})
+    put(config, "benchmarks/phantom-chest/methods/bound", {"detector": "segmenter", "grid": [{}], "setting": {}})
+    reading.load(config)
+    put(config, "benchmarks/phantom-chest/data/chexpert", {})
+    assert "segmenter cannot be trained: it learns from masks" in refusal(config)
+
+
 def test_settings_are_the_union_of_the_blocks_once_and_in_order():
     method = {"grid": [{"L": [250, 500], "s": [0, 2.5]}, {"L": [500], "s": [0.0, 1000]}]}
     names = [setting.name for setting in methods.settings(method)]

@@ -64,6 +64,7 @@ def test_a_repeat_has_its_own_seed_where_something_is_drawn_from_it():
         ("classifier/training/iterations", 21, {"guided-ddim", "guided-ddpm"}),
         ("detection/solver", "heun", {"guided-ddim", "classifier-free"}),
         ("vae/loss/kl_gate", False, {"vae"}),
+        ("vae/training/labels", "both", {"vae"}),
         ("methods/vae/options/score", "combined", {"vae"}),
         # what makes no result, or only tables and figures, makes none; nor does what the same grid holds beside it
         ("denoiser/training/save_minutes", 99, set()),
