@@ -32,15 +32,17 @@ wait_for() { # seconds command...
 
 answers() { [ "$(sinfo --noheader --format %T 2> /dev/null)" = idle ]; }
 
+queue_is_empty() { [ -z "$(squeue --noheader 2> /dev/null)" ]; }
+
 stop() {
-    scancel --quiet --partition cards 2> /dev/null && sleep 1 || true
-    local daemon
+    scancel --quiet --partition cards 2> /dev/null || true
+    wait_for 60 queue_is_empty || true # jobs have KillWait to end in, and slurmd waits for them
+    local daemon pid pids=() # a daemon removes its pid file before it ends
     for daemon in "${DAEMONS[@]}"; do
-        if alive "$daemon"; then kill "$(cat "$folder/$daemon.pid")"; fi
+        if alive "$daemon"; then pids+=("$(cat "$folder/$daemon.pid")"); fi
     done
-    for daemon in "${DAEMONS[@]}"; do
-        wait_for 15 eval "! alive $daemon"
-    done
+    for pid in "${pids[@]}"; do kill "$pid"; done
+    for pid in "${pids[@]}"; do wait_for 15 eval "! kill -0 $pid 2> /dev/null"; done
     if [ "$(readlink "$FOUND")" = "$SLURM_CONF" ]; then rm "$FOUND"; fi
 }
 
