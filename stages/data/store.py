@@ -5,8 +5,7 @@ One folder a data set:
 - `images.npy`: (N, C, H, W) float16 in [0, 1];
 - `masks.npy`: (N, H, W) uint8 in {0, 1}, absent where the data set has no masks;
 - `manifest.csv`: one row a slice, in the arrays' order, with the columns `COLUMNS`;
-- `digests.json`: what these files were when they were written (stages/digests.py); checked whenever a store is opened;
-- `provenance.json`: by what (stages/provenance.py).
+- `digests.json`, checked whenever a store is opened: what these files were; `provenance.json`: what wrote them.
 
 Arrays are plain .npy files, memory-mapped, so memory does not depend on the number of slices. Everything is written
 under a temporary name (`<name>.partial`) beside its target and gets its own name only when it is whole.
@@ -122,8 +121,7 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Iterat
 
     Args:
         path: the .npy file; its folder is made.
-        shape: full shape, every length at least 1.
-        dtype: element type.
+        shape, dtype: full shape, every length at least 1; element type.
     """
     with replacing(path) as partial:
         array = npy.open_memmap(partial, mode="w+", dtype=np.dtype(dtype), shape=tuple(shape))

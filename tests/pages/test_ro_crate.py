@@ -21,7 +21,7 @@ CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """Results of three jobs, one of them of a table whose name a URL cannot hold as it is; returns the metadata."""
+    """Results of jobs, one of them of a table whose name a URL cannot hold as it is; returns the metadata."""
     monkeypatch.chdir(tmp_path)
     maps = RESULTS / "maps/fold1-seed0/vae/k1"
     for folder in (RESULTS / "data", maps / "test", RESULTS / "tables", RESULTS / "logs", RESULTS / "state/x"):
@@ -34,6 +34,18 @@ def made(tmp_path, monkeypatch):
     (RESULTS / "tables/.snakemake_timestamp").write_text("")
     digests.write(RESULTS / "data")
     digests.write(maps)
+    made_before = {
+        "phantoms.brain": Path("data/b.sha256"),  # not in this folder, and so in no crate
+        "data.brats": RESULTS / "data",
+        "data.split": RESULTS / "split/fold1.csv",
+        "training.vae": RESULTS / "checkpoints/fold1-seed0/vae.safetensors",
+    }
+    for module, path in made_before.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix:
+            path.write_text(module)
+        with provenance.job(f"stages.{module}", argparse.Namespace(parameters={"seed": 0})):
+            provenance.note(path)
     options = {"data": RESULTS / "data", "networks": [("vae", Path("/elsewhere/vae.safetensors"))], "output": maps}
     with provenance.job("stages.detection.vae", argparse.Namespace(parameters={"seed": 4}, **options)):
         provenance.note(maps, devices=["Some card"])
@@ -68,18 +80,24 @@ def test_every_file_is_listed_with_its_size_and_digest(made):
 
 def test_each_noted_job_is_an_action(made):
     actions = {action["description"].split(";")[0]: action for action in entities(made, "CreateAction").values()}
-    assert actions.keys() == {"python -m stages.detection.vae", "python -m stages.evaluation.x"}
+    made_by = {name.removeprefix("python -m stages."): action["result"]["@id"] for name, action in actions.items()}
+    assert made_by == {
+        "data.brats": "data/",
+        "data.split": "split/fold1.csv",
+        "training.vae": "checkpoints/fold1-seed0/vae.safetensors",
+        "detection.vae": "maps/fold1-seed0/vae/k1/",
+        "evaluation.x": "tables/a%20b%25.csv",  # what is gone is not said
+    }
     detection, table = actions["python -m stages.detection.vae"], actions["python -m stages.evaluation.x"]
-    assert detection["result"] == {"@id": "maps/fold1-seed0/vae/k1/"}
     assert {"@id": "data/"} in detection["object"]
     assert "Some card" in detection["description"]
-    assert table["result"] == {"@id": "tables/a%20b%25.csv"}  # what is gone is not said
     assert {"@id": "maps/fold1-seed0/vae/k1/"} in table["object"]
     note = provenance.of(RESULTS / "tables")
     assert (table["startTime"], table["endTime"]) == (note.started, note.ended)
     everything = {entity["@id"] for entity in made["@graph"]}
     for action in actions.values():
-        named = [action["instrument"], *action["object"], action["result"]]
+        objects = action["object"] if isinstance(action["object"], list) else [action["object"]]
+        named = [action["instrument"], *objects, action["result"]]
         assert {entity["@id"] for entity in named} <= everything
     (software,) = [item for item in entities(made, "SoftwareApplication").values() if "softwareRequirements" in item]
     assert note.code.sha256 in software["softwareVersion"]

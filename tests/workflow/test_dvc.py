@@ -1,5 +1,6 @@
 """DVC versions what Snakemake makes: `dvc repro` from scratch, then neither has anything to do, here or in a clone."""
 
+import re
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 RESULTS = Path("results/smoke")
-MEASURED = ("cost.json", "provenance.json", "trade_off.provenance.json", "comparison.md", "comparison.tex")
+MEASURED = ("cost.json", "provenance.json", "comparison.md", "comparison.tex")
 """What holds, beside or after the tables, how long something took, or when."""
 
 
@@ -23,7 +24,8 @@ def git(project, *arguments: str) -> None:
 def versioned(new_project):
     """A git repository with `run: [smoke]` in which `dvc repro` has run everything from scratch."""
     project = new_project("dvc")
-    project.set_parameters({"run": ["smoke"]})
+    params = project.folder / "params.yaml"
+    params.write_text(re.sub(r"^run: .*$", "run: [smoke]", params.read_text(), count=1, flags=re.MULTILINE))
     git(project, "init", "--quiet")
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "-m", "start")
@@ -45,7 +47,7 @@ def test_two_runs_with_one_seed_are_identical(smoked, versioned):
         results = project.folder / RESULTS
         folders = ("data", "split", "checkpoints", "latents", "maps", "scores", "record", "tables", "metrics")
         paths = [path for folder in folders for path in (results / folder).rglob("*") if path.is_file()]
-        paths = [path for path in paths if path.name not in MEASURED]
+        paths = [path for path in paths if not path.name.endswith(MEASURED)]
         paths = [path for path in paths if path.parts[-2:] != ("_trade_off", "digests.json")]  # of runs.csv, too
         return {str(path.relative_to(results)): timeless(path) for path in paths}
 
@@ -93,3 +95,19 @@ def test_a_clone_is_sealed_and_refused_when_stale(versioned, tmp_path):
     with (clone.folder / "stages/errors.py").open("a") as module:
         module.write("# edited\n")
     assert clone.run("dvc", "status", "-q").returncode != 0
+
+
+def test_an_experiment_runs_what_its_number_is_used_by_and_keeps_the_file(versioned):
+    git(versioned, "add", "--all")
+    git(versioned, "commit", "--quiet", "--allow-empty", "-m", "all")
+    params = versioned.folder / "params.yaml"
+    before, maps = params.read_text(), versioned.folder / RESULTS / "maps/fold1-seed0/vae/default/test/maps.npy"
+    made, changed = maps.stat().st_mtime_ns, before.replace("explorer_slices: 4", "explorer_slices: 3")
+    params.write_text(changed)
+    run = versioned.run("dvc", "exp", "run", "--name", "fewer")
+    assert run.returncode == 0, run.stdout
+    assert params.read_text() == changed != before
+    assert maps.stat().st_mtime_ns == made
+    assert versioned.jobs() == {}
+    shown = versioned.run("dvc", "exp", "show", "--only-changed", "--csv", "--no-pager")
+    assert re.search(r"fewer.*explorer_slices|explorer_slices.*fewer", shown.stdout, re.DOTALL), shown.stdout

@@ -144,7 +144,7 @@ def captioned(name, chapter, title, extension="png"):
         caption=f"../report/{name}.rst",
         category="{benchmark}",
         subcategory=chapter,
-        labels={"figure": title},
+        labels={"page" if extension == "html" else "figure": title},
     )
 
 
