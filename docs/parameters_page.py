@@ -14,9 +14,9 @@ PAGE = "generated/parameters.md"
 HEAD = """# Parameters
 
 Every number stands in `params.yaml`: the paper's below `paper`, what a benchmark changes of them below its name in
-`benchmarks`. This page is made from `workflow/schemas/params.schema.yaml`, against which both are checked; the last column
-is the paper's value. `python -m stages.parameters NAME` prints a benchmark with all its values. What the options and the
-grid of a method may hold is said by its detector, in [methods](../methods.md).
+`benchmarks`. This page is made from `workflow/schemas/params.schema.yaml`, against which both are checked; the last
+column is the paper's value. `python -m stages.parameters NAME` prints a benchmark with all its values. What the options
+and the grid of a method may hold is said by its detector, in [methods](../methods.md).
 
 ## The file
 """

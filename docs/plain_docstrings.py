@@ -1,4 +1,4 @@
-"""Docstrings as reStructuredText: here they are plain text with `code` between backticks, examples and Google's sections.
+"""Docstrings as reStructuredText: here they are plain text, `code` between backticks, examples, Google's sections.
 
 What reStructuredText would take for markup (|x|, a * b, x_) is escaped before napoleon reads the sections.
 """

@@ -262,7 +262,7 @@ def read_case(case: Case, recipe: Recipe, masked: bool = True) -> CaseSlices:
         if name == recipe.channels[0]:
             shape, affine = volume.shape, volume_affine
             _check_shape(shape, recipe, case, path)
-        elif problem := _other_space(volume.shape, volume_affine, shape, affine):
+        elif problem := _other_space(volume.shape, volume_affine, shape, affine, name == MASK):
             raise BadCaseError(case.name, str(path), f"{problem} of {files[recipe.channels[0]].name}")
         if name == MASK:
             labels = axial_slices(_labels(volume, case, path), first, last)[::step]
@@ -295,7 +295,7 @@ def _labels(volume: np.ndarray, case: Case, path: Path) -> np.ndarray:
 
 
 def _other_space(
-    shape: tuple[int, ...], affine: np.ndarray, first_shape: tuple[int, ...], first_affine: np.ndarray
+    shape: tuple[int, ...], affine: np.ndarray, first_shape: tuple[int, ...], first_affine: np.ndarray, mask: bool
 ) -> str | None:
     """How a volume's grid differs from that of the first, if it does: voxels are compared by their indices."""
     if shape != first_shape:
@@ -303,6 +303,8 @@ def _other_space(
     axes, first_axes = ("".join(map(str, aff2axcodes(each))) for each in (affine, first_affine))
     if axes != first_axes:
         return f"orientation {axes} differs from {first_axes}"
+    if mask:  # other software wrote it, as that of BraTS20_Training_355: its origin need not be the image's
+        affine = np.column_stack([affine[:, :3], first_affine[:, 3]])
     corners = np.array(list(product(*((0, length - 1) for length in shape))))
     apart = np.linalg.norm(apply_affine(affine, corners) - apply_affine(first_affine, corners), axis=1).max()
     if apart > APART * voxel_sizes(first_affine).min():

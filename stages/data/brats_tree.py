@@ -145,11 +145,13 @@ def _case_of_its_own(folder: Path) -> list[Path]:
 
 
 DECATHLON = Layout("the Decathlon's task", "dataset.json, imagesTr/BRATS_001.nii.gz, labelsTr", decathlon.cases_in)
+SIDE_BY_SIDE = Layout("all cases in one folder", "<case>_t1.nii.gz, <case>_seg.nii.gz", _cases_side_by_side)
+OWN_FOLDERS = Layout("a folder for each case", "<case>/<case>_t1.nii.gz, <case>/<case>-t1n.nii.gz", _case_of_its_own)
 LAYOUTS = (
     DECATHLON,
     Layout("a folder for each sequence", "t1/<case>.nii.gz, seg/<case>.nii.gz", _cases_in_sequence_folders),
-    Layout("all cases in one folder", "<case>_t1.nii.gz, <case>_seg.nii.gz", _cases_side_by_side),
-    Layout("a folder for each case", "<case>/<case>_t1.nii.gz, <case>/<case>-t1n.nii.gz", _case_of_its_own),
+    SIDE_BY_SIDE,
+    OWN_FOLDERS,
 )
 """The first that finds a case in a folder is its layout."""
 
@@ -293,7 +295,7 @@ def _nifti_files(folder: Path) -> list[Path]:
 
 def _expected(volumes: list[Volume]) -> str:
     """What was expected of a folder that is no case: the layout that is closest to what lies there."""
-    closest = LAYOUTS[1] if len(volumes) > len(NAMES) else LAYOUTS[2]
+    closest = SIDE_BY_SIDE if len(volumes) > len(NAMES) else OWN_FOLDERS
     return f"expected: {closest.name} ({closest.example})"
 
 

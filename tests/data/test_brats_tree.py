@@ -140,3 +140,16 @@ def test_names_beside_no_volume_are_none(tmp_path):
     nib.save(nib.Nifti1Image(np.zeros(SHAPE), np.eye(4)), tmp_path / "atlas.nii")
     write_case(tmp_path, NAMES[0])
     assert [case.name for case in find_cases(tmp_path)] == [NAMES[0]]
+
+
+def test_a_masks_origin_need_not_be_the_images(tmp_path):
+    folder = write_case(tmp_path, NAMES[0], ".nii")
+    path = folder / f"{NAMES[0]}_seg.nii"
+    expected = read_case(Case(folder, NAMES[0]), RECIPE)
+    mask = nib.load(path)
+    affine = mask.affine.copy()
+    affine[:3, 3] += 5
+    nib.save(nib.Nifti1Image(np.asarray(mask.dataobj), affine), path)
+    read = read_case(Case(folder, NAMES[0]), RECIPE)
+    np.testing.assert_array_equal(read.masks, expected.masks)
+    np.testing.assert_array_equal(read.affine, expected.affine)

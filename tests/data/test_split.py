@@ -44,7 +44,7 @@ def radiographs(tmp_path):
 
 def extracted(tmp_path, rows):
     write_tables(tmp_path / "raw", rows)
-    data = {"channels": ["xray"], "size": 15, "on_bad_case": "stop", "chexpert": CHEXPERT}
+    data = {"reader": "chexpert", "channels": ["xray"], "size": 15, "on_bad_case": "stop", "chexpert": CHEXPERT}
     chexpert.extract({"data": data}, tmp_path / "raw", tmp_path / "data")
     return tmp_path / "data"
 
