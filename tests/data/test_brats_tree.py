@@ -149,7 +149,7 @@ def test_a_masks_origin_need_not_be_the_images(tmp_path):
     mask = nib.load(path)
     affine = mask.affine.copy()
     affine[:3, 3] += 5
-    nib.save(nib.Nifti1Image(np.asarray(mask.dataobj), affine), path)
+    nib.save(nib.Nifti1Image(np.array(mask.dataobj), affine), path)  # a copy: the file is mapped
     read = read_case(Case(folder, NAMES[0]), RECIPE)
     np.testing.assert_array_equal(read.masks, expected.masks)
     np.testing.assert_array_equal(read.affine, expected.affine)
