@@ -48,8 +48,11 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # a class that lists its attributes has them as annotations too
+napoleon_attr_annotations = False
 
 html_theme = "furo"
 html_title = project
 html_show_sourcelink = False
 html_last_updated_fmt = None
+# Two classes have an attribute of that name, of which docstrings mention one.
+suppress_warnings = ["ref.python"]

@@ -1,24 +1,35 @@
 """Docstrings as reStructuredText: here they are plain text, `code` between backticks, examples, Google's sections.
 
-What reStructuredText would take for markup (|x|, a * b, x_) is escaped before napoleon reads the sections.
+What reStructuredText would take for markup (|x|, a * b, x_) is escaped, and tables and commands, which stand indented
+after an empty line, are kept as they are, before napoleon reads the sections.
 """
 
 import re
 from typing import Any
 
 CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-MARKUP = re.compile(r"([*|\\]|(?<=\w)_(?!\w)|(?<=\b[A-Z])\.(?!\S))")  # L. would number a list
+MARKUP = re.compile(r"([*|\\`]|(?<=\w)_(?!\w)|(?<=\b[A-Z])\.(?!\S))")  # L. would number a list
+SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):$")
 
 
 def escaped(lines: list[str]) -> list[str]:
     """
     >>> escaped(["|x - x_0| of `images`", ">>> 2 * 3", "6"])
     ['\\\\|x - x_0\\\\| of ``images``', '>>> 2 * 3', '6']
+    >>> escaped(["Two:", "", "  a   |b|", "  c   d", "", "End."])
+    ['Two:', '', '::', '', '  a   |b|', '  c   d', '', 'End.']
     """
-    result, example = [], False
+    result: list[str] = []
+    example = section = literal = False
     for line in lines:
-        example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
-        result.append(line if example else _prose(line))
+        blank, indented = not line.strip(), line.startswith("  ")
+        if not blank and not indented:
+            section, literal = bool(SECTION.match(line)), False
+        example = line.lstrip().startswith(">>>") or (example and not blank)
+        if indented and not literal and not section and not example and result and not result[-1].strip():
+            literal = True
+            result += ["::", ""]
+        result.append(line if example or literal else _prose(line))
     return result
 
 

@@ -158,7 +158,6 @@ def detector_class(method: dict) -> type[Detector]:
 def _loaded(kind: type[Kind], section: dict, networks: dict[str, StandIn]) -> Kind:
     """A detector that takes the stand-ins for what it would load."""
     # The module tells a detector which file says what it needs.
-    section = section | {"data": section["data"] | {"size": PIXELS}}
     members = {"load": lambda _, name, __: networks[name], "__module__": kind.__module__}
     return type(kind.__name__, (kind,), members)(section, fabric(), {})
 

@@ -6,6 +6,8 @@ step of the way back adds simplex noise of variance beta, and the predicted clea
 No options.
 """
 
+from functools import cache, partial
+
 import torch
 from torch import Tensor
 
@@ -30,16 +32,17 @@ class AnoDdpm(Detector):
         self.network = self.load("simplex_denoiser", SimplexDenoiser)
         self.schedule = NoiseSchedule.linear(**self.parameters["noise_schedule"], device=device)
         noise = self.parameters["simplex_denoiser"]["noise"]
-        self.noise = SimplexNoise.on(self.parameters["data"]["size"], **noise, device=device)
+        self.noise_on = cache(partial(SimplexNoise.on, **noise, device=device))
 
     def detect(self, batch: Batch) -> Detection:
         """Noise to L and sample; whatever is drawn for a slice depends on its name alone."""
         (low, high), level = SIMPLEX_INTENSITY, self.setting["L"]
         x_0 = low + (high - low) * batch.images
         generators = slice_generators(self.parameters["seed"], batch.slice_ids, self.fabric.device)
+        simplex = self.noise_on(x_0.shape[-1])
 
         def noise() -> Tensor:
-            return self.noise.like(x_0, generators)
+            return simplex.like(x_0, generators)
 
         def prediction(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
             epsilon = self.network(x.contiguous(memory_format=torch.channels_last), t)

@@ -4,6 +4,8 @@ The network has seen healthy slices alone and predicts x_0 in one pass a patch; 
 reconstruction, a(x) = sum over channels |x - x_0| (`detection.difference` may scale both first). No options.
 """
 
+from functools import cache, partial
+
 from stages.detection.detector import Batch, Detection, Detector, run
 from stages.detection.noise import slice_generators
 from stages.diffusion import patches
@@ -21,20 +23,21 @@ class PDdpm(Detector):
     """Prediction of every patch, under one noise."""
 
     def prepare(self) -> None:
-        device, size, section = self.fabric.device, self.parameters["data"]["size"], self.parameters["patched_denoiser"]
+        device, section = self.fabric.device, self.parameters["patched_denoiser"]
         self.network = self.load("patched_denoiser", PatchedDenoiser)
         self.schedule = NoiseSchedule.linear(**self.parameters["noise_schedule"], device=device)
-        self.noise = SimplexNoise.on(size, **section["noise"], device=device)
-        self.patches = patches.grid(size, section["patches"], device)
+        self.noise_on = cache(partial(SimplexNoise.on, **section["noise"], device=device))
+        self.patches_on = cache(partial(patches.grid, count=section["patches"], device=device))
 
     def detect(self, batch: Batch) -> Detection:
         """Noise to L, patch by patch; whatever is drawn for a slice depends on its name alone."""
         (low, high), level, device = SIMPLEX_INTENSITY, self.setting["L"], self.fabric.device
+        size = batch.images.shape[-1]
         x_0 = low + (high - low) * batch.images
         generators = slice_generators(self.parameters["seed"], batch.slice_ids, device)
-        x_level = self.schedule.add_noise(x_0, level, self.noise.like(x_0, generators))
+        x_level = self.schedule.add_noise(x_0, level, self.noise_on(size).like(x_0, generators))
         t = timestep(level, len(x_0), device)
-        predicted = patches.predicted(self.network, x_0, x_level, t, self.patches)
+        predicted = patches.predicted(self.network, x_0, x_level, t, self.patches_on(size))
         return self.compare(batch.images, (predicted - low) / (high - low))
 
 

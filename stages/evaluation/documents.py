@@ -117,7 +117,7 @@ def markdown(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame,
 
 
 def latex(comparison: pd.DataFrame, sizes: pd.DataFrame, pairs: pd.DataFrame, missing: Sequence[str] = ()) -> str:
-    r"""comparison.tex: the same as `tabular`s below each other, each with its notes as comments."""
+    r"""comparison.tex: the same as LaTeX tables below each other, each with its notes as comments."""
     blocks = [r"% Needs \usepackage{booktabs}; wider than a column of text: \input it in landscape." + "\n"]
     for part in parts(comparison, sizes, pairs, missing):
         heading = [r"\par\bigskip", rf"\textbf{{{part.heading}}}\par\nopagebreak\smallskip"] if part.heading else []

@@ -14,6 +14,7 @@ from stages.detection import trade_off_maps, trained, trajectory
 from stages.detection.detector import Batch
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddim import GuidedDdim
+from stages.detection.job import Pieces
 from stages.detection.sampling import RoundTrip
 from stages.networks import build, flops
 from stages.networks.unet import EncoderClassifier
@@ -162,7 +163,7 @@ def test_trade_off_and_trajectory_are_counted(smoke, networks):
             detection = section["detection"] | {"solver": solver, "stride": stride}
             model = GuidedDdim(section | {"detection": detection}, fabric, checkpoints).model
             healthy = torch.ones(1, dtype=torch.bool)
-            work = trade_off_maps.Work(images(1), ["slice"], healthy, RoundTrip.of(section), [5, 0], 1, "plain")
+            work = trade_off_maps.Work(images(1), ["slice"], healthy, RoundTrip.of(section), [5, 0], Pieces(1), "plain")
             with torch.no_grad():
                 trade_off_maps.run(model, trade_off_maps.Meter(), work)
     assert evaluations.of_trade_off(smoke) == {name: networks[name].each(1) for name in checkpoints}

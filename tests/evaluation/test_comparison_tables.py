@@ -220,6 +220,7 @@ def test_words_have_a_column_of_the_table(scored):
         "guided-ddim": {"grid": [{"L": [10], "s": [0.5]}], "setting": {"L": 10, "s": 0.5}},
         "intensity": {"grid": [{"view": ["plain", "equalised"]}], "setting": "validation"},
     }
+    scored.parameters["trained_on"] = {"guided-ddim": "labels", "intensity": "nothing"}
     for setting, of in (("view-plain", "L10_s0"), ("view-equalised", "L20_s0")):
         shutil.copytree(scored.scores("guided-ddim", of), scored.scores("intensity", setting))
         target = scored.record("intensity", setting)
@@ -285,6 +286,7 @@ def test_without_masks_the_image_level_chooses_and_the_tables_say_what_is_not_th
 
 def test_every_method_is_compared_on_the_same_slices_and_resamples(scored):
     scored.parameters["methods"]["twin"] = {"grid": [{}], "setting": {}}
+    scored.parameters["trained_on"] = scored.parameters["trained_on"] | {"twin": "unknown"}
     shutil.copytree(scored.record("ready-made", "x").parent, scored.record("twin", "x").parent)
     scored.tabulate(scores=None)
     comparison = pd.read_csv(scored.root / "tables/comparison.csv").drop(columns="method").dropna(axis="columns")
