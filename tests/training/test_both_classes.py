@@ -18,6 +18,6 @@ def test_one_class_is_refused(network, label, lacking, tiny_store, tiny_paramete
     with pytest.raises(InputError, match=f"holds no {lacking} slice to train {network} on") as refused:
         runs.train(network, parameters, tmp_path / "data", tmp_path / "out")
     assert str(refused.value).endswith(
-        "take methods whose detector is ano_ddpm, classifier_free, intensity, p_ddpm, vae"
+        "take methods whose detector is ano_ddpm, anofpdm, classifier_free, intensity, p_ddpm, vae"
     )
     assert not (tmp_path / "out").exists()

@@ -19,7 +19,7 @@ def parameters(tiny_parameters):
         "noise": {"octaves": 3, "persistence": 0.8, "frequency": 16},
         "training": tiny_parameters["classifier"]["training"] | {"accumulate": 1, "log_every": 10, "iterations": 60},
     }
-    shared = {key: tiny_parameters[key] for key in ("seed", "data", "noise_schedule")}
+    shared = {key: tiny_parameters[key] for key in ("seed", "data", "compile", "noise_schedule")}
     return shared | {"simplex_denoiser": section, "patched_denoiser": section | {"patches": 2}}
 
 

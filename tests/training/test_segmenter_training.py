@@ -19,7 +19,8 @@ def parameters(tiny_parameters):
     training = {k: v for k, v in tiny_parameters["classifier"]["training"].items() if k != "max_level"}
     training |= {"iterations": 40, "accumulate": 1, "log_every": 10, "learning_rate": 1e-2, "schedule": "constant"}
     section = {"network": {"widths": [4, 8]}, "training": training}
-    return {"seed": 3, "data": tiny_parameters["data"], "segmenter": section}
+    shared = {key: tiny_parameters[key] for key in ("data", "compile")}
+    return {"seed": 3, "segmenter": section} | shared
 
 
 class Fixed(nn.Module):

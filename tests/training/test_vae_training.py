@@ -10,7 +10,7 @@ from runs import kill, train
 
 from stages import checkpoint
 from stages.errors import InputError
-from stages.training import vae
+from stages.training import section, vae
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_only_healthy_slices_are_learnt_from(parameters, tiny_store, tiny_slices
 
 
 def test_no_healthy_slice_is_one_sentence(parameters, tiny_store, tmp_path, monkeypatch):
-    monkeypatch.setattr(vae, "HEALTHY", 7)
+    monkeypatch.setattr(section, "HEALTHY", 7)
     with pytest.raises(InputError, match="holds no slice that train_vae learns from"):
         train("vae", parameters, tiny_store, tmp_path)
 
