@@ -34,16 +34,18 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
-apidoc_modules = [
-    {
-        "path": "../stages",
-        "destination": "api",
-        "separate_modules": True,
-        "module_first": True,
-        "automodule_options": {"members", "show-inheritance"},
-        "exclude_patterns": ["**/__main__.py"],
-    }
-]
+_modules = {
+    "path": "../stages",
+    "destination": "api",
+    "separate_modules": True,
+    "module_first": True,
+    "automodule_options": {"members", "show-inheritance"},
+    "exclude_patterns": ["**/__main__.py"],
+}
+GUIDES_ALONE = tags.has("guides")  # noqa: F821  # Sphinx hands it over
+apidoc_modules = [] if GUIDES_ALONE else [_modules]
+if GUIDES_ALONE:
+    exclude_patterns.append("api")
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
