@@ -13,10 +13,10 @@ ARG EXTRA_INDEX=""
 
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 
-# DVC and the records ask git. Its version matters to no result.
+# DVC and the records ask git; torch.compile's kernels for cards take a C compiler. Their versions matter to no result.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git \
+    && apt-get install --yes --no-install-recommends gcc git libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /environment

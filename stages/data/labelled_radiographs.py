@@ -147,8 +147,8 @@ def find_files(item: Radiograph, recipe: Recipe) -> None:
     for path in paths:
         if not path.is_file():
             raise item.bad("the image is missing" if path is item.path else f"its mask {path.name} is missing")
-        if not path.resolve().is_relative_to(item.folder.resolve()):
-            raise item.bad(f"{path.name} is a link that leads out of the data set's folder")
+        if extraction.leads_out(path, item.folder):
+            raise item.bad(f"{path.name} {extraction.LEADS_OUT}")
 
 
 def mask_path(item: Radiograph, ending: str) -> Path:
