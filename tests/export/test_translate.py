@@ -214,11 +214,11 @@ def test_progress_counts_every_pass_of_a_network(project, monkeypatch):
 
     class Bar:
         def __init__(self, label, total, unit):
-            self.total, self.done = total, 0
+            self.total, self.n = total, 0
             bars.append(self)
 
         def update(self, count):
-            self.done += count
+            self.n += count
 
         def __enter__(self):
             return self
@@ -231,7 +231,7 @@ def test_progress_counts_every_pass_of_a_network(project, monkeypatch):
         setting = {"L": 10, "s": 5} if name == "guided-ddim" else {"L": 10, "w": 2}
         list(translate.translate([project / "raw" / CASES[0]], "brain", [4, 5], 1, method=name, setting=setting))
     # Five steps up (1, 2, 4, 5, 10) and down; down with a classifier beside the denoiser, or with two classes at once.
-    assert [(bar.done, bar.total) for bar in bars] == [(2 * (5 + 5 + 5), 30), (2 * (5 + 5 * 2), 30)]
+    assert [(bar.n, bar.total) for bar in bars] == [(2 * (5 + 5 + 5), 30), (2 * (5 + 5 * 2), 30)]
 
 
 def test_an_image_unlike_the_benchmarks_own_is_said(project, run):
