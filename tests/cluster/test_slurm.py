@@ -1,5 +1,6 @@
 """profiles/slurm on a real Slurm of one node and two stand-in cards: what jobs ask for and get, and the time limit."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -18,7 +19,9 @@ from snakemake_project import Project
 SCRIPT = Path(__file__).with_name("slurm.sh")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "scontrol", "squeue")
 SEARCHED = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+PLUGIN = "snakemake_executor_plugin_slurm"
 MISSING = [program for program in PROGRAMS if shutil.which(program, path=SEARCHED) is None]
+MISSING += [PLUGIN] if importlib.util.find_spec(PLUGIN) is None else []
 ARGUMENTS = ("--workflow-profile", "profiles/slurm", "--latency-wait", "5", "--config", "run=smoke", "--")
 WHERE_SNAKEMAKE_RUNS = ("join_latents", "join_maps", "all")
 """Rules whose jobs are not submitted."""
@@ -37,7 +40,6 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
-    pytest.importorskip("snakemake_executor_plugin_slurm")
     folder = tmp_path_factory.mktemp("slurm")
     subprocess.run([SCRIPT, "start", folder], check=True)
     yield

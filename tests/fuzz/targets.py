@@ -138,7 +138,7 @@ def dicom(folder: Path) -> Target:
 def _read_image(path: Path) -> None:
     """Read a file as the images reader does: as an image, and as the mask of it."""
     item = Item(path, path.name, path.stem, path.stem, DISEASED, "train", (path,))
-    images.read_image(item, images.Recipe(1, 4, (0, 255), masks=True))
+    images.read_image(item, path.parent, images.Recipe(1, 4, (0, 255), masks=True))
 
 
 def image_csv(folder: Path) -> Target:
@@ -164,8 +164,8 @@ def _image_table(folder: Path, name: str, content: bytes) -> Target:
 
     def read(path: Path) -> None:
         for item in find_images(path.parent, options):
-            images.find_files(item)
-            images.read_image(item, images.Recipe(1, 4, "type", masks=True))
+            images.find_files(item, path.parent)
+            images.read_image(item, path.parent, images.Recipe(1, 4, "type", masks=True))
 
     return Target([content], read, name, (*PATHS, b"[" * 3000, b"{", b"null", b"\\u0000", b"1e999", b"..", b"/"))
 
