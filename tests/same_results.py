@@ -12,6 +12,7 @@ TIMED = (
     "*.provenance.json",
     "metrics.csv",
     "runs.csv",
+    "_trade_off/digests.json",  # of runs.csv, too
     "trade_off.csv",
     "trade-off.*",
     "comparison.md",
