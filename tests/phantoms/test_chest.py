@@ -78,7 +78,7 @@ def test_other_seed_and_other_patient_differ():
 
 def test_the_reader_reads_it_with_its_masks(written, tmp_path):
     columns = {"healthy": "No Finding", "diseased": "Pleural Effusion", "view": "Frontal", "masks": "_mask.png"}
-    data = {"channels": ["xray"], "size": 24, "on_bad_case": "stop", "chexpert": columns}
+    data = {"reader": "chexpert", "channels": ["xray"], "size": 24, "on_bad_case": "stop", "chexpert": columns}
     chexpert.extract({"data": data}, written, tmp_path / "out")
     manifest = open_store(tmp_path / "out").manifest
     assert manifest["label"].sum() == sum(has_lesion(0, index, 0.5) for index in range(11))
