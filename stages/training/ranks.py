@@ -102,11 +102,14 @@ def _watch(companions: list[SpawnProcess], over: threading.Event, failed: thread
 
     This thread alone reads exit codes while it lives: of two that ask at once, one is told that there is none yet.
     """
-    while running := [companion.sentinel for companion in companions if companion.exitcode is None]:
-        connection.wait(running)
+    while True:
+        running = [companion.sentinel for companion in companions if companion.exitcode is None]
         if any(companion.exitcode for companion in companions):
             failed.set()
             if not over.wait(GRACE_SECONDS):
                 print(f"error: {FAILED}", file=sys.stderr, flush=True)
                 os._exit(1)
             return
+        if not running:
+            return
+        connection.wait(running)  # a sentinel may be ready a moment before its exit code is
