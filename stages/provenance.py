@@ -164,7 +164,8 @@ def of(path: Path) -> Provenance | None:
     A folder that holds nothing but data, as a phantom, has it beside itself. Results of earlier versions and of others
     have none, and nothing is computed from it: that it lacks is no error.
     """
-    second = path.with_name(f"{path.name}.{FILE}") if path.is_dir() else path.parent / FILE
+    path = path.absolute()  # "." has no name
+    second = path.parent / f"{path.name}.{FILE}" if path.is_dir() else path.parent / FILE
     for place in (beside(path), second):
         try:
             return read(place)

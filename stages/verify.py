@@ -62,11 +62,12 @@ def verify(folder: Path, own: set[str]) -> Iterator[str | None]:
         yield _sentence(partial(_check_checkpoint, path, training_data))
     if (folder / "data").exists():
         yield _sentence(partial(open_store, folder / "data"))
+    others = ("data", UNFINISHED)
     written = {path.parent for path in folder.rglob(digests.FILE)}
     written |= {_output(path.parent, folder) for path in folder.glob("*/*/**/*.npy")}  # a rule's lie no higher
-    for output in sorted(path for path in written if path.relative_to(folder).parts[0] not in ("data", UNFINISHED)):
+    for output in sorted(path for path in written - {folder} if path.relative_to(folder).parts[0] not in others):
         kind, *names = output.relative_to(folder).parts
-        ours = own & set(names) or names[-1].startswith("_")  # such as _trade_off
+        ours = own & set(names) or output.name.startswith("_")  # such as _trade_off
         if kind != "maps" or ours or (output / digests.FILE).exists():
             yield _sentence(partial(_check_all, output))
 

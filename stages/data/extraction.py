@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ class Outputs:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(("case", "file", "reason"))
             rows.writerows(
-                (error.case, Path(error.file).relative_to(self._raw).as_posix(), error.reason) for error in bad
+                (error.case, Path(os.path.relpath(error.file, self._raw)).as_posix(), error.reason) for error in bad
             )
         self.store.flush()
 

@@ -189,7 +189,21 @@ def _listed(raw: Path, name: str) -> Iterator[_Row]:
     for row in table.reindex(columns=list(COLUMNS), fill_value="").itertuples(index=False):
         if row.split and row.split.lower() not in SPLIT_NAMES:
             raise InputError(f"{path}: {row.split!r} is no split; it may be {', '.join(SPLIT_NAMES)}, or empty")
-        yield _Row(row.image, [part for part in (row.split, row.label) if part], row.subject, row.mask)
+        if not row.label:
+            raise InputError(f"{path}: {row.image!r} has no label; give it one, or take its row out")
+        yield _Row(row.image, [part for part in (row.split, _word(row.label)) if part], row.subject, row.mask)
+
+
+def _word(label: str) -> str:
+    """A label as `data.images.healthy` lists it: pandas writes 0 as 0.0 where another label of the column is missing.
+
+    >>> _word("0.0"), _word("good")
+    ('0', 'good')
+    """
+    try:
+        return f"{float(label):g}"
+    except ValueError:
+        return label
 
 
 def _in_json(raw: Path, found: object, names: tuple[str, ...]) -> Iterator[_Row]:

@@ -8,6 +8,7 @@ difference of the two classes' scores before the softmax (stages/detection/gradi
 
 from typing import cast
 
+import torch
 from captum.attr import LayerAttribution, LayerGradCam
 from torch import Tensor
 
@@ -47,7 +48,8 @@ class GradCam(Detector):
         """Weigh, and upsample."""
         low, high = self.parameters["intensity"]
         x = low + (high - low) * batch.images
-        found = self.cam.attribute(x, additional_forward_args=timestep(0, len(x), x.device), relu_attributions=True)
+        with torch.compiler.set_stance("force_eager"):  # compiled code knows nothing of captum's hook on an inner block
+            found = self.cam.attribute(x, additional_forward_args=timestep(0, len(x), x.device), relu_attributions=True)
         maps = LayerAttribution.interpolate(cast(Tensor, found).float(), x.shape[-2:], "bilinear")
         return Detection(maps[:, 0])
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
+from torch._functorch import config as functorch_config
 from torch.utils._pytree import tree_map_only
 
 Compile = Literal["auto", "never", "kernels", "graphs"]
@@ -37,7 +38,8 @@ def compile_forward(network: nn.Module, how: Compile, device: torch.device) -> N
 
     def forward(*given: Any, **named: Any) -> Any:
         try:
-            found = made(*given, **named)
+            with functorch_config.patch(force_non_lazy_backward_lowering=True):  # or it would fail later, unseen here
+                found = made(*given, **named)
         except TorchDynamoException as error:
             _say(type(network).__name__, error)
             network.forward = plain

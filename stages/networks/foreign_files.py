@@ -97,7 +97,8 @@ def _safetensors(path: Path, device: str) -> dict[str, Tensor]:
 def _legacy(path: Path, start: bytes) -> str:
     """The sentence on a file that is neither a zip archive nor safetensors; how to convert it where that is known."""
     if start == _LEGACY:
-        python = f"import torch; torch.save(torch.load({str(path)!r}, weights_only=True), {_converted(path)!r})"
+        python = f"import torch; torch.save(torch.load({str(path)!r}, weights_only=True, map_location='cpu'), "
+        python += f"{_converted(path)!r})"
         return (
             f"{path} is of the format that torch.save had before version 1.6, which gives no sizes to check; "
             f"save it anew and import that: python -c {shlex.quote(python)}"

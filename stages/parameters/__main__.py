@@ -1,6 +1,7 @@
 """Prints a benchmark's parameters as JSON: params.yaml's `paper` values with the benchmark's own over them.
 
-With the name of a rule, prints just the part that this rule hands to its stage (`--parameters`).
+With the name of a rule, prints just the part that this rule hands to its stage (`--parameters`). Without a benchmark,
+checks those that `run` lists, and prints nothing.
 """
 
 import argparse
@@ -9,13 +10,18 @@ from pathlib import Path
 
 from stages import command, methods, repeats
 from stages.errors import InputError
-from stages.parameters.reading import FILE, benchmark, load
+from stages.parameters.reading import FILE, benchmark, checked_benchmark, load
 from stages.parameters.sections import RULES, section
 
 
 def main(options: argparse.Namespace) -> None:
     """Print the parameters of a benchmark, or of one of its rules."""
-    parameters, setting = benchmark(load(options.params), options.benchmark), None
+    config = load(options.params)
+    if options.benchmark is None:
+        for name in config["run"] if isinstance(config["run"], list) else config["run"].split(","):
+            checked_benchmark(config, name)
+        return
+    parameters, setting = benchmark(config, options.benchmark), None
     repeat = repeats.named(parameters, options.repeat) if options.repeat else repeats.first(parameters)
     if options.rule == "detect":
         every = methods.of(parameters)
@@ -37,7 +43,7 @@ def arguments() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("benchmark", metavar="BENCHMARK", help="a name below `benchmarks:` of params.yaml")
+    parser.add_argument("benchmark", metavar="BENCHMARK", nargs="?", help="a name below `benchmarks:` of params.yaml")
     parser.add_argument("rule", metavar="RULE", nargs="?", help=f"one of {', '.join(RULES)}")
     parser.add_argument(
         "item", metavar="ITEM", nargs="?", help="train: the network; latents: the class; detect: the method"

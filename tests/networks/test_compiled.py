@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.backends.common import aot_autograd
 from torch._inductor import config as inductor
 
 from stages import device
@@ -100,6 +101,22 @@ def test_what_cannot_be_compiled_computes_as_it_did(traced, monkeypatch, capsys)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("Linear: computed without kernels of its own, since none could be made here (")
     assert "no such kernel" in line
+
+
+def test_a_network_whose_gradient_cannot_be_compiled_computes_as_it_did(monkeypatch, capsys):
+    def refuses(module, inputs):
+        raise NotImplementedError("no such gradient")
+
+    torch.compiler.reset()
+    network, x = nn.Linear(2, 2), torch.randn(3, 2)
+    expected = network(x)
+    monkeypatch.setattr(compiled, "can_compile", lambda kind: True)
+    monkeypatch.setattr(compiled, "BACKEND", aot_autograd(fw_compiler=lambda module, _: module, bw_compiler=refuses))
+    compile_forward(network, "kernels", CPU)
+    network(x).sum().backward()
+    assert network.weight.grad is not None
+    assert torch.equal(network(x), expected)
+    assert "no such gradient" in capsys.readouterr().out
 
 
 def test_a_machine_without_a_compiler_goes_on_in_a_sentence(monkeypatch, tmp_path, capfd):
