@@ -11,6 +11,7 @@
 # make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
 # make docs    build the documentation site: docs/_build/html/index.html
 # make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
+# make compare several people's runs on one page, runs.html  (make compare RUNS="ours=results/NAME theirs=NAME.zip")
 # make verify  look whether results are as they were written  (make verify BENCHMARKS="phantom-brain smoke")
 # make pull    fetch versioned results with DVC and tell Snakemake that they are up to date
 #
@@ -19,7 +20,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test test-cluster test-faults fuzz fidelity performance lint docs lock pull verify
+.PHONY: run figures report env test test-cluster test-faults fuzz fidelity performance lint docs lock pull verify compare
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
@@ -94,6 +95,9 @@ fuzz: env
 
 performance: env
 	python -m tests.performance $(ARGS)
+
+compare: env
+	python -m stages.pages.runs_page $(RUNS) $(ARGS)
 
 docs: env
 	python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html

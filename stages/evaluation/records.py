@@ -89,7 +89,16 @@ def write_text(path: Path, text: str) -> None:
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Write a table as CSV, floats with eight significant digits, so that equal runs give equal bytes."""
-    write_text(path, frame.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
+    write_text(path, _csv(frame))
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+
+
+def as_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is read from the CSV that `write_csv` makes of it: every cell a text, empty where it was nan."""
+    return pd.read_csv(StringIO(_csv(frame)), dtype=str, keep_default_na=False)
 
 
 def write_record(path: Path, record: Record) -> None:

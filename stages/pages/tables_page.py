@@ -132,14 +132,15 @@ def _kind(column: Column, long: bool = False) -> str:
     return f' class="{" ".join(names)}"' if names else ""
 
 
-def table_html(name: str, frame: pd.DataFrame) -> str:
+def table_html(name: str, frame: pd.DataFrame, title: str = "", text: str = "") -> str:
     """One table with its heading, what it is, and its box where it is long.
 
     Args:
         name: of the CSV, without its ending.
         frame: the CSV as texts.
+        title, text: the heading and what stands below it, where `TABLE_TEXTS` does not have them.
     """
-    title, text = TABLE_TEXTS.get(name, (name.replace("_", " ").capitalize(), ""))
+    title, text = TABLE_TEXTS.get(name, (title or name.replace("_", " ").capitalize(), text))
     key, shown = html.escape(f"table-{name}"), columns(frame)
     parts = [f'<h2 id="{key}-head">{html.escape(title)} <span class="file">{html.escape(name)}.csv</span></h2>']
     parts.append(f"<p>{html.escape(text)}</p>" if text else "")
@@ -250,32 +251,45 @@ def page(
         made_by: name of the CSV -> what made it, where that is known.
         parameters: of the benchmark, merged.
     """
+    links = {f"table-{table}-head": TABLE_TEXTS.get(table, (table, ""))[0] for table in tables}
+    name = html.escape(benchmark)
+    parts = [
+        *(f"{table_html(table, frame)}\n{provenance_html(made_by[table])}" for table, frame in tables.items()),
+        glossary_html([column for frame in tables.values() for column in frame.columns]),
+        '<h2 id="parameters">Parameters <span class="file">params.yaml</span></h2>',
+        f"<p>What {name} runs with: the paper's values with its own over them.</p>",
+        '<div class="search"><label for="parameters-search">Search keys and values</label>'
+        '<input type="search" id="parameters-search" autocomplete="off">'
+        '<span class="count" id="parameters-count" role="status"></span></div>',
+        parameters_html(parameters),
+    ]
+    return shell(f"{benchmark}: tables and parameters", links | {"parameters": "Parameters"}, parts)
+
+
+def shell(title: str, links: dict[str, str], parts: list[str]) -> str:
+    """A page of tables with its style and script.
+
+    Args:
+        title: of the page.
+        links: id of a heading -> what its link says.
+        parts: what stands on the page, as HTML.
+    """
     style, script = ((ASSETS / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     policy = f"default-src 'none'; img-src data:; style-src {inline.source(style)}; script-src {inline.source(script)}"
-    name = html.escape(benchmark)
-    links = [
-        f'<a href="#table-{html.escape(table)}-head">{html.escape(TABLE_TEXTS.get(table, (table, ""))[0])}</a>'
-        for table in tables
-    ]
+    name = html.escape(title)
+    anchors = [f'<a href="#{html.escape(key)}">{html.escape(text)}</a>' for key, text in links.items()]
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<title>{name}: tables and parameters</title>\n<link rel="icon" href="data:,">',
+            f'<title>{name}</title>\n<link rel="icon" href="data:,">',
             f"<style>{style}</style>\n</head>\n<body>",
-            f"<header><h1>{name}: tables and parameters</h1>",
-            f'<nav aria-label="Tables">{" ".join(links)} <a href="#parameters">Parameters</a></nav>',
+            f"<header><h1>{name}</h1>",
+            f'<nav aria-label="Tables">{" ".join(anchors)}</nav>',
             '<p class="note">A header sorts its table: once ascending, twice descending, a third time as in the file. '
             "Numbers are rounded; the CSV files have eight digits.</p></header>\n<main>",
-            *(f"{table_html(table, frame)}\n{provenance_html(made_by[table])}" for table, frame in tables.items()),
-            glossary_html([column for frame in tables.values() for column in frame.columns]),
-            '<h2 id="parameters">Parameters <span class="file">params.yaml</span></h2>',
-            f"<p>What {name} runs with: the paper's values with its own over them.</p>",
-            '<div class="search"><label for="parameters-search">Search keys and values</label>'
-            '<input type="search" id="parameters-search" autocomplete="off">'
-            '<span class="count" id="parameters-count" role="status"></span></div>',
-            parameters_html(parameters),
+            *parts,
             f"</main>\n<script>{script}</script>\n</body>\n</html>\n",
         ]
     )

@@ -76,7 +76,7 @@ for (const input of document.querySelectorAll("input[data-table]")) {
 // Of the parameters, the lines that match by their full path or value, and the keys above and below them.
 const search = document.getElementById("parameters-search");
 const sections = [...document.querySelectorAll("details[data-section]")];
-search.addEventListener("input", () => {
+search?.addEventListener("input", () => {
   const wanted = words(search);
   let found = 0;
   for (const section of sections) {

@@ -1,0 +1,283 @@
+"""Several people's runs side by side: which of them can be ranked together, and why others cannot.
+
+A run is a folder of results: its records, and what notes its parameters, data, code and devices
+(`tables.provenance.json`, `tables/provenance.json`). Runs are comparable where their methods were tested on the same
+slices of the same data, scored alike. Code, devices, training and methods may differ: that is what is compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages import provenance
+from stages.errors import InputError
+from stages.evaluation import comparison_tables, paired, records
+from stages.evaluation.between_benchmarks import Scored
+from stages.evaluation.choice import choose
+from stages.evaluation.comparison_tables import of_finished, of_now, tabulate
+from stages.evaluation.finished import Finished, missing_records, record_path
+from stages.methods import TRAINED_ON, of, trained_on
+from stages.parameters import reading
+from stages.parameters.inert import without_inert
+from stages.provenance import Provenance
+from stages.repeats import Repeat, repeats
+
+DRAWN = ("bootstrap", "size_groups")
+"""Keys of `evaluation` that say how tables are drawn from scores, not how slices are scored."""
+_CHECKED = ("dice_average_otsu", "auroc", "image_auroc")
+_AGAIN = "make its tables again with records and parameters of one run"
+
+
+@dataclass(frozen=True)
+class SharedRun:
+    """One run of a benchmark, by whomever.
+
+    Attributes:
+        label: what the page calls it.
+        benchmark: the name that its scores have.
+        scored: its records and the settings that are reported.
+        parameters: of its benchmark, merged.
+        trained_on: method -> what trained it, a word of `stages.methods.TRAINED_ON`.
+        made_by: the provenance of its tables; None where it is records alone.
+        notes: sentences about repeats that it lacks.
+    """
+
+    label: str
+    benchmark: str
+    scored: Scored
+    parameters: dict[str, Any]
+    trained_on: dict[str, str]
+    made_by: Provenance | None
+    notes: list[str]
+
+    @property
+    def data_sha256(self) -> str | None:
+        """The hash of its slice store; None where nobody has noted it."""
+        return self.made_by.data_sha256 if self.made_by else None
+
+    def test_slices(self, method: str) -> list[pd.DataFrame]:
+        """A method's scores of the test slices at its reported setting, a table a seed."""
+        return self.scored.slices(method, self.scored.repeats)
+
+    def comparison(self, resamples: int, seed: int) -> pd.DataFrame:
+        """A row a method, the columns of comparison.csv."""
+        return comparison_tables.compare(self.scored.finished, self.scored.choices, self.trained_on, resamples, seed)
+
+
+def read_run(label: str, folder: Path, config: Path = Path(reading.FILE)) -> SharedRun:
+    """A run by its folder.
+
+    What its pages note of its parameters counts. Records without it, as git has them, are taken for those of the
+    benchmark of this name in params.yaml, if they were made with its parameters.
+
+    Args:
+        label: what to call it.
+        folder: results/<benchmark>, or what was in a crate of it.
+        config: params.yaml.
+
+    Raises:
+        InputError: there are no records, or they are damaged, or not those that the tables were made of.
+    """
+    record, noted = folder / "record", provenance.of(folder / "tables.html")
+    if not record.is_dir():
+        raise InputError(f"{folder} has no folder record: name a folder results/<benchmark>, or a crate of one")
+    if noted is not None and "methods" in noted.parameters:
+        parameters = noted.parameters
+    else:
+        parameters = reading.benchmark(reading.load(config), folder.resolve().name)
+    made_by = provenance.of(folder / "tables") if (folder / "tables").is_dir() else None
+    methods, wanted, words = _methods(folder, parameters, made_by)
+    mine = noted is None
+
+    def as_it_says(repeat: Repeat, method: str, setting: str) -> str:
+        return records.record_identity(record_path(record, repeat, method, setting)) or ""
+
+    identity = of_now(parameters) if mine else as_it_says
+    lacking = [
+        name
+        for name, method in methods.items()
+        if len(missing_records(record, wanted, {name: method}, identity)) == len(wanted)
+    ]
+    if lacking and len(lacking) < len(methods):
+        methods, words = ({name: all_[name] for name in all_ if name not in lacking} for all_ in (methods, words))
+    else:
+        lacking = []
+    used, notes = of_finished(label, record, wanted, methods, identity)
+    notes += [f"Left out, as no repeat of them is finished: {', '.join(lacking)}."] if lacking else []
+    finished = Finished(record, used, None, identity)
+    by_repeat, _ = tabulate(methods, finished)
+    choices = {method: choose(method, values, by_repeat) for method, values in methods.items()}
+    scored = Scored(label, finished, choices, parameters["evaluation"], parameters["seed"])
+    run = SharedRun(label, folder.resolve().name, scored, parameters, words, made_by, notes)
+    if not mine:
+        _refuse_other_tables(run, folder / "tables" / "comparison.csv")
+    return run
+
+
+def _methods(
+    folder: Path, parameters: dict[str, Any], made_by: Provenance | None
+) -> tuple[dict, list[Repeat], dict[str, str]]:
+    """The methods, the repeats, and what trained each method: as its own tables note, for its code may be others'."""
+    try:
+        methods, wanted = of(parameters), repeats(parameters)
+        words = made_by.parameters.get("trained_on") if made_by else None
+        words = words or {name: trained_on(parameters, method) for name, method in methods.items()}
+        words = {name: words[name] for name in methods}
+        _ = [TRAINED_ON[word] for word in words.values()], parameters["evaluation"]["bootstrap"], parameters["seed"]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{folder} does not note the parameters of a benchmark beside its tables: {_AGAIN}") from error
+    if not methods:
+        raise InputError(f"{folder} has no methods that could be compared: it makes only data")
+    return methods, wanted, words
+
+
+def _refuse_other_tables(run: SharedRun, table: Path) -> None:
+    """Records of one run and tables of another would go unnoticed: the tables must follow from the records."""
+    said = records.read_csv(table, ["method", "setting"], list(_CHECKED), _AGAIN).set_index("method")
+    found = run.comparison(0, 0).set_index("method")
+    if list(said.index) != list(found.index) or not np.allclose(
+        said[[*_CHECKED]].to_numpy(float), found[[*_CHECKED]].to_numpy(float), rtol=0, atol=1e-6, equal_nan=True
+    ):
+        raise InputError(f"{table} is not what the records of {table.parents[1]} give: {_AGAIN}")
+
+
+def why_not(one: SharedRun, other: SharedRun) -> str | None:
+    """Why two runs cannot be ranked together, in words that follow "because"; None where they can."""
+    known = [run.data_sha256 for run in (one, other)]
+    if None not in known and known[0] != known[1]:
+        return "their slice stores differ (SHA-256 {:.12} and {:.12})".format(*known)
+    ways = [{key: run.parameters["evaluation"].get(key) for key in _keys(one, other)} for run in (one, other)]
+    if differing := [key for key in ways[0] if ways[0][key] != ways[1][key]]:
+        values = " and ".join(str(way[differing[0]]) for way in ways)
+        return f"they were scored differently (evaluation.{differing[0]} is {values})"
+    frames = [run.test_slices(next(iter(run.scored.choices)))[0] for run in (one, other)]
+    if not frames[0][["fold", "slice_id"]].equals(frames[1][["fold", "slice_id"]]):
+        count = len(set(frames[0]["slice_id"]) & set(frames[1]["slice_id"]))
+        return f"their test slices differ ({len(frames[0])} and {len(frames[1])}, {count} in both)"
+    for column, what in {"label": "labels", "lesion_pixels": "masks", "body_share": "images"}.items():
+        differ = ~np.isclose(frames[0][column], frames[1][column], rtol=0, atol=1e-7, equal_nan=True)
+        if differ.any():
+            first = frames[0]["slice_id"][differ.argmax()]
+            return f"their {what} differ ({column} of {differ.sum()} test slices, {first} the first)"
+    return None
+
+
+def _keys(*runs: SharedRun) -> list[str]:
+    return sorted({key for run in runs for key in run.parameters["evaluation"]} - {*DRAWN})
+
+
+def groups(runs: list[SharedRun]) -> tuple[list[list[SharedRun]], list[str]]:
+    """The runs in groups of comparable ones, and for each group but the first a sentence: why it stands apart."""
+    found: list[list[SharedRun]] = []
+    reasons = []
+    for run in runs:
+        apart = [why_not(group[0], run) for group in found]
+        if None in apart:
+            found[apart.index(None)].append(run)
+            continue
+        against = [f"{group[0].label}, because {why}" for group, why in zip(found, apart, strict=True)]
+        if against:
+            reasons.append(f"{run.label} is not ranked with {'; nor with '.join(against)}.")
+        found.append([run])
+    return found, reasons
+
+
+def together(group: list[SharedRun]) -> pd.DataFrame:
+    """A row a run and method of comparable runs: `run`, and the columns of comparison.csv.
+
+    Resamples are drawn as the first run says, for all alike.
+    """
+    drawing = group[0].scored.evaluation["bootstrap"], group[0].scored.seed
+    tables = [run.comparison(*drawing) for run in group]
+    for run, table in zip(group, tables, strict=True):
+        table.insert(0, "run", run.label)
+    return pd.concat(tables, ignore_index=True)
+
+
+def best(group: list[SharedRun]) -> tuple[pd.DataFrame, list[str]]:
+    """The best method of each metric against every other of comparable runs, and sentences about the seeds.
+
+    The paired test of stages.evaluation.paired over subjects and seeds, Holm-adjusted over all pairs of a metric. Runs
+    with different numbers of seeds are paired over the first ones, as many as each has. Upper bounds are never best.
+    """
+    of_run = {run.label: {method: run.test_slices(method) for method in run.scored.choices} for run in group}
+    counts = {label: len(next(iter(methods.values()))) for label, methods in of_run.items()}
+    shared = min(counts.values())
+    slices = {
+        named(label, method): frames[:shared] for label, methods in of_run.items() for method, frames in methods.items()
+    }
+    bounds = [named(run.label, method) for run in group for method, word in run.trained_on.items() if word == "masks"]
+    rows = paired.best_against_others(
+        paired.compare_pairs(slices, group[0].scored.evaluation["bootstrap"], group[0].scored.seed), bounds
+    )
+    more = ", ".join(f"{label} has {count}" for label, count in counts.items() if count > shared)
+    return rows, [f"Paired over the first {shared} of the seeds, which every run has; {more}."] if more else []
+
+
+def named(label: str, method: str) -> str:
+    """A method of a run in a table of pairs.
+
+    >>> named("ours", "vae")
+    'ours: vae'
+    """
+    return f"{label}: {method}"
+
+
+def overview(runs: list[SharedRun], group_of: Mapping[str, int]) -> pd.DataFrame:
+    """A row a run: what it is of, and which data, code and devices made it.
+
+    Args:
+        runs: all of them.
+        group_of: label -> the number of its group.
+    """
+    rows = []
+    for run in runs:
+        made_by = run.made_by
+        code = made_by.code if made_by else None
+        changed = {True: "changed since", False: "unchanged", None: "no git repository"}
+        rows.append(
+            {
+                "run": run.label,
+                "group": str(group_of[run.label]),
+                "benchmark": run.benchmark,
+                "repeats": ", ".join(repeat.name for repeat in run.scored.repeats),
+                "data": run.data_sha256 or "no data noted",
+                "version": code.version if code else "no version noted",
+                "commit": f"{code.commit or ''} {changed[code.modified]}".strip() if code else "no commit noted",
+                "code": code.sha256 if code else "no code noted",
+                "devices": "; ".join(made_by.devices) if made_by and made_by.devices else "no device noted",
+                "made": made_by.ended if made_by else "no time noted",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def differing_keys(group: list[SharedRun]) -> pd.DataFrame:
+    """Keys of params.yaml that differ between comparable runs, and change results: `key`, and a column a run."""
+    flat = {run.label: _flat(without_inert(run.parameters)) for run in group}
+    keys = list(dict.fromkeys(key for values in flat.values() for key in values))
+    rows = [{"key": key} | {label: values.get(key, "") for label, values in flat.items()} for key in keys]
+    return pd.DataFrame(
+        [row for row in rows if len({row[label] for label in flat}) > 1], columns=["key", *flat], dtype=str
+    )
+
+
+def _flat(value: Any, path: str = "") -> dict[str, str]:
+    """Path of each key -> its value as text.
+
+    >>> _flat({"vae": {"widths": [1, 2]}, "seed": 0})
+    {'vae.widths': '[1, 2]', 'seed': '0'}
+    """
+    if isinstance(value, dict) and value:
+        inner = [_flat(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()]
+        return {key: text for one in inner for key, text in one.items()}
+    return {path: str(value)}
+
+
+def said_of_training(group: list[SharedRun]) -> list[str]:
+    """The words of `TRAINED_ON` that occur, so that a page can explain them."""
+    return [word for key, word in TRAINED_ON.items() if any(key in run.trained_on.values() for run in group)]
