@@ -17,7 +17,7 @@ from stages import provenance
 from stages.errors import InputError
 from stages.evaluation import comparison_tables, paired, records
 from stages.evaluation.between_benchmarks import Scored
-from stages.evaluation.choice import choose
+from stages.evaluation.choice import Choice, choose
 from stages.evaluation.comparison_tables import of_finished, of_now, tabulate
 from stages.evaluation.finished import Finished, missing_records, record_path
 from stages.methods import TRAINED_ON, of, trained_on
@@ -111,6 +111,7 @@ def read_run(label: str, folder: Path, config: Path = Path(reading.FILE)) -> Sha
     finished = Finished(record, used, None, identity)
     by_repeat, _ = tabulate(methods, finished)
     choices = {method: choose(method, values, by_repeat) for method, values in methods.items()}
+    choices = _in_the_order_of(folder / "tables" / "comparison.csv", choices)
     scored = Scored(label, finished, choices, parameters["evaluation"], parameters["seed"])
     run = SharedRun(label, folder.resolve().name, scored, parameters, words, made_by, notes)
     if not mine:
@@ -135,13 +136,23 @@ def _methods(
     return methods, wanted, words
 
 
+def _in_the_order_of(table: Path, choices: dict[str, Choice]) -> dict[str, Choice]:
+    """The methods as a table has them, where it is there: what notes the parameters sorts its keys."""
+    if not table.is_file():
+        return choices
+    said = records.read_csv(table, ["method"], [], _AGAIN)["method"].tolist()
+    return dict(sorted(choices.items(), key=lambda item: said.index(item[0]) if item[0] in said else len(said)))
+
+
 def _refuse_other_tables(run: SharedRun, table: Path) -> None:
     """Records of one run and tables of another would go unnoticed: the tables must follow from the records."""
     said = records.read_csv(table, ["method", "setting"], list(_CHECKED), _AGAIN).set_index("method")
     found = run.comparison(0, 0).set_index("method")
-    if list(said.index) != list(found.index) or not np.allclose(
-        said[[*_CHECKED]].to_numpy(float), found[[*_CHECKED]].to_numpy(float), rtol=0, atol=1e-6, equal_nan=True
-    ):
+    same = set(said.index) == set(found.index)
+    if same:
+        expected, given = (frame.loc[found.index, [*_CHECKED]].to_numpy(float) for frame in (found, said))
+        same = np.allclose(given, expected, rtol=0, atol=1e-6, equal_nan=True)
+    if not same:
         raise InputError(f"{table} is not what the records of {table.parents[1]} give: {_AGAIN}")
 
 
