@@ -16,13 +16,13 @@ from PIL import Image
 
 from stages import checkpoint, methods, split_lists
 from stages.costs.evaluations import detector_class
-from stages.data import brats, chexpert
+from stages.data import brats, chexpert, images
 from stages.data.store import open_store
 from stages.detection import detector, latents
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.export import model, translate
-from stages.export.export import GREY_LEVELS
+from stages.export.files import GREY_LEVELS
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier, UNet
 from stages.parameters import reading
@@ -32,7 +32,11 @@ from stages.repeats import first
 ROOT = Path(__file__).resolve().parents[2]
 CASES = synthetic_brats.NAMES[:2]
 SLICES = [3, 4, 5, 6, 7]
-SETTINGS = {"brain": ("guided-ddim", "L20_s5"), "chest": ("guided-ddpm", "L20_s2")}
+SETTINGS = {
+    "brain": ("guided-ddim", "L20_s5"),
+    "chest": ("guided-ddpm", "L20_s2"),
+    "photos": ("guided-ddim", "L20_s5"),
+}
 BENCHMARKS = {
     "brain": {
         "inherits": "smoke",
@@ -53,12 +57,19 @@ BENCHMARKS = {
         "trade_off": None,
         "figures": {"method": "guided-ddpm"},
     },
+    "photos": {
+        "inherits": "smoke",
+        "phantom": None,
+        "data": {"reader": "images", "folder": "photos", "channels": ["red", "green", "blue"]},
+        "methods": {"intensity": {"options": {"channel": "red"}, "grid": [{"view": ["plain"]}]}},
+    },
 }
+PHOTOS = ["good/000.png", "good/001.png", "broken/000.png"]
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
-    """A folder with params.yaml, raw images, and checkpoints of random networks of the benchmarks brain and chest."""
+    """A folder with params.yaml, raw images, and checkpoints of random networks of BENCHMARKS."""
     folder = tmp_path_factory.mktemp("translate")
     config = yaml.safe_load((ROOT / "params.yaml").read_text())
     config |= {"run": ["brain"], "benchmarks": {"smoke": config["benchmarks"]["smoke"]} | BENCHMARKS}
@@ -66,6 +77,10 @@ def project(tmp_path_factory):
     for case in CASES:
         synthetic_brats.write_case(folder / "raw", case)
     synthetic_chexpert.write_tree(folder / "raw")
+    for seed, name in enumerate(PHOTOS):
+        (folder / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 255, (40, 48, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / name)
     torch.manual_seed(0)
     for benchmark in BENCHMARKS:
         for name, kind in {"denoiser": UNet, "classifier": EncoderClassifier}.items():
@@ -97,7 +112,7 @@ def run(project, tmp_path, monkeypatch, capsys):
 def pipeline(project: Path, tmp_path: Path, benchmark: str, raw: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The manifest and the arrays of the method in SETTINGS, as the rules make them of a raw folder."""
     parameters, (name, setting) = parameters_of(project, benchmark), SETTINGS[benchmark]
-    reader = {"brain": brats, "chest": chexpert}[benchmark]
+    reader = {"brain": brats, "chest": chexpert, "photos": images}[benchmark]
     reader.extract({"data": parameters["data"]}, raw, tmp_path / "data")
     manifest = open_store(tmp_path / "data").manifest
     split = split_lists.SplitList("subject_id", dict.fromkeys(manifest["subject_id"].unique(), "test"))
@@ -166,6 +181,24 @@ def test_a_radiographs_files_hold_the_pipelines_map_in_its_own_pixels(project, r
     assert np.abs(healthy - 255 * np.clip(own.astype(np.float64), 0, 1)).max() <= 1.5
 
 
+def test_an_images_files_hold_the_pipelines_map_in_its_own_pixels_and_colours(project, run, tmp_path):
+    manifest, arrays = pipeline(project, tmp_path, "photos", project / "photos")
+    said, errors = run("photos", project / "photos/broken/000.png", "--png")
+    (name,) = said["images"]
+    assert name == "broken_000"
+    (row,) = np.flatnonzero(manifest["slice_id"] == name)
+    values = np.asarray(Image.open(tmp_path / "out" / f"{name}_values.png"), np.float64)
+    lines = ((np.arange(40) + 0.5) * 16 / 40).astype(int)
+    own = arrays["maps"][row][lines][:, np.arange(48) // 3]
+    np.testing.assert_allclose(values * said["images"][name]["largest"] / GREY_LEVELS, own, rtol=2e-3, atol=2e-3)
+    healthy = np.asarray(Image.open(tmp_path / "out" / f"{name}_reconstruction.png"))
+    own = np.moveaxis(arrays["images"][row], 0, -1)[lines][:, np.arange(48) // 3]
+    assert healthy.shape == (40, 48, 3)
+    assert np.abs(healthy - 255 * np.clip(own.astype(np.float64), 0, 1)).max() <= 1.5
+    assert (tmp_path / "out" / f"{name}_picture.png").is_file()
+    assert "000.png: the denoiser leaves up to" in errors  # its weights are random
+
+
 @pytest.mark.parametrize("name", [synthetic_decathlon.CASES[0], synthetic_decathlon.TEST])
 def test_a_file_with_all_sequences_is_a_case(project, monkeypatch, tmp_path, name):
     monkeypatch.chdir(project)
@@ -231,7 +264,8 @@ def test_progress_counts_every_pass_of_a_network(project, monkeypatch):
         setting = {"L": 10, "s": 5} if name == "guided-ddim" else {"L": 10, "w": 2}
         list(translate.translate([project / "raw" / CASES[0]], "brain", [4, 5], 1, method=name, setting=setting))
     # Five steps up (1, 2, 4, 5, 10) and down; down with a classifier beside the denoiser, or with two classes at once.
-    assert [(bar.n, bar.total) for bar in bars] == [(2 * (5 + 5 + 5), 30), (2 * (5 + 5 * 2), 30)]
+    # And before either, one of the denoiser, which shows whether it knows the image.
+    assert [(bar.n, bar.total) for bar in bars] == [(2 * (1 + 5 + 5 + 5), 32), (2 * (1 + 5 + 5 * 2), 32)]
 
 
 def test_an_image_unlike_the_benchmarks_own_is_said(project, run):
@@ -249,6 +283,43 @@ def test_an_image_unlike_the_benchmarks_own_is_said(project, run):
     assert errors == f"warning: {doubt}\n"
     maps = np.array([[[1.0]], [[2.5]]], np.float16)
     assert [model.unlike(maps, largest) for largest in (0.4, 1, 2)] == [2, 1, 0]
+
+
+# --- what is written -------------------------------------------------------------------------------------------------
+
+
+def test_of_several_the_bad_one_is_named_and_the_others_are_translated(project, run, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"^1 of 3 are left out: .*bad\.png is truncated, damaged or no image"):
+        run("photos", project / "photos/good/000.png", bad, project / "photos/good/001.png", "--method", "intensity")
+    said = json.loads((tmp_path / "out/translate.json").read_text())
+    assert list(said["images"]) == ["good_000", "good_001"]
+    assert len(said["left_out"]) == 1
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"translate.json"} | {f"good_00{n}_{what}.png" for n in (0, 1) for what in ("map", "values")}
+    with pytest.raises(InputError, match=r"^\S+gone\.png is not there"):  # before the first is translated
+        run("photos", project / "photos/broken/000.png", tmp_path / "gone.png", "--method", "intensity")
+    with pytest.raises(InputError, match=r"^\S+bad\.png is truncated"):
+        run("photos", bad, "--method", "intensity")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == written
+
+
+def test_a_killed_run_leaves_whole_files_and_no_summary(project, run, tmp_path, monkeypatch):
+    case = project / "raw" / CASES[0]
+    run("brain", case, "--method", "intensity", "--slices", 4)
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert whole.keys() == {f"{CASES[0]}_map.nii.gz", "translate.json"}
+
+    def killed(_, path):
+        path.write_bytes(b"half")
+        raise SystemExit(143)
+
+    monkeypatch.setattr(nib, "save", killed)
+    with pytest.raises(SystemExit):
+        run("brain", case, "--method", "intensity", "--slices", 5)
+    left = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert left == {name: content for name, content in whole.items() if name != "translate.json"}
 
 
 # --- the setting -----------------------------------------------------------------------------------------------------
