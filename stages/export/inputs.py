@@ -86,7 +86,8 @@ def find_volumes(paths: Sequence[Path], data: dict) -> dict[str, Case]:
             benchmark's reader refuses.
     """
     channels = data["channels"]
-    layout = f"a case is a folder with {', '.join(f'<case>_{channel}.nii.gz' for channel in channels)}"
+    files = ", ".join(f"<case>_{channel}.nii.gz" for channel in channels)
+    layout = f"a case is a folder with {files}, or a 4-D volume in imagesTr or imagesTs, beside which lies dataset.json"
     cases: dict[Path, Case] = {}
     for path in paths:
         _there(path)

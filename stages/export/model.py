@@ -232,7 +232,10 @@ class Translator:
         return type(kind.__name__, (kind,), members)(self.section, self.fabric, self.plan.checkpoints)
 
     def _counted(self, network: nn.Module) -> Any:
-        network.register_forward_hook(lambda _, inputs, __: self._bar.update(len(inputs[0])))
+        def count(_: nn.Module, inputs: tuple, __: Any) -> None:  # what a hook returns takes the output's place
+            self._bar.update(len(inputs[0]))
+
+        network.register_forward_hook(count)
         return network
 
     def _progress(self, label: str, images: int) -> Any:

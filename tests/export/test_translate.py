@@ -252,6 +252,7 @@ def test_progress_counts_every_pass_of_a_network(project, monkeypatch):
 
         def update(self, count):
             self.n += count
+            return True  # as tqdm does where it draws on a terminal
 
         def __enter__(self):
             return self
