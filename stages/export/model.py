@@ -28,6 +28,9 @@ from stages.parameters.between_keys import problems_between
 from stages.parameters.sections import identity, section
 from stages.repeats import Repeat
 
+NAMED = ("L", "s", "w")
+"""The keys of settings that the command line has options for."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -124,9 +127,12 @@ def _setting(choice: Choice, method: dict, name: str, comparison: Path) -> Setti
     if comparison.is_file():
         reported = methods.setting(method, results.reported(comparison, [name])[name])
     elif method["setting"] == "validation":
+        missing = [key for key in keys if key not in asked]
+        advice = f"name {' and '.join(f'--{key}' for key in missing)}"
+        if not set(missing) <= set(NAMED):
+            advice = f"set methods.{name}.setting in {choice.params}"
         raise InputError(
-            f"{comparison} is not there, which says at which setting {name} is reported: run the benchmark, or name "
-            f"{' and '.join(f'--{key}' for key in keys if key not in asked)}"
+            f"{comparison} is not there, which says at which setting {name} is reported: run the benchmark, or {advice}"
         )
     else:
         reported = Setting(method["setting"])

@@ -283,7 +283,7 @@ def main(options: argparse.Namespace) -> None:
         Choice(
             options.benchmark,
             options.method,
-            {key: value for key in ("L", "s", "w") if (value := getattr(options, key)) is not None},
+            {key: value for key in model.NAMED if (value := getattr(options, key)) is not None},
             options.repeat,
             options.checkpoints,
             options.results,
@@ -297,7 +297,7 @@ def main(options: argparse.Namespace) -> None:
         said[translation.name] = write(translation, options.output, options.png)
         for doubt in translation.doubts:
             print(f"warning: {doubt}", file=sys.stderr, flush=True)
-    left_out = f"{len(bad)} of {len(said) + len(bad)} are left out: {'; '.join(map(str, bad))}"
+    left_out = f"{len(bad)} of {len(said) + len(bad)} images left out: {'; '.join(map(str, bad))}"
     if bad and not said:
         raise bad[0] if len(bad) == 1 else InputError(left_out)
     about = {

@@ -43,6 +43,7 @@ BENCHMARKS = {
         "phantom": None,
         "data": {"folder": "raw", "brats": {"slices": [2, 7], "step": 2}},
         "detection": {"batch": 3},
+        "methods": {"intensity": {"setting": {"view": "plain"}}},
     },
     "chest": {
         "inherits": "smoke",
@@ -61,7 +62,9 @@ BENCHMARKS = {
         "inherits": "smoke",
         "phantom": None,
         "data": {"reader": "images", "folder": "photos", "channels": ["red", "green", "blue"]},
-        "methods": {"intensity": {"options": {"channel": "red"}, "grid": [{"view": ["plain"]}]}},
+        "methods": {
+            "intensity": {"options": {"channel": "red"}, "grid": [{"view": ["plain"]}], "setting": {"view": "plain"}}
+        },
     },
 }
 PHOTOS = ["good/000.png", "good/001.png", "broken/000.png"]
@@ -292,7 +295,7 @@ def test_an_image_unlike_the_benchmarks_own_is_said(project, run):
 def test_of_several_the_bad_one_is_named_and_the_others_are_translated(project, run, tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"^1 of 3 are left out: .*bad\.png is truncated, damaged or no image"):
+    with pytest.raises(InputError, match=r"^1 of 3 images left out: .*bad\.png is truncated, damaged or no image"):
         run("photos", project / "photos/good/000.png", bad, project / "photos/good/001.png", "--method", "intensity")
     said = json.loads((tmp_path / "out/translate.json").read_text())
     assert list(said["images"]) == ["good_000", "good_001"]
@@ -351,6 +354,10 @@ def test_the_reported_setting_is_taken_and_single_keys_of_it_changed(project, mo
     [
         ({"method": "mine"}, "mine is no method of brain, whose methods are .*guided-ddim.*"),
         ({"repeat": "fold2-seed0"}, "fold2-seed0 is no repeat .*"),
+        (
+            {"benchmark": "chest", "method": "intensity"},
+            r".*\.csv is not .*, or set methods\.intensity\.setting in params.yaml",
+        ),
         ({"setting": {"w": 2}}, "guided-ddim knows no w: its settings have L, s"),
         ({"setting": {"L": 12}}, r"the setting L = 12, s = 5 of guided-ddim: L must hold multiples of .* = 5, not 12"),
         ({"setting": {"L": 25}}, r"the setting L = 25, .*: L must stay within .*max_level = 20, not 25"),
