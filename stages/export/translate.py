@@ -178,19 +178,18 @@ def useful_threads(images: np.ndarray) -> int:
 
 
 def _doubts(plan: Plan, image: Input, made: Translated) -> list[str]:
-    path, n = image.grid.path, len(made.maps)
-    if plan.largest_mean is not None:
-        if count := model.unlike(made.maps, plan.largest_mean):
-            return [
-                f"{path}: the map of {count} of {n} slices is on average more than twice the largest of the "
-                f"benchmark's own ({plan.largest_mean:.3g}): the networks do not know such images"
-            ]
-    elif made.noise_left is not None and (count := int((made.noise_left > familiarity.LEFT).sum())):
-        return [
+    path, n, doubts = image.grid.path, len(made.maps), []
+    if plan.largest_mean is not None and (count := model.unlike(made.maps, plan.largest_mean)):
+        doubts.append(
+            f"{path}: the map of {count} of {n} slices is on average more than twice the largest of the benchmark's "
+            f"own ({plan.largest_mean:.3g}): the networks do not know such images"
+        )
+    if made.noise_left is not None and (count := int((made.noise_left > familiarity.LEFT).sum())):
+        doubts.append(
             f"{path}: the denoiser leaves up to {made.noise_left.max():.0%} of a weak noise in {count} of {n} slices, "
             f"where {familiarity.LEFT:.0%} is the most in images that it knows: it was trained on others, or too little"
-        ]
-    return []
+        )
+    return doubts
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
