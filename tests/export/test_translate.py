@@ -282,9 +282,10 @@ def test_an_image_unlike_the_benchmarks_own_is_said(project, run):
         said, errors = run("brain", project / "raw" / CASES[0], "--slices", 4, 6)
     finally:
         record.unlink()
-    (doubt,) = said["images"][CASES[0]]["doubts"]
-    assert "of 2 of 2 slices is on average more than twice the largest of the benchmark's own (0.01)" in doubt
-    assert errors == f"warning: {doubt}\n"
+    by_record, by_denoiser = said["images"][CASES[0]]["doubts"]
+    assert "of 2 of 2 slices is on average more than twice the largest of the benchmark's own (0.01)" in by_record
+    assert "of a weak noise in 2 of 2 slices, where 40% is the most in images that it knows" in by_denoiser
+    assert errors == f"warning: {by_record}\nwarning: {by_denoiser}\n"
     maps = np.array([[[1.0]], [[2.5]]], np.float16)
     assert [model.unlike(maps, largest) for largest in (0.4, 1, 2)] == [2, 1, 0]
 
