@@ -289,7 +289,8 @@ def main(options: argparse.Namespace) -> None:
             options.params,
         )
     )
-    said, bad = {}, []
+    said: dict[str, dict] = {}
+    bad: list[InputError] = []
     summary = options.output / "translate.json"
     for translation in _translated(plan, options.images, options.slices, options.threads, bad.append):
         summary.unlink(missing_ok=True)  # of a run before, whose files are about to be replaced
