@@ -272,7 +272,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="folder of <network>.safetensors instead")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--params", type=Path, default=Path(reading.FILE), metavar="FILE", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
+    parser.add_argument("--threads", type=int, help="CPU threads, at most (default: all)")
     return parser
 
 
@@ -297,7 +297,7 @@ def main(options: argparse.Namespace) -> None:
         said[translation.name] = write(translation, options.output, options.png)
         for doubt in translation.doubts:
             print(f"warning: {doubt}", file=sys.stderr, flush=True)
-    left_out = f"{len(bad)} of {len(said) + len(bad)} images left out: {'; '.join(map(str, bad))}"
+    left_out = f"{len(bad)} of {len(said) + len(bad)} images left out: {'; '.join(dict.fromkeys(map(str, bad)))}"
     if bad and not said:
         raise bad[0] if len(bad) == 1 else InputError(left_out)
     about = {
