@@ -11,10 +11,10 @@ import synthetic_brats
 import synthetic_chexpert
 import synthetic_decathlon
 import torch
-import yaml
 from PIL import Image
+from translate_project import CASES, parameters_of
 
-from stages import checkpoint, methods, split_lists
+from stages import methods, split_lists
 from stages.costs.evaluations import detector_class
 from stages.data import brats, chexpert, images
 from stages.data.store import open_store
@@ -23,93 +23,16 @@ from stages.errors import InputError
 from stages.evaluation import records
 from stages.export import model, translate
 from stages.export.files import GREY_LEVELS
-from stages.networks import build
-from stages.networks.unet import EncoderClassifier, UNet
-from stages.parameters import reading
+from stages.networks.unet import UNet
 from stages.parameters.sections import identity, section
 from stages.repeats import first
 
-ROOT = Path(__file__).resolve().parents[2]
-CASES = synthetic_brats.NAMES[:2]
 SLICES = [3, 4, 5, 6, 7]
 SETTINGS = {
     "brain": ("guided-ddim", "L20_s5"),
     "chest": ("guided-ddpm", "L20_s2"),
     "photos": ("guided-ddim", "L20_s5"),
 }
-BENCHMARKS = {
-    "brain": {
-        "inherits": "smoke",
-        "phantom": None,
-        "data": {"folder": "raw", "brats": {"slices": [2, 7], "step": 2}},
-        "detection": {"batch": 3},
-        "methods": {"intensity": {"setting": {"view": "plain"}}},
-    },
-    "chest": {
-        "inherits": "smoke",
-        "phantom": None,
-        "data": {
-            "reader": "chexpert",
-            "folder": "raw",
-            "channels": ["xray"],
-            "split": {split: {"healthy": 1, "diseased": 1} for split in ("train", "validation", "test")},
-        },
-        "methods": {"intensity": {"options": {"channel": "xray"}, "grid": [{"view": ["plain"]}]}},
-        "trade_off": None,
-        "figures": {"method": "guided-ddpm"},
-    },
-    "photos": {
-        "inherits": "smoke",
-        "phantom": None,
-        "data": {"reader": "images", "folder": "photos", "channels": ["red", "green", "blue"]},
-        "methods": {
-            "intensity": {"options": {"channel": "red"}, "grid": [{"view": ["plain"]}], "setting": {"view": "plain"}}
-        },
-    },
-}
-PHOTOS = ["good/000.png", "good/001.png", "broken/000.png"]
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory):
-    """A folder with params.yaml, raw images, and checkpoints of random networks of BENCHMARKS."""
-    folder = tmp_path_factory.mktemp("translate")
-    config = yaml.safe_load((ROOT / "params.yaml").read_text())
-    config |= {"run": ["brain"], "benchmarks": {"smoke": config["benchmarks"]["smoke"]} | BENCHMARKS}
-    (folder / "params.yaml").write_text(yaml.safe_dump(config))
-    for case in CASES:
-        synthetic_brats.write_case(folder / "raw", case)
-    synthetic_chexpert.write_tree(folder / "raw")
-    for seed, name in enumerate(PHOTOS):
-        (folder / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(seed).integers(0, 255, (40, 48, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / "photos" / name)
-    torch.manual_seed(0)
-    for benchmark in BENCHMARKS:
-        for name, kind in {"denoiser": UNet, "classifier": EncoderClassifier}.items():
-            network = build.network(kind, name, parameters_of(folder, benchmark))
-            for parameter in network.parameters():
-                torch.nn.init.normal_(parameter, std=0.3)
-            path = folder / "results" / benchmark / "checkpoints/fold1-seed0" / f"{name}.safetensors"
-            checkpoint.save(path, network.state_dict(), {})
-    return folder
-
-
-def parameters_of(folder: Path, benchmark: str) -> dict:
-    return reading.benchmark(reading.load(folder / "params.yaml"), benchmark)
-
-
-@pytest.fixture
-def run(project, tmp_path, monkeypatch, capsys):
-    """Runs the command in the project; returns translate.json and the error stream."""
-    monkeypatch.chdir(project)
-
-    def call(benchmark: str, *arguments: object) -> tuple[dict, str]:
-        line = ["--benchmark", benchmark, "--output", str(tmp_path / "out"), "--threads", "1", *map(str, arguments)]
-        translate.main(translate.arguments().parse_args(line))
-        return json.loads((tmp_path / "out" / "translate.json").read_text()), capsys.readouterr().err
-
-    return call
 
 
 def pipeline(project: Path, tmp_path: Path, benchmark: str, raw: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -325,68 +248,3 @@ def test_a_killed_run_leaves_whole_files_and_no_summary(project, run, tmp_path, 
         run("brain", case, "--method", "intensity", "--slices", 5)
     left = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert left == {name: content for name, content in whole.items() if name != "translate.json"}
-
-
-# --- the setting -----------------------------------------------------------------------------------------------------
-
-
-def plan(project: Path, benchmark: str = "brain", **choice: object) -> model.Plan:
-    return model.plan(model.Choice(benchmark, **choice))
-
-
-def test_the_reported_setting_is_taken_and_single_keys_of_it_changed(project, monkeypatch):
-    monkeypatch.chdir(project)
-    assert plan(project).setting == {"L": 20, "s": 5}  # of params.yaml
-    with pytest.raises(InputError, match=r"comparison\.csv is not there.*or name --L and --w"):
-        plan(project, method="classifier-free")
-    table = project / "results/brain/tables/comparison.csv"
-    records.write_text(table, "method,setting\nguided-ddim,L20_s0\nclassifier-free,L10_w2\n")
-    try:
-        assert plan(project).setting == {"L": 20, "s": 0}
-        assert set(plan(project).checkpoints) == {"denoiser"}  # unguided
-        assert plan(project, setting={"s": 7}).setting == {"L": 20, "s": 7}  # outside of the grid
-        assert plan(project, method="classifier-free").setting == {"L": 10, "w": 2}
-    finally:
-        table.unlink()
-
-
-@pytest.mark.parametrize(
-    ("choice", "sentence"),
-    [
-        ({"method": "mine"}, "mine is no method of brain, whose methods are .*guided-ddim.*"),
-        ({"repeat": "fold2-seed0"}, "fold2-seed0 is no repeat .*"),
-        (
-            {"benchmark": "chest", "method": "intensity"},
-            r".*\.csv is not .*, or set methods\.intensity\.setting in params.yaml",
-        ),
-        ({"setting": {"w": 2}}, "guided-ddim knows no w: its settings have L, s"),
-        ({"setting": {"L": 12}}, r"the setting L = 12, s = 5 of guided-ddim: L must hold multiples of .* = 5, not 12"),
-        ({"setting": {"L": 25}}, r"the setting L = 25, .*: L must stay within .*max_level = 20, not 25"),
-        ({"checkpoints": Path("elsewhere")}, r"elsewhere/denoiser\.safetensors is missing: .* --checkpoints"),
-        ({"method": "vae"}, r"results/brain/checkpoints/fold1-seed0/vae\.safetensors is missing: .*"),
-        ({"benchmark": "other"}, r"params\.yaml: benchmarks has no 'other', only .*"),
-    ],
-)
-def test_what_cannot_be_chosen(project, monkeypatch, choice, sentence):
-    monkeypatch.chdir(project)
-    with pytest.raises(InputError, match=f"^{sentence}$"):
-        plan(project, **choice)
-
-
-def test_checkpoints_of_another_seed_are_refused_with_advice_that_fits(project, run, tmp_path):
-    own, brought = project / "results/brain/checkpoints/fold1-seed0", tmp_path / "brought"
-    brought.mkdir()
-    for path in own.iterdir():
-        tensors, _ = checkpoint.load(path)
-        checkpoint.save(brought / path.name, tensors, {"parameters": {"seed": 8}})
-    with pytest.raises(InputError, match=r"with seed = 8 where this job has 0: say with --benchmark and --repeat"):
-        run("brain", project / "raw" / CASES[0], "--checkpoints", brought)
-    parked = tmp_path / "parked"
-    own.rename(parked)
-    brought.rename(own)
-    try:
-        with pytest.raises(InputError, match=r"with seed = 8 where this job has 0; delete it and run Snakemake again"):
-            run("brain", project / "raw" / CASES[0])
-    finally:
-        own.rename(brought)
-        parked.rename(own)
