@@ -30,7 +30,7 @@ def level(schedule: NoiseSchedule, intensity: tuple[float, float]) -> int:
 
     >>> schedule = NoiseSchedule.linear(1000, (1e-4, 0.02))
     >>> level(schedule, (0, 1)), level(schedule, (-1, 1))
-    (12, 28)
+    (12, 27)
     """
     low, high = intensity
     deviation = (1 / schedule.alpha_bar[1:] - 1).sqrt() / (high - low)
