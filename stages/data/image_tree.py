@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import pandas as pd
 
@@ -54,6 +54,14 @@ class Masks:
     ending: str
     replace: dict[str, str]
 
+    @classmethod
+    def of(cls, options: dict) -> "Masks | None":
+        """Out of data.images; None where a data set has no masks."""
+        if "masks" not in options:
+            return None
+        given = options["masks"]
+        return cls(given.get("folder"), given.get("ending", ""), given.get("replace", {}))
+
     def name(self, stem: str) -> str:
         """A mask's name, without the ending of the file, for an image's."""
         for part, instead in self.replace.items():
@@ -99,10 +107,7 @@ def find_images(raw: Path, options: dict) -> list[Item]:
         InputError: there are none, the table is wrong, an image's class or subject cannot be told, or two have one
             name or mask.
     """
-    masks = None
-    if "masks" in options:
-        given = options["masks"]
-        masks = Masks(given.get("folder"), given.get("ending", ""), given.get("replace", {}))
+    masks = Masks.of(options)
     index = _index(raw, masks) if masks else {}
     rows = list(_listed(raw, options["table"]) if "table" in options else _in_folders(raw, masks))
     if not rows:
@@ -142,8 +147,19 @@ class _Row:
 
 def _in_folders(raw: Path, masks: Masks | None) -> Iterator[_Row]:
     """<split>/<class>/<image>, either of the folders left out, others in between."""
-    for path in _files(raw):
+    for path in pictures(raw, PurePath(), masks):
         relative = path.relative_to(raw)
+        yield _Row(relative.as_posix(), relative.parts[:-1])
+
+
+def pictures(folder: Path, within: PurePath, masks: Masks | None) -> Iterator[Path]:
+    """The images in a folder and below, sorted, without masks; `within` is the folder's path below the raw folder.
+
+    Raises:
+        InputError: a folder is called as if it held masks, and `masks` does not name it.
+    """
+    for path in _files(folder):
+        relative = within / path.relative_to(folder)
         if masks is not None:
             if masks.folder is not None and relative.is_relative_to(masks.folder):
                 continue
@@ -154,7 +170,7 @@ def _in_folders(raw: Path, masks: Masks | None) -> Iterator[_Row]:
                 f"{path}: the folder {found} is called as if it held masks; name it in data.images.masks.folder, or "
                 "rename it"
             )
-        yield _Row(relative.as_posix(), relative.parts[:-1])
+        yield path
 
 
 def _is_mask(path: Path, masks: Masks) -> bool:
@@ -232,9 +248,18 @@ def _item(
         )
     # Images to train on without a class are healthy: that is how sets for anomaly detection come.
     label = HEALTHY if not classes or classes[-1].lower() in healthy else DISEASED
-    slice_id = "_".join(relative.with_suffix("").parts)
+    slice_id = slice_id_of(relative)
     found = _masks(raw, row, masks, index)
     return Item(path, row.source, slice_id, row.subject or _subject(slice_id, subject), label, split, found)
+
+
+def slice_id_of(source: PurePath) -> str:
+    """An image's path below the raw folder in one word, without the file's ending.
+
+    >>> slice_id_of(PurePath("test/good/000.png"))
+    'test_good_000'
+    """
+    return "_".join(source.with_suffix("").parts)
 
 
 def _inside(raw: Path, name: str) -> Path:

@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,14 @@ class Recipe:
     scale: str | tuple[float, float]
     masks: bool
 
+    @classmethod
+    def from_parameters(cls, data: dict) -> Self:
+        """The recipe of a benchmark's section `data`."""
+        options = data.get("images", {})
+        scale = options.get("scale", "type")
+        scale = tuple(scale) if isinstance(scale, list) else scale
+        return cls(len(data["channels"]), data["size"], scale, "masks" in options)
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -96,12 +105,10 @@ def extract(
         BadCaseError: an image is bad and data.on_bad_case is `stop`.
     """
     data = parameters["data"]
-    options = data.get("images", {})
-    scale = options.get("scale", "type")
-    scale = tuple(scale) if isinstance(scale, list) else scale
-    recipe = Recipe(len(data["channels"]), data["size"], scale, "masks" in options)
+    recipe = Recipe.from_parameters(data)
     find, read = partial(find_files, raw=raw), partial(read_image, raw=raw, recipe=recipe)
-    items, bad = extraction.usable_cases(find_images(raw, options), find, read, data["on_bad_case"], processes)
+    found = find_images(raw, data.get("images", {}))
+    items, bad = extraction.usable_cases(found, find, read, data["on_bad_case"], processes)
     with extraction.outputs(output, raw, recipe.channels, recipe.size, recipe.masks) as outputs:
         results = in_order(read, items, processes)
         progress = command.progress("Extracting images", len(items), unit="image", over=results)
@@ -134,9 +141,7 @@ def read_image(item: Item, raw: Path, recipe: Recipe) -> Slice:
     """
     find_files(item, raw)
     try:
-        pixels = read_pixels(item.path)
-        image = to_unit_range(pixels, recipe.channels, recipe.scale)
-        small = np.stack([resample(channel, recipe.size) for channel in image]).astype(IMAGE_DTYPE)
+        small, shape = read_slice(item.path, recipe)
     except ValueError as error:
         raise item.bad(str(error)) from error
     if not recipe.masks:
@@ -145,10 +150,10 @@ def read_image(item: Item, raw: Path, recipe: Recipe) -> Slice:
         if item.label == DISEASED:
             raise item.bad("it is diseased, but no mask is called like it (data.images.masks says how they are called)")
         return Slice(small, np.zeros((recipe.size, recipe.size), MASK_DTYPE))
-    lesion = np.zeros(image.shape[1:], bool)
+    lesion = np.zeros(shape, bool)
     for path in item.masks:
         try:
-            lesion |= read_mask(path, image.shape[1:])
+            lesion |= read_mask(path, shape)
         except ValueError as error:
             raise item.bad(f"its mask {path.name} {error}") from error
     if lesion.any() and item.label == HEALTHY:
@@ -157,7 +162,18 @@ def read_image(item: Item, raw: Path, recipe: Recipe) -> Slice:
     return Slice(small, (area >= 0.5 - 1e-9).astype(MASK_DTYPE))  # one half counts, however it was rounded
 
 
-def read_mask(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def read_slice(path: Path, recipe: Recipe) -> tuple[np.ndarray, tuple[int, int]]:
+    """An image as the store holds it, (C, size, size) float16 in [0, 1], and its own rows and columns.
+
+    Raises:
+        ValueError: as `read_pixels`, `to_unit_range` and `resample`.
+    """
+    image = to_unit_range(read_pixels(path), recipe.channels, recipe.scale)
+    small = np.stack([resample(channel, recipe.size) for channel in image])
+    return small.astype(IMAGE_DTYPE), (image.shape[1], image.shape[2])
+
+
+def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """A mask (H, W): a lesion is where any channel is not 0.
 
     Raises:

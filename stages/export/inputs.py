@@ -1,26 +1,28 @@
-"""What may be translated by itself: one patient's case folder, or one radiograph, read as the benchmark reads its own.
+"""What may be translated by itself: a patient's case folder, a radiograph or an image, read as the benchmark's own.
 
-Which of the two it is, is the benchmark's reader's to say (`READERS`). No store, table, mask or label is asked for.
+Which of these it is, is the benchmark's reader's to say (`READERS`). No store, table, mask or label is asked for.
 """
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
+from stages.data import image_tree, images
 from stages.data.brats_case import Recipe, read_case, read_volumes
-from stages.data.brats_tree import SUFFIXES, Case, case_of, find_cases
+from stages.data.brats_names import SUFFIXES as VOLUMES
+from stages.data.brats_tree import Case, case_of, find_cases
 from stages.data.chexpert_table import view_of
 from stages.data.dicom import holds_dicom, read_dicom
 from stages.data.extraction import BadCaseError
-from stages.data.pixels import PICTURES
+from stages.data.pixels import PICTURES, SUFFIXES
 from stages.data.radiographs import read_grey, resample, to_unit_range
 from stages.data.store import IMAGE_DTYPE
 from stages.errors import InputError
-from stages.export.export import case_names, file_names
+from stages.export.files import case_names, file_names
 from stages.export.native_space import PixelGrid, VolumeGrid, read_header
 
 EMPTY = 0.5
@@ -33,7 +35,7 @@ ELONGATED = 2
 
 @dataclass(frozen=True)
 class Input:
-    """A volume's slices, or one radiograph, as the networks see it.
+    """A volume's slices, or one radiograph or image, as the networks see it.
 
     Attributes:
         name: of its files.
@@ -67,7 +69,7 @@ def reader(data: dict) -> Reader:
     """The reader of single images that belongs to `data.reader`; InputError where there is none."""
     if data["reader"] not in READERS:
         raise InputError(
-            f"single images can be read for data.reader {' and '.join(READERS)}, not for {data['reader']}: put the "
+            f"single images can be read for data.reader {', '.join(READERS)}, not for {data['reader']}: put the "
             "image into a raw folder of that reader, and run the benchmark"
         )
     return READERS[data["reader"]]
@@ -80,20 +82,19 @@ def find_volumes(paths: Sequence[Path], data: dict) -> dict[str, Case]:
     """The case folders among, below, or around what was named: a file stands for the case that it lies in.
 
     Raises:
-        InputError: one is not there, is no NIfTI file, holds no case, or lacks a sequence.
+        InputError: one is not there, is no NIfTI file, holds no case, lacks a sequence, or is of a layout that the
+            benchmark's reader refuses.
     """
     channels = data["channels"]
-    layout = f"a case is a folder with {', '.join(f'<case>_{channel}.nii.gz' for channel in channels)}"
+    files = ", ".join(f"<case>_{channel}.nii.gz" for channel in channels)
+    layout = f"a case is a folder with {files}, or a 4-D volume in imagesTr or imagesTs, beside which lies dataset.json"
     cases: dict[Path, Case] = {}
     for path in paths:
         _there(path)
-        if path.is_file() and not path.name.endswith(SUFFIXES):
+        if path.is_file() and not path.name.endswith(VOLUMES):
             raise InputError(f"{path} is no NIfTI file, which this benchmark takes: {layout}")
         here = Path(os.path.abspath(path))  # not resolved: a link's name counts
-        try:
-            found = [case_of(here)] if path.is_file() else find_cases(here)
-        except InputError as error:
-            raise InputError(f"{path} holds no case that can be read: {layout}") from error
+        found = [case_of(here)] if path.is_file() else find_cases(here)
         cases |= {case.folder: case for case in found}
     for case in cases.values():
         for channel in channels:
@@ -176,8 +177,7 @@ def read_radiograph(name: str, path: Path, data: dict, positions: Sequence[int] 
     Raises:
         InputError: it cannot be read, is in colour, constant or smaller than data.size, or slices are asked for.
     """
-    if positions is not None:
-        raise InputError("--slices are those of a volume: a radiograph has none, so leave it out")
+    _without_slices(positions)
     try:
         grey = read_dicom(path) if holds_dicom(path) else read_grey(path)
         image = to_unit_range(resample(grey, data["size"])).astype(IMAGE_DTYPE)
@@ -196,11 +196,69 @@ def _slice_id(path: Path) -> str:
     return f"{patient}_{study}_{view_of(name)}" if study.startswith("study") else path.stem
 
 
+# --- images of a folder ----------------------------------------------------------------------------------------------
+
+
+def find_images(paths: Sequence[Path], data: dict) -> dict[str, Path]:
+    """The image files that were named, and those in named folders that data.images.masks does not call masks.
+
+    Raises:
+        InputError: one is not there, a folder holds no image, or one in it is called as if it held masks.
+    """
+    masks = image_tree.Masks.of(data.get("images", {}))
+    found: dict[Path, None] = {}
+    for path in paths:
+        _there(path)
+        pictures = [path]
+        if path.is_dir():
+            pictures = list(image_tree.pictures(path, _below_raw(path, data) or PurePath(), masks))
+            if not pictures:
+                raise InputError(f"{path} holds no image ({', '.join(SUFFIXES)}): name an image or its folder")
+        found |= dict.fromkeys(pictures)
+    return dict(zip(file_names([_image_id(path, data) for path in found]), found, strict=True))
+
+
+def read_image(name: str, path: Path, data: dict, positions: Sequence[int] | None) -> Input:
+    """One image, grey or in colour; its mask is not asked for.
+
+    Raises:
+        InputError: it cannot be read, does not fit data.channels, data.size or data.images.scale, or slices are asked
+            for.
+    """
+    _without_slices(positions)
+    try:
+        image, shape = images.read_slice(path, images.Recipe.from_parameters(data))
+    except ValueError as error:
+        raise InputError(f"{path} {error}") from error
+    return Input(name, [_image_id(path, data)], image[None], PixelGrid(path, shape), [])
+
+
+def _image_id(path: Path, data: dict) -> str:
+    """The manifest's where the file lies in the benchmark's raw folder; else its own name."""
+    return image_tree.slice_id_of(_below_raw(path, data) or PurePath(path.name))
+
+
+def _below_raw(path: Path, data: dict) -> PurePath | None:
+    """A path's own below data.folder; None where it lies elsewhere."""
+    here, raw = (PurePath(os.path.abspath(one)) for one in (path, data["folder"]))
+    return here.relative_to(raw) if here.is_relative_to(raw) else None
+
+
+def _without_slices(positions: Sequence[int] | None) -> None:
+    if positions is not None:
+        raise InputError("--slices are those of a volume: this benchmark's images have none, so leave it out")
+
+
 def _there(path: Path) -> None:
     if not path.exists():
         raise InputError(f"{path} is not there: name a file or a folder")
 
 
 _RADIOGRAPHS = Reader(find_radiographs, read_radiograph)
-READERS = {"brats": Reader(find_volumes, read_slices), "chexpert": _RADIOGRAPHS, "nih": _RADIOGRAPHS}
+READERS = {
+    "brats": Reader(find_volumes, read_slices),
+    "chexpert": _RADIOGRAPHS,
+    "nih": _RADIOGRAPHS,
+    "images": Reader(find_images, read_image),
+}
 """By `data.reader`."""

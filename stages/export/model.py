@@ -19,6 +19,7 @@ from stages.detection.job import Computing, Pieces
 from stages.detection.trained import OtherParametersError
 from stages.errors import InputError
 from stages.evaluation import records
+from stages.export import familiarity
 from stages.figures import results
 from stages.methods import Setting
 from stages.networks.unet import UNet
@@ -26,6 +27,9 @@ from stages.parameters import reading
 from stages.parameters.between_keys import problems_between
 from stages.parameters.sections import identity, section
 from stages.repeats import Repeat
+
+NAMED = ("L", "s", "w")
+"""The keys of settings that the command line has options for."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +127,31 @@ def _setting(choice: Choice, method: dict, name: str, comparison: Path) -> Setti
     if comparison.is_file():
         reported = methods.setting(method, results.reported(comparison, [name])[name])
     elif method["setting"] == "validation":
+        missing = [key for key in keys if key not in asked]
+        advice = f"name {' and '.join(f'--{key}' for key in missing)}"
+        if not set(missing) <= set(NAMED):
+            advice = f"set methods.{name}.setting in {choice.params}"
         raise InputError(
-            f"{comparison} is not there, which says at which setting {name} is reported: run the benchmark, or name "
-            f"{' and '.join(f'--{key}' for key in keys if key not in asked)}"
+            f"{comparison} is not there, which says at which setting {name} is reported: run the benchmark, or {advice}"
         )
     else:
         reported = Setting(method["setting"])
     return Setting({**reported, **asked})
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What a method makes of n slices.
+
+    Attributes:
+        maps: (n, H, W) float16.
+        images: the reconstructions (n, C, H, W) float16; None where the method reconstructs nothing.
+        noise_left: (n,) as `familiarity.noise_left` has it; None where the method has no denoiser.
+    """
+
+    maps: np.ndarray
+    images: np.ndarray | None
+    noise_left: np.ndarray | None
 
 
 class Translator:
@@ -160,13 +182,18 @@ class Translator:
         self.section = section(chosen.parameters, "detect", chosen.method, chosen.setting, chosen.repeat)
         self.encode_class = methods.encoding(method)
         self.detector = self._detector(evaluations.detector_class(method))
-        if self.encode_class:
-            made_from = section(chosen.parameters, "latents", self.encode_class, repeat=chosen.repeat)
+        self.denoiser = None
+        if "denoiser" in chosen.checkpoints:
+            made_from = self.section
+            if self.encode_class:
+                made_from = section(chosen.parameters, "latents", self.encode_class, repeat=chosen.repeat)
             denoiser, _ = trained.network(UNet, "denoiser", made_from, chosen.checkpoints["denoiser"], fabric.device)
-            self.encoder = DiffusionModel(Sampler.of(made_from), fabric.device, self._counted(denoiser))
+            self.denoiser = self._counted(denoiser)
+            if self.encode_class:
+                self.encoder = DiffusionModel(Sampler.of(made_from), fabric.device, self.denoiser)
 
-    def maps(self, images: np.ndarray, slice_ids: list[str], label: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """Anomaly maps (n, H, W) and reconstructions (n, C, H, W) or None, float16, as the pipeline stores them.
+    def translate(self, images: np.ndarray, slice_ids: list[str], label: str) -> Translated:
+        """What the method makes of images, as the pipeline stores it, and how well its denoiser knows them.
 
         Args:
             images: (n, C, H, W) float16 in [0, 1].
@@ -179,7 +206,7 @@ class Translator:
         pieces = Pieces(Computing.of(self.section).batch)
         with self._progress(label, len(images)) as self._bar:
             arrays = pieces.joined(range(len(images)), lambda rows: self._piece(images, slice_ids, rows))
-        return arrays["maps"], arrays.get("images")
+        return Translated(arrays["maps"], arrays.get("images"), arrays.get("noise_left"))
 
     def _piece(self, images: np.ndarray, slice_ids: list[str], rows: range) -> dict[str, np.ndarray]:
         passes = self._bar.n
@@ -192,13 +219,16 @@ class Translator:
     def _batch(self, images: np.ndarray, slice_ids: list[str]) -> dict[str, np.ndarray]:
         x = torch.from_numpy(images.astype(np.float32)).to(self.fabric.device)
         with torch.no_grad(), self.fabric.autocast():
-            latents = None
+            known, latents = {}, None
+            if self.denoiser is not None:
+                left = familiarity.noise_left(self.denoiser, x, slice_ids, self.section)
+                known = {"noise_left": left.cpu().numpy()}
             if self.encode_class:
                 level = self.plan.setting["L"]
                 latents = self.encoder.encode(x, slice_ids, self.encode_class, [level])[level].float()
             found = self.detector.detect(Batch(x, slice_ids, latents))
         shapes = {"maps": (len(x), *x.shape[2:])} | ({"images": tuple(x.shape)} if self.detector.reconstructs else {})
-        return {key: checked(found, key, shape, self.detector) for key, shape in shapes.items()}
+        return known | {key: checked(found, key, shape, self.detector) for key, shape in shapes.items()}
 
     # --- progress: by the passes through networks, of which a single image takes hundreds ---------------------------
 
@@ -208,7 +238,10 @@ class Translator:
         return type(kind.__name__, (kind,), members)(self.section, self.fabric, self.plan.checkpoints)
 
     def _counted(self, network: nn.Module) -> Any:
-        network.register_forward_hook(lambda _, inputs, __: self._bar.update(len(inputs[0])))
+        def count(_: nn.Module, inputs: tuple, __: Any) -> None:  # what a hook returns takes the output's place
+            self._bar.update(len(inputs[0]))
+
+        network.register_forward_hook(count)
         return network
 
     def _progress(self, label: str, images: int) -> Any:
@@ -216,7 +249,8 @@ class Translator:
         counts = list(evaluations.of_method(parameters, name, self.plan.setting).values())
         if self.encode_class:
             counts += evaluations.of_latents(parameters, self.encode_class).values()
-        return command.progress(label, images * sum(one.forward + one.slope for one in counts), unit="pass")
+        passes = sum(one.forward + one.slope for one in counts) + (self.denoiser is not None)
+        return command.progress(label, images * passes, unit="pass")
 
 
 def unlike(maps: np.ndarray, largest_mean: float) -> int:

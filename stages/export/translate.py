@@ -1,22 +1,26 @@
-"""One image in, its anomaly map out: a patient's case folder or a radiograph, translated by trained networks.
+"""One image in, its anomaly map out: a patient's case folder, a radiograph or an image, translated by trained networks.
 
   python -m stages.export.translate --benchmark phantom-brain data/phantom-brain/Phantom_001 --png
 
 takes, of a benchmark whose reader is `brats`, case folders (<case>/<case>_t1.nii.gz, ... for every channel; no mask is
-needed), folders of them, or one file of a case, which stands for all of it; of one whose reader is `chexpert`, image
-files (JPEG, PNG, TIFF, DICOM) or folders of them. They are read as the benchmark reads its own, by the networks of its
-first repeat and at the setting that it reports (tables/comparison.csv, else params.yaml), so that a slice's map is the
-benchmark's own. Neither its raw data nor its slice store is needed. Written, in the input's own voxels or pixels:
+needed), folders of them, or one file of a case, which stands for all of it; of one whose reader is `chexpert`, `nih` or
+`images`, image files (JPEG, PNG, TIFF, DICOM; `images`: .npy, too) or folders of them. They are read as the benchmark
+reads its own, by the networks of its first repeat and at the setting that it reports (tables/comparison.csv, else
+params.yaml), so that a slice's map is the benchmark's own. Neither its raw data nor its slice store is needed. Written,
+in the input's own voxels or pixels:
 
   <case>_map.nii.gz                        the anomaly map; slices that were not translated are 0
   <case>_reconstruction_<channel>.nii.gz   the healthy image, [0, 1] as the networks see the input
   <image>_map.png, <image>_values.png      the map in colours, and in 16 bits of grey (grey * largest / 65535)
-  <image>_reconstruction.png               the healthy image, 8 bits of grey
-  <case or image>_picture.png              with --png: input, reconstruction and map side by side
+  <image>_reconstruction.png               the healthy image, 8 bits, grey or in colour; of other channels, each its own
+  <case or image>_picture.png              with --png: input, reconstruction and map side by side; and beside it
+  <case or image>_picture.provenance.json  what made the picture
   translate.json                           method, setting, checkpoints, scales, slices
 
-What does not look like the data of the benchmark is said on the error stream. For research, not for diagnosis. In
-Python:
+All that is named is looked for before the first image is read. One of several that cannot be read is named and left
+out, the others are translated, and the exit status is 1. Each file is written whole or not at all; translate.json comes
+last, so that where it is, the run came to its end. What does not look like the data of the benchmark is said on the
+error stream. For research, not for diagnosis. In Python:
 
   from stages.export.translate import translate
   for image in translate(["data/phantom-brain/Phantom_001"], "phantom-brain"):
@@ -27,30 +31,35 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
+import torch
 
 from stages import command
 from stages.channels import views
 from stages.detection.job import Computing
 from stages.device import leased
+from stages.errors import InputError
 from stages.evaluation import records
-from stages.export import inputs, model, native_space
-from stages.export.export import write_map_png, write_png
+from stages.export import familiarity, inputs, model, native_space
+from stages.export.files import write_map_png, write_png
 from stages.export.inputs import Input
-from stages.export.model import Choice, Plan, Translator
+from stages.export.model import Choice, Plan, Translated, Translator
 from stages.export.native_space import VolumeGrid
-from stages.figures import panels, style
 from stages.parameters import reading
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PICTURED = 5
 """Slices of a volume in a picture, evenly spaced."""
+PIXELS_OF_THREAD = 64 * 64
+"""Pixels of a batch for each CPU thread. With fewer, threads wait for one another for longer than they compute."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +103,11 @@ class Translation:
 
     def _repr_png_(self) -> bytes:
         """Its picture, which a notebook shows."""
+        from matplotlib import pyplot
+
         buffer, drawn = BytesIO(), picture(self)
         drawn.savefig(buffer, format="png", bbox_inches="tight")
-        style.plt.close(drawn)
+        pyplot.close(drawn)
         return buffer.getvalue()
 
     def in_own_space(self, slices: np.ndarray) -> np.ndarray:
@@ -118,36 +129,67 @@ def translate(
         paths: case folders or image files, as above.
         benchmark: whose networks translate.
         slices: axial slices of a volume; None: all that the benchmark's range holds.
-        threads: of the CPU; None: all.
+        threads: of the CPU, at most; None: all.
         choice: method, setting, repeat, checkpoints, ..., as `Choice` has them.
 
     Raises:
         InputError: something that is asked for is not there, or an image cannot be read.
     """
-    return _translated(model.plan(Choice(benchmark, **choice)), paths, slices, threads)
+    return _translated(model.plan(Choice(benchmark, **choice)), paths, slices, threads, _refuse)
+
+
+def _refuse(error: InputError) -> None:
+    raise error
 
 
 def _translated(
-    plan: Plan, paths: Sequence[str | Path], slices: Sequence[int] | None, threads: int | None
+    plan: Plan,
+    paths: Sequence[str | Path],
+    slices: Sequence[int] | None,
+    threads: int | None,
+    bad: Callable[[InputError], None],
 ) -> Iterator[Translation]:
+    """Translate what can be read; `bad` is told what cannot."""
     data = plan.parameters["data"]
     reader = inputs.reader(data)
     items = reader.find([Path(path) for path in paths], data)
-    with leased(threads or os.cpu_count() or 1, Computing.of(plan.parameters).precision) as fabric:
+    most, computing = threads or os.cpu_count() or 1, Computing.of(plan.parameters)
+    with leased(most, computing.precision) as fabric:
         translator = Translator(plan, fabric)
-        for name, item in items.items():
-            image = reader.read(name, item, data, slices)
-            maps, reconstructions = translator.maps(image.images, image.slice_ids, f"translate {name}")
-            yield Translation(plan, image, maps, reconstructions, [*image.doubts, *_doubts(plan, image, maps)])
+        for number, (name, item) in enumerate(items.items(), 1):
+            try:
+                image = reader.read(name, item, data, slices)
+            except InputError as error:
+                bad(error)
+                continue
+            torch.set_num_threads(min(most, useful_threads(image.images[: computing.batch])))
+            label = f"translate {name}" + (f" ({number} of {len(items)})" if len(items) > 1 else "")
+            made = translator.translate(image.images, image.slice_ids, label)
+            yield Translation(plan, image, made.maps, made.images, [*image.doubts, *_doubts(plan, image, made)])
 
 
-def _doubts(plan: Plan, image: Input, maps: np.ndarray) -> list[str]:
-    if plan.largest_mean is None or not (count := model.unlike(maps, plan.largest_mean)):
-        return []
-    return [
-        f"{image.grid.path}: the map of {count} of {len(maps)} slices is on average more than twice the largest of the "
-        f"benchmark's own ({plan.largest_mean:.3g}): the networks do not know such images"
-    ]
+def useful_threads(images: np.ndarray) -> int:
+    """How many threads a batch (n, C, H, W) keeps at work.
+
+    >>> useful_threads(np.zeros((1, 4, 64, 64))), useful_threads(np.zeros((1, 4, 256, 256)))
+    (1, 16)
+    """
+    return max(1, images[:, 0].size // PIXELS_OF_THREAD)
+
+
+def _doubts(plan: Plan, image: Input, made: Translated) -> list[str]:
+    path, n, doubts = image.grid.path, len(made.maps), []
+    if plan.largest_mean is not None and (count := model.unlike(made.maps, plan.largest_mean)):
+        doubts.append(
+            f"{path}: the map of {count} of {n} slices is on average more than twice the largest of the benchmark's "
+            f"own ({plan.largest_mean:.3g}): the networks do not know such images"
+        )
+    if made.noise_left is not None and (count := int((made.noise_left > familiarity.LEFT).sum())):
+        doubts.append(
+            f"{path}: the denoiser leaves up to {made.noise_left.max():.0%} of a weak noise in {count} of {n} slices, "
+            f"where {familiarity.LEFT:.0%} is the most in images that it knows: it was trained on others, or too little"
+        )
+    return doubts
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -171,16 +213,23 @@ def write(translation: Translation, output: Path, png: bool) -> dict:
         said["slices"] = grid.positions.tolist()
     else:
         write_map_png(stem, translation.in_own_space(translation.maps), end, largest)
-        for slices in healthy:
-            pixels = translation.in_own_space(slices)
-            write_png(stem, "reconstruction", np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
+        shown = views(channels)
+        for view in shown if healthy else ():
+            own = [translation.in_own_space(healthy[channel]) for channel in view.channels]
+            pixels = np.round(255 * np.clip(own[0] if len(own) == 1 else np.stack(own, axis=-1), 0, 1))
+            kind = "reconstruction" if len(shown) == 1 else f"reconstruction_{view.name}"
+            write_png(stem, kind, pixels.astype(np.uint8))
     if png:
+        from stages.figures import style  # here, as in `picture`: a second of imports that maps do not need
+
         style.save(picture(translation), output, f"{name}_picture", ["png"])
     return said
 
 
-def picture(translation: Translation) -> Figure:
+def picture(translation: Translation) -> "Figure":
     """A row a slice (`PICTURED` of a volume): its channels, their reconstructions, its map."""
+    from stages.figures import panels, style
+
     rows = np.unique(np.linspace(0, len(translation.maps) - 1, PICTURED).round().astype(int))
     images, healthy = translation.input.images, translation.reconstructions
     shown = views(translation.channels)
@@ -223,7 +272,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="folder of <network>.safetensors instead")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--params", type=Path, default=Path(reading.FILE), metavar="FILE", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
+    parser.add_argument("--threads", type=int, help="CPU threads, at most (default: all)")
     return parser
 
 
@@ -233,18 +282,24 @@ def main(options: argparse.Namespace) -> None:
         Choice(
             options.benchmark,
             options.method,
-            {key: value for key in ("L", "s", "w") if (value := getattr(options, key)) is not None},
+            {key: value for key in model.NAMED if (value := getattr(options, key)) is not None},
             options.repeat,
             options.checkpoints,
             options.results,
             options.params,
         )
     )
-    said = {}
-    for translation in _translated(plan, options.images, options.slices, options.threads):
+    said: dict[str, dict] = {}
+    bad: list[InputError] = []
+    summary = options.output / "translate.json"
+    for translation in _translated(plan, options.images, options.slices, options.threads, bad.append):
+        summary.unlink(missing_ok=True)  # of a run before, whose files are about to be replaced
         said[translation.name] = write(translation, options.output, options.png)
         for doubt in translation.doubts:
-            print(f"warning: {doubt}", file=sys.stderr)
+            print(f"warning: {doubt}", file=sys.stderr, flush=True)
+    left_out = f"{len(bad)} of {len(said) + len(bad)} images left out: {'; '.join(dict.fromkeys(map(str, bad)))}"
+    if bad and not said:
+        raise bad[0] if len(bad) == 1 else InputError(left_out)
     about = {
         "benchmark": options.benchmark,
         "repeat": plan.repeat.name,
@@ -252,9 +307,13 @@ def main(options: argparse.Namespace) -> None:
         "setting": dict(plan.setting),
         "checkpoints": {name: str(path) for name, path in plan.checkpoints.items()},
         "images": said,
+        "left_out": list(map(str, bad)),
     }
-    records.write_text(options.output / "translate.json", json.dumps(about, indent=2, allow_nan=False) + "\n")
-    print(f"{len(said)} translated by {plan.method} at {plan.setting.title or 'its one setting'}: {options.output}")
+    records.write_text(summary, json.dumps(about, indent=2, allow_nan=False) + "\n")
+    title = plan.setting.title or "its one setting"
+    print(f"{len(said)} translated by {plan.method} at {title}: {options.output}", flush=True)
+    if bad:
+        raise InputError(left_out)
 
 
 if __name__ == "__main__":

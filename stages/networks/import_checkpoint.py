@@ -49,7 +49,9 @@ def arguments() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", type=Path, help="a checkpoint, such as model050000.pt")
-    parser.add_argument("target", type=Path, help="the checkpoint to write, such as denoiser.safetensors")
+    parser.add_argument(
+        "target", type=Path, help="what to write, such as denoiser.safetensors; refused where it is there"
+    )
     parser.add_argument("--benchmark", default="brats2020", help="whose network it is (default: brats2020)")
     parser.add_argument("--network", choices=NETWORKS, default=UNet.SECTION, help="default: %(default)s")
     parser.add_argument("--params", type=Path, default=Path(reading.FILE), help="default: %(default)s")
@@ -90,7 +92,13 @@ def told_by(options: Namespace, path: Path, prefix: str | None) -> Told:
 
 
 def main(options: Namespace) -> None:
-    """Write the weights of `options.source`, and averaged ones, once they are known to be the network's."""
+    """Write the weights of `options.source`, and averaged ones, once they are known to be the network's.
+
+    Raises:
+        InputError: as `read_foreign`, or the target is there: it may be what a training of days has left.
+    """
+    if options.target.exists():
+        raise InputError(f"{options.target} is there already: move it away or delete it, or name another target")
     values = reading.benchmark(reading.load(options.params), options.benchmark)
     with torch.device("meta"):
         network = build.network(NETWORKS[options.network], options.network, values)

@@ -199,12 +199,6 @@ def test_time_points_of_a_patient_are_volumes_of_their_own(tmp_path):
     assert len(list((tmp_path / "export/guided-ddim").iterdir())) == 2 * len(tested)
 
 
-def test_cases_of_one_name_in_two_folders_keep_their_folders():
-    assert export.case_names(["HGG/a", "LGG/b"]) == ["a", "b"]
-    assert export.file_names(export.case_names(["HGG/a", "LGG/a"])) == ["HGG_a", "LGG_a"]
-    assert export.case_names(["sub-1/t1.nii.gz", "sub-2/t1.nii"]) == ["sub-1/t1", "sub-2/t1"]
-
-
 def test_maps_of_one_unit_have_one_scale(tmp_path, volumes):
     """Maps that are the summed difference of input and reconstruction; the third is in a unit of its own."""
     images = np.asarray(open_test(tmp_path).images, float)

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import synthetic_brats
@@ -13,7 +14,7 @@ from synthetic_decathlon import CASES, TEST, as_nnunet, write_task
 from synthetic_nih import LABELS, name_of, write_release
 
 from stages.errors import InputError
-from stages.export.inputs import find_radiographs, find_volumes, read_radiograph, read_slices, reader
+from stages.export.inputs import find_images, find_radiographs, find_volumes, read_radiograph, read_slices, reader
 
 BRATS = {
     "channels": list(synthetic_brats.SEQUENCES),
@@ -21,6 +22,7 @@ BRATS = {
     "brats": {"percentiles": [1, 99], "slices": [2, 7], "step": 2, "pad": 32},
 }
 NIH = {"reader": "nih", "channels": ["xray"], "size": 16, "nih": {"healthy": "No Finding", "diseased": "Effusion"}}
+IMAGES = {"reader": "images", "folder": "raw", "channels": ["red", "green", "blue"], "size": 16}
 CHEXPERT = {"reader": "chexpert", "channels": ["xray"], "size": 16, "chexpert": {"masks": "_mask.png"}}
 
 
@@ -61,6 +63,42 @@ def test_the_decathlons_cases_by_file_and_by_folder(tmp_path):
         find_volumes([task / f"imagesTr/{CASES[2]}_0001.nii.gz"], BRATS)
 
 
+def test_the_readers_own_sentence_says_what_is_wrong_with_a_layout(tmp_path):
+    task = write_task(tmp_path)
+    write_case(tmp_path, NAMES[0])
+    with pytest.raises(InputError, match=r"Task01_BrainTumour is the Medical .* have the same patients under"):
+        find_volumes([tmp_path], BRATS)
+    shutil.rmtree(tmp_path / NAMES[0])
+    described = (task / "dataset.json").read_text()
+    for text, sentence in (
+        (
+            described.replace(', "3": "T2w"', ""),
+            r"dataset\.json: its sequences are flair, t1, t1ce, and not t2;",
+        ),
+        (described.replace("T2w", "ADC"), r"dataset\.json names the sequences FLAIR, T1w, t1gd, ADC, where"),
+        ("{", r"dataset\.json is no readable JSON file"),
+    ):
+        (task / "dataset.json").write_text(text)
+        with pytest.raises(InputError, match=sentence):
+            find_volumes([task / f"imagesTr/{CASES[0]}.nii.gz"], BRATS)
+    (task / "dataset.json").unlink()
+    with pytest.raises(InputError, match=r"dataset\.json is missing, which says which sequence is which"):
+        find_volumes([task], BRATS)
+
+
+def test_a_file_of_another_number_of_volumes_is_named(tmp_path):
+    task = write_task(tmp_path)
+    file = task / f"imagesTr/{CASES[0]}.nii.gz"
+    nib.save(nib.Nifti1Image(nib.load(file).get_fdata()[..., :3], nib.load(file).affine), file)
+    with pytest.raises(InputError, match=r"BRATS_001\.nii\.gz: the volume must have 4 axes, the last of 4 sequences"):
+        read_one(file)
+    alone = tmp_path / "here" / "scan.nii.gz"
+    alone.parent.mkdir()
+    shutil.copy(file, alone)
+    with pytest.raises(InputError, match=r"there is scan\.nii\.gz\).* or a 4-D volume in imagesTr or imagesTs, beside"):
+        find_volumes([alone], BRATS)
+
+
 def test_two_cases_of_one_name_have_two_names(tmp_path):
     paths = [without_mask(tmp_path / visit, NAMES[0]) for visit in "ab"]
     names = list(find_volumes(paths, BRATS))
@@ -84,7 +122,7 @@ def test_every_slice_of_the_range_that_shows_brain_or_those_asked_for(tmp_path):
 def test_what_is_no_case(tmp_path):
     for path, sentence in (
         (tmp_path / "gone", "gone is not there: name a file or a folder$"),
-        (tmp_path, "holds no case that can be read: a case is a folder with <case>_t1.nii.gz, .*flair.nii.gz$"),
+        (tmp_path, r"holds no case \(it is empty\); put the case folders \(<case>/<case>_<sequence>"),
     ):
         with pytest.raises(InputError, match=sentence):
             find_volumes([path], BRATS)
@@ -176,6 +214,56 @@ def test_a_strip_is_doubted(tmp_path):
     assert "has 41 x 20 pixels: the networks know radiographs that are about square" in doubt
 
 
+# --- images of a folder ----------------------------------------------------------------------------------------------
+
+
+def colour(path: Path, seed: int = 0) -> np.ndarray:
+    values = np.random.default_rng(seed).integers(0, 255, (24, 20, 3), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+    return values
+
+
+def test_images_of_the_raw_folder_are_called_as_in_the_manifest_and_masks_are_none(tmp_path):
+    raw, elsewhere = tmp_path / "raw", tmp_path / "mine"
+    for name in ("train/good/000.png", "test/crack/000.png", "ground_truth/crack/000_mask.png"):
+        colour(raw / name)
+        colour(elsewhere / name)
+    colour(elsewhere / "test/crack/._000.png")
+    data = IMAGES | {"folder": str(raw), "images": {"masks": {"folder": "ground_truth", "ending": "_mask"}}}
+    assert list(find_images([raw], data)) == ["test_crack_000", "train_good_000"]
+    assert list(find_images([raw / "test", raw / "test/crack/000.png"], data)) == ["test_crack_000"]
+    assert len(find_images([elsewhere], data)) == 2
+    (name, path), *_ = find_images([elsewhere / "test"], data).items()
+    assert (name, reader(data).read(name, path, data, None).slice_ids) == ("000", ["000"])
+    with pytest.raises(InputError, match="the folder ground_truth is called as if it held masks; name it in"):
+        find_images([elsewhere], IMAGES | {"folder": str(raw)})
+
+
+def test_an_image_is_read_as_the_benchmark_reads_it(tmp_path):
+    values = colour(tmp_path / "x.png")
+    data = IMAGES | {"folder": str(tmp_path / "raw"), "size": 4, "images": {"scale": [0, 127.5]}}
+    image = reader(data).read("x", tmp_path / "x.png", data, None)
+    blocks = np.clip(values / 127.5, 0, 1).reshape(4, 6, 4, 5, 3).mean((1, 3))
+    np.testing.assert_allclose(image.images[0], np.moveaxis(blocks, -1, 0), atol=1e-3)
+    assert image.grid.shape == (24, 20)
+
+
+def test_what_is_no_image_of_the_benchmark(tmp_path):
+    read = reader(IMAGES).read
+    colour(tmp_path / "x.png")
+    grey = IMAGES | {"channels": ["grey"]}
+    with pytest.raises(InputError, match=r"x\.png is in colour, where data\.channels names one channel"):
+        read("x", tmp_path / "x.png", grey, None)
+    with pytest.raises(InputError, match=r"x\.png has 20 x 24 pixels, fewer than data\.size \(64\)"):
+        read("x", tmp_path / "x.png", IMAGES | {"size": 64}, None)
+    with pytest.raises(InputError, match="--slices are those of a volume"):
+        read("x", tmp_path / "x.png", IMAGES, [3])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty holds no image \(\.png, .*\.npy\): name an image or its folder"):
+        find_images([tmp_path / "empty"], IMAGES)
+
+
 def test_another_reader_has_no_single_images():
-    with pytest.raises(InputError, match=r"for data\.reader brats and chexpert and nih, not for mine"):
+    with pytest.raises(InputError, match=r"for data\.reader brats, chexpert, nih, images, not for mine"):
         reader({"reader": "mine"})

@@ -11,93 +11,34 @@ import synthetic_brats
 import synthetic_chexpert
 import synthetic_decathlon
 import torch
-import yaml
 from PIL import Image
+from translate_project import CASES, parameters_of
 
-from stages import checkpoint, methods, split_lists
+from stages import methods, split_lists
 from stages.costs.evaluations import detector_class
-from stages.data import brats, chexpert
+from stages.data import brats, chexpert, images
 from stages.data.store import open_store
 from stages.detection import detector, latents
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.export import model, translate
-from stages.export.export import GREY_LEVELS
-from stages.networks import build
-from stages.networks.unet import EncoderClassifier, UNet
-from stages.parameters import reading
+from stages.export.files import GREY_LEVELS
+from stages.networks.unet import UNet
 from stages.parameters.sections import identity, section
 from stages.repeats import first
 
-ROOT = Path(__file__).resolve().parents[2]
-CASES = synthetic_brats.NAMES[:2]
 SLICES = [3, 4, 5, 6, 7]
-SETTINGS = {"brain": ("guided-ddim", "L20_s5"), "chest": ("guided-ddpm", "L20_s2")}
-BENCHMARKS = {
-    "brain": {
-        "inherits": "smoke",
-        "phantom": None,
-        "data": {"folder": "raw", "brats": {"slices": [2, 7], "step": 2}},
-        "detection": {"batch": 3},
-    },
-    "chest": {
-        "inherits": "smoke",
-        "phantom": None,
-        "data": {
-            "reader": "chexpert",
-            "folder": "raw",
-            "channels": ["xray"],
-            "split": {split: {"healthy": 1, "diseased": 1} for split in ("train", "validation", "test")},
-        },
-        "methods": {"intensity": {"options": {"channel": "xray"}, "grid": [{"view": ["plain"]}]}},
-        "trade_off": None,
-        "figures": {"method": "guided-ddpm"},
-    },
+SETTINGS = {
+    "brain": ("guided-ddim", "L20_s5"),
+    "chest": ("guided-ddpm", "L20_s2"),
+    "photos": ("guided-ddim", "L20_s5"),
 }
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory):
-    """A folder with params.yaml, raw images, and checkpoints of random networks of the benchmarks brain and chest."""
-    folder = tmp_path_factory.mktemp("translate")
-    config = yaml.safe_load((ROOT / "params.yaml").read_text())
-    config |= {"run": ["brain"], "benchmarks": {"smoke": config["benchmarks"]["smoke"]} | BENCHMARKS}
-    (folder / "params.yaml").write_text(yaml.safe_dump(config))
-    for case in CASES:
-        synthetic_brats.write_case(folder / "raw", case)
-    synthetic_chexpert.write_tree(folder / "raw")
-    torch.manual_seed(0)
-    for benchmark in BENCHMARKS:
-        for name, kind in {"denoiser": UNet, "classifier": EncoderClassifier}.items():
-            network = build.network(kind, name, parameters_of(folder, benchmark))
-            for parameter in network.parameters():
-                torch.nn.init.normal_(parameter, std=0.3)
-            path = folder / "results" / benchmark / "checkpoints/fold1-seed0" / f"{name}.safetensors"
-            checkpoint.save(path, network.state_dict(), {})
-    return folder
-
-
-def parameters_of(folder: Path, benchmark: str) -> dict:
-    return reading.benchmark(reading.load(folder / "params.yaml"), benchmark)
-
-
-@pytest.fixture
-def run(project, tmp_path, monkeypatch, capsys):
-    """Runs the command in the project; returns translate.json and the error stream."""
-    monkeypatch.chdir(project)
-
-    def call(benchmark: str, *arguments: object) -> tuple[dict, str]:
-        line = ["--benchmark", benchmark, "--output", str(tmp_path / "out"), "--threads", "1", *map(str, arguments)]
-        translate.main(translate.arguments().parse_args(line))
-        return json.loads((tmp_path / "out" / "translate.json").read_text()), capsys.readouterr().err
-
-    return call
 
 
 def pipeline(project: Path, tmp_path: Path, benchmark: str, raw: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The manifest and the arrays of the method in SETTINGS, as the rules make them of a raw folder."""
     parameters, (name, setting) = parameters_of(project, benchmark), SETTINGS[benchmark]
-    reader = {"brain": brats, "chest": chexpert}[benchmark]
+    reader = {"brain": brats, "chest": chexpert, "photos": images}[benchmark]
     reader.extract({"data": parameters["data"]}, raw, tmp_path / "data")
     manifest = open_store(tmp_path / "data").manifest
     split = split_lists.SplitList("subject_id", dict.fromkeys(manifest["subject_id"].unique(), "test"))
@@ -166,6 +107,24 @@ def test_a_radiographs_files_hold_the_pipelines_map_in_its_own_pixels(project, r
     assert np.abs(healthy - 255 * np.clip(own.astype(np.float64), 0, 1)).max() <= 1.5
 
 
+def test_an_images_files_hold_the_pipelines_map_in_its_own_pixels_and_colours(project, run, tmp_path):
+    manifest, arrays = pipeline(project, tmp_path, "photos", project / "photos")
+    said, errors = run("photos", project / "photos/broken/000.png", "--png")
+    (name,) = said["images"]
+    assert name == "broken_000"
+    (row,) = np.flatnonzero(manifest["slice_id"] == name)
+    values = np.asarray(Image.open(tmp_path / "out" / f"{name}_values.png"), np.float64)
+    lines = ((np.arange(40) + 0.5) * 16 / 40).astype(int)
+    own = arrays["maps"][row][lines][:, np.arange(48) // 3]
+    np.testing.assert_allclose(values * said["images"][name]["largest"] / GREY_LEVELS, own, rtol=2e-3, atol=2e-3)
+    healthy = np.asarray(Image.open(tmp_path / "out" / f"{name}_reconstruction.png"))
+    own = np.moveaxis(arrays["images"][row], 0, -1)[lines][:, np.arange(48) // 3]
+    assert healthy.shape == (40, 48, 3)
+    assert np.abs(healthy - 255 * np.clip(own.astype(np.float64), 0, 1)).max() <= 1.5
+    assert (tmp_path / "out" / f"{name}_picture.png").is_file()
+    assert "000.png: the denoiser leaves up to" in errors  # its weights are random
+
+
 @pytest.mark.parametrize("name", [synthetic_decathlon.CASES[0], synthetic_decathlon.TEST])
 def test_a_file_with_all_sequences_is_a_case(project, monkeypatch, tmp_path, name):
     monkeypatch.chdir(project)
@@ -219,6 +178,7 @@ def test_progress_counts_every_pass_of_a_network(project, monkeypatch):
 
         def update(self, count):
             self.n += count
+            return True  # as tqdm does where it draws on a terminal
 
         def __enter__(self):
             return self
@@ -231,7 +191,8 @@ def test_progress_counts_every_pass_of_a_network(project, monkeypatch):
         setting = {"L": 10, "s": 5} if name == "guided-ddim" else {"L": 10, "w": 2}
         list(translate.translate([project / "raw" / CASES[0]], "brain", [4, 5], 1, method=name, setting=setting))
     # Five steps up (1, 2, 4, 5, 10) and down; down with a classifier beside the denoiser, or with two classes at once.
-    assert [(bar.n, bar.total) for bar in bars] == [(2 * (5 + 5 + 5), 30), (2 * (5 + 5 * 2), 30)]
+    # And before either, one of the denoiser, which shows whether it knows the image.
+    assert [(bar.n, bar.total) for bar in bars] == [(2 * (1 + 5 + 5 + 5), 32), (2 * (1 + 5 + 5 * 2), 32)]
 
 
 def test_an_image_unlike_the_benchmarks_own_is_said(project, run):
@@ -244,69 +205,46 @@ def test_an_image_unlike_the_benchmarks_own_is_said(project, run):
         said, errors = run("brain", project / "raw" / CASES[0], "--slices", 4, 6)
     finally:
         record.unlink()
-    (doubt,) = said["images"][CASES[0]]["doubts"]
-    assert "of 2 of 2 slices is on average more than twice the largest of the benchmark's own (0.01)" in doubt
-    assert errors == f"warning: {doubt}\n"
+    by_record, by_denoiser = said["images"][CASES[0]]["doubts"]
+    assert "of 2 of 2 slices is on average more than twice the largest of the benchmark's own (0.01)" in by_record
+    assert "of a weak noise in 2 of 2 slices, where 40% is the most in images that it knows" in by_denoiser
+    assert errors == f"warning: {by_record}\nwarning: {by_denoiser}\n"
     maps = np.array([[[1.0]], [[2.5]]], np.float16)
     assert [model.unlike(maps, largest) for largest in (0.4, 1, 2)] == [2, 1, 0]
 
 
-# --- the setting -----------------------------------------------------------------------------------------------------
+# --- what is written -------------------------------------------------------------------------------------------------
 
 
-def plan(project: Path, benchmark: str = "brain", **choice: object) -> model.Plan:
-    return model.plan(model.Choice(benchmark, **choice))
+def test_of_several_the_bad_one_is_named_and_the_others_are_translated(project, run, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"^1 of 3 images left out: .*bad\.png is truncated, damaged or no image"):
+        run("photos", project / "photos/good/000.png", bad, project / "photos/good/001.png", "--method", "intensity")
+    said = json.loads((tmp_path / "out/translate.json").read_text())
+    assert list(said["images"]) == ["good_000", "good_001"]
+    assert len(said["left_out"]) == 1
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"translate.json"} | {f"good_00{n}_{what}.png" for n in (0, 1) for what in ("map", "values")}
+    with pytest.raises(InputError, match=r"^\S+gone\.png is not there"):  # before the first is translated
+        run("photos", project / "photos/broken/000.png", tmp_path / "gone.png", "--method", "intensity")
+    with pytest.raises(InputError, match=r"^\S+bad\.png is truncated"):
+        run("photos", bad, "--method", "intensity")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == written
 
 
-def test_the_reported_setting_is_taken_and_single_keys_of_it_changed(project, monkeypatch):
-    monkeypatch.chdir(project)
-    assert plan(project).setting == {"L": 20, "s": 5}  # of params.yaml
-    with pytest.raises(InputError, match=r"comparison\.csv is not there.*or name --L and --w"):
-        plan(project, method="classifier-free")
-    table = project / "results/brain/tables/comparison.csv"
-    records.write_text(table, "method,setting\nguided-ddim,L20_s0\nclassifier-free,L10_w2\n")
-    try:
-        assert plan(project).setting == {"L": 20, "s": 0}
-        assert set(plan(project).checkpoints) == {"denoiser"}  # unguided
-        assert plan(project, setting={"s": 7}).setting == {"L": 20, "s": 7}  # outside of the grid
-        assert plan(project, method="classifier-free").setting == {"L": 10, "w": 2}
-    finally:
-        table.unlink()
+def test_a_killed_run_leaves_whole_files_and_no_summary(project, run, tmp_path, monkeypatch):
+    case = project / "raw" / CASES[0]
+    run("brain", case, "--method", "intensity", "--slices", 4)
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert whole.keys() == {f"{CASES[0]}_map.nii.gz", "translate.json"}
 
+    def killed(_, path):
+        path.write_bytes(b"half")
+        raise SystemExit(143)
 
-@pytest.mark.parametrize(
-    ("choice", "sentence"),
-    [
-        ({"method": "mine"}, "mine is no method of brain, whose methods are .*guided-ddim.*"),
-        ({"repeat": "fold2-seed0"}, "fold2-seed0 is no repeat .*"),
-        ({"setting": {"w": 2}}, "guided-ddim knows no w: its settings have L, s"),
-        ({"setting": {"L": 12}}, r"the setting L = 12, s = 5 of guided-ddim: L must hold multiples of .* = 5, not 12"),
-        ({"setting": {"L": 25}}, r"the setting L = 25, .*: L must stay within .*max_level = 20, not 25"),
-        ({"checkpoints": Path("elsewhere")}, r"elsewhere/denoiser\.safetensors is missing: .* --checkpoints"),
-        ({"method": "vae"}, r"results/brain/checkpoints/fold1-seed0/vae\.safetensors is missing: .*"),
-        ({"benchmark": "other"}, r"params\.yaml: benchmarks has no 'other', only .*"),
-    ],
-)
-def test_what_cannot_be_chosen(project, monkeypatch, choice, sentence):
-    monkeypatch.chdir(project)
-    with pytest.raises(InputError, match=f"^{sentence}$"):
-        plan(project, **choice)
-
-
-def test_checkpoints_of_another_seed_are_refused_with_advice_that_fits(project, run, tmp_path):
-    own, brought = project / "results/brain/checkpoints/fold1-seed0", tmp_path / "brought"
-    brought.mkdir()
-    for path in own.iterdir():
-        tensors, _ = checkpoint.load(path)
-        checkpoint.save(brought / path.name, tensors, {"parameters": {"seed": 8}})
-    with pytest.raises(InputError, match=r"with seed = 8 where this job has 0: say with --benchmark and --repeat"):
-        run("brain", project / "raw" / CASES[0], "--checkpoints", brought)
-    parked = tmp_path / "parked"
-    own.rename(parked)
-    brought.rename(own)
-    try:
-        with pytest.raises(InputError, match=r"with seed = 8 where this job has 0; delete it and run Snakemake again"):
-            run("brain", project / "raw" / CASES[0])
-    finally:
-        own.rename(brought)
-        parked.rename(own)
+    monkeypatch.setattr(nib, "save", killed)
+    with pytest.raises(SystemExit):
+        run("brain", case, "--method", "intensity", "--slices", 5)
+    left = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert left == {name: content for name, content in whole.items() if name != "translate.json"}

@@ -67,6 +67,15 @@ def test_averaged_weights_lie_in_the_same_file_below_another_prefix(tmp_path):
         assert torch.equal(loaded.label_emb.weight, network.label_emb.weight)
 
 
+def test_a_checkpoint_that_is_there_stays(tmp_path):
+    torch.save(smoke_unet(2).state_dict(), tmp_path / "model.pt")
+    target = tmp_path / "denoiser.safetensors"
+    target.write_bytes(b"days of training")
+    with pytest.raises(InputError, match=r"denoiser\.safetensors is there already: move it away or delete it"):
+        run(tmp_path / "model.pt", target, "--healthy-class=0")
+    assert target.read_bytes() == b"days of training"
+
+
 def test_an_optimiser_leaves_nothing_written(tmp_path):
     torch.save({"state": {}, "param_groups": []}, tmp_path / "opt050000.pt")
     with pytest.raises(InputError, match="state of an optimiser"):

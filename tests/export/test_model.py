@@ -1,0 +1,73 @@
+"""What is chosen by name: a method, its setting, whose networks."""
+
+from pathlib import Path
+
+import pytest
+from translate_project import CASES
+
+from stages import checkpoint
+from stages.errors import InputError
+from stages.evaluation import records
+from stages.export import model
+
+
+def plan(project: Path, benchmark: str = "brain", **choice: object) -> model.Plan:
+    return model.plan(model.Choice(benchmark, **choice))
+
+
+def test_the_reported_setting_is_taken_and_single_keys_of_it_changed(project, monkeypatch):
+    monkeypatch.chdir(project)
+    assert plan(project).setting == {"L": 20, "s": 5}  # of params.yaml
+    with pytest.raises(InputError, match=r"comparison\.csv is not there.*or name --L and --w"):
+        plan(project, method="classifier-free")
+    table = project / "results/brain/tables/comparison.csv"
+    records.write_text(table, "method,setting\nguided-ddim,L20_s0\nclassifier-free,L10_w2\n")
+    try:
+        assert plan(project).setting == {"L": 20, "s": 0}
+        assert set(plan(project).checkpoints) == {"denoiser"}  # unguided
+        assert plan(project, setting={"s": 7}).setting == {"L": 20, "s": 7}  # outside of the grid
+        assert plan(project, method="classifier-free").setting == {"L": 10, "w": 2}
+    finally:
+        table.unlink()
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ({"method": "mine"}, "mine is no method of brain, whose methods are .*guided-ddim.*"),
+        ({"repeat": "fold2-seed0"}, "fold2-seed0 is no repeat .*"),
+        (
+            {"benchmark": "chest", "method": "intensity"},
+            r".*\.csv is not .*, or set methods\.intensity\.setting in params.yaml",
+        ),
+        ({"setting": {"w": 2}}, "guided-ddim knows no w: its settings have L, s"),
+        ({"setting": {"L": 12}}, r"the setting L = 12, s = 5 of guided-ddim: L must hold multiples of .* = 5, not 12"),
+        ({"setting": {"L": 25}}, r"the setting L = 25, .*: L must stay within .*max_level = 20, not 25"),
+        ({"checkpoints": Path("elsewhere")}, r"elsewhere/denoiser\.safetensors is missing: .* --checkpoints"),
+        ({"method": "vae"}, r"results/brain/checkpoints/fold1-seed0/vae\.safetensors is missing: .*"),
+        ({"benchmark": "other"}, r"params\.yaml: benchmarks has no 'other', only .*"),
+    ],
+)
+def test_what_cannot_be_chosen(project, monkeypatch, choice, sentence):
+    monkeypatch.chdir(project)
+    with pytest.raises(InputError, match=f"^{sentence}$"):
+        plan(project, **choice)
+
+
+def test_checkpoints_of_another_seed_are_refused_with_advice_that_fits(project, run, tmp_path):
+    own, brought = project / "results/brain/checkpoints/fold1-seed0", tmp_path / "brought"
+    brought.mkdir()
+    for path in own.iterdir():
+        tensors, _ = checkpoint.load(path)
+        checkpoint.save(brought / path.name, tensors, {"parameters": {"seed": 8}})
+    with pytest.raises(InputError, match=r"with seed = 8 where this job has 0: say with --benchmark and --repeat"):
+        run("brain", project / "raw" / CASES[0], "--checkpoints", brought)
+    parked = tmp_path / "parked"
+    own.rename(parked)
+    brought.rename(own)
+    try:
+        with pytest.raises(InputError, match=r"with seed = 8 where this job has 0; delete it and run Snakemake again"):
+            run("brain", project / "raw" / CASES[0])
+    finally:
+        own.rename(brought)
+        parked.rename(own)
