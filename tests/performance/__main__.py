@@ -87,7 +87,7 @@ def main(options: argparse.Namespace) -> None:
             table = _write(found, profiles, options.output)
             timed = table[(table["precision"] == _name(fabric)) & (table["compile"] == ways[0])]
             for size in sizes:
-                for line in hours.lines(size, precision, timed, fabric.device):
+                for line in hours.lines(size, precision, timed, ways[0], fabric):
                     print(line)
     for line in _unquiet(table):
         print(line)
