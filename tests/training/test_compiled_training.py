@@ -61,11 +61,12 @@ def test_a_run_goes_on_compiled_to_the_same_end(stage, parameters, tiny_store, t
 
 
 def learn(parameters: dict, how: str, folder: Path, rank: int) -> torch.Tensor:
-    """Two steps of the denoiser on batches that all processes hold: its weights. Each leaves how many graphs it made."""
-    graphs = torch._dynamo.utils.counters["stats"]
-    before = graphs["unique_graphs"]
+    """Two steps of the denoiser on batches that all processes hold: its weights. Each leaves its count of graphs."""
     if rank:
         compiled.BACKEND = "aot_eager"
+    assert compiled.can_compile("cpu")
+    graphs = torch._dynamo.utils.counters["stats"]
+    before = graphs["unique_graphs"]
     torch.manual_seed(0)
     objective = denoiser.objective(parameters, torch.device("cpu"))
     players = Players(objective, Training.of(parameters, "denoiser"), device.fabric(), how)
