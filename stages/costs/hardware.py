@@ -6,6 +6,8 @@ not measured. Small images (64 x 64 and less) leave a GPU waiting for its next k
 
 from dataclasses import dataclass
 
+from stages.costs.work import Work
+
 SHARE = {"float32": 0.6, "mixed": 0.3}
 """Of the peak: most of it where the units that compute are the limit, less where memory is."""
 
@@ -26,9 +28,9 @@ class Device:
     mixed: float
     source: str
 
-    def rate(self, precision: str) -> float:
-        """FLOP/s of a run, by its precision in Lightning Fabric's words."""
-        return self.float32 if precision == "32-true" else self.mixed
+    def seconds(self, part: Work) -> float:
+        """What a part of a benchmark takes."""
+        return part.flops / (self.float32 if part.precision == "32-true" else self.mixed)
 
 
 def _gpu(name: str, float32: float, mixed: float, source: str) -> Device:

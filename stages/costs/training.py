@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stages.costs.passes import Pass
+from stages.device import Precision
 from stages.networks import flops
 from stages.training.objective import Objective
 from stages.training.section import Training
@@ -25,13 +27,15 @@ class Trained:
         steps: of the loop.
         evaluations: images that its networks see, forward passes alone or followed by a backward pass.
         flops: of all passes, gradients included.
+        passes: a kind of iteration -> images in the batches of all of them.
         precision: of its arithmetic.
     """
 
     steps: int
     evaluations: float
     flops: float
-    precision: str
+    passes: dict[Pass, int]
+    precision: Precision
 
 
 def of(parameters: dict, name: str, labels: np.ndarray) -> Trained:
@@ -40,13 +44,16 @@ def of(parameters: dict, name: str, labels: np.ndarray) -> Trained:
     with meta:
         objective: Objective = importlib.import_module(f"stages.training.{name}").objective(parameters, meta)
     steps = training.steps(len(training.rows(labels)))
-    turns = Counter(player for iteration in range(steps) for player in objective.turns(iteration))
     images = training.batch * training.accumulate
-    taken = {player: _turn(objective, player, parameters, training) for player in turns}
+    rounds = Counter(tuple(objective.turns(iteration)) for iteration in range(steps))
+    players = dict.fromkeys(player for turns in rounds for player in turns)
+    taken = {player: _turn(objective, player, parameters, training) for player in players}
     evaluations, operations = (
-        sum(turns[player] * images * found[place] for player, found in taken.items()) for place in (0, 1)
+        images * sum(number * taken[player][place] for turns, number in rounds.items() for player in turns)
+        for place in (0, 1)
     )
-    return Trained(steps, evaluations, operations, training.precision)
+    passes = {Pass(name, "training", training.precision, turns): number * images for turns, number in rounds.items()}
+    return Trained(steps, evaluations, operations, passes, training.precision)
 
 
 def _turn(objective: Objective, player: str, parameters: dict, training: Training) -> tuple[float, float]:

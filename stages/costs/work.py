@@ -1,5 +1,6 @@
 """The parts of a benchmark, each with what it takes: evaluations of networks, operations, bytes."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -8,8 +9,10 @@ import pandas as pd
 from stages import methods, repeats
 from stages.costs import evaluations, training
 from stages.costs.evaluations import Evaluations
+from stages.costs.passes import Pass
 from stages.costs.slices import Labels
 from stages.detection.selected import select
+from stages.device import Precision
 from stages.networks import flops
 from stages.networks.flops import Flops
 from stages.parameters import sections
@@ -29,6 +32,7 @@ class Work:
         evaluations: images that networks see.
         slopes: those of them from which detection takes a gradient back to the image.
         flops: of all that.
+        passes: a kind of pass -> the images that are taken through it.
         precision: of its arithmetic, in Lightning Fabric's words.
         bytes: of maps and reconstructions; in the chapter latents, of x_L.
     """
@@ -39,7 +43,8 @@ class Work:
     evaluations: float
     slopes: int
     flops: float
-    precision: str
+    passes: Mapping[Pass, float]
+    precision: Precision
     bytes: int
 
 
@@ -55,6 +60,7 @@ def work(parameters: dict, labels: Labels) -> Iterator[Work]:
             evaluations=count * found.evaluations,
             slopes=0,
             flops=count * found.flops,
+            passes={one: count * images for one, images in found.passes.items()},
             precision=found.precision,
             bytes=0,
         )
@@ -134,14 +140,21 @@ class _Inference:
         self, chapter: str, name: str, times: int, found: list[tuple[int, dict[str, Evaluations]]], kept: int
     ) -> Work:
         """What some slices take, by their number and what one takes, and then others; `kept` are bytes a pixel."""
-        counts = [(slices, self.flops[network], one) for slices, each in found for network, one in each.items()]
+        precision = self.parameters["detection"]["precision"]
+        passes: Counter[Pass] = Counter()
+        for slices, each in found:
+            for network, one in each.items():
+                passes[Pass(network, "forward", precision)] += slices * one.forward
+                passes[Pass(network, "slope", precision)] += slices * one.slope
+        passes = +passes  # those that are made
         return Work(
             chapter=chapter,
             name=name,
             times=times,
-            evaluations=sum(slices * (one.forward + one.slope) for slices, _, one in counts),
-            slopes=sum(slices * one.slope for slices, _, one in counts),
-            flops=sum(slices * (cost.forward * one.forward + cost.slope * one.slope) for slices, cost, one in counts),
-            precision=self.parameters["detection"]["precision"],
+            evaluations=passes.total(),
+            slopes=sum(images for one, images in passes.items() if one.kind == "slope"),
+            flops=sum(images * getattr(self.flops[one.network], one.kind) for one, images in passes.items()),
+            passes=passes,
+            precision=precision,
             bytes=kept * self.parameters["data"]["size"] ** 2,
         )

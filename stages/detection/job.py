@@ -69,6 +69,9 @@ class Pieces:
                 raise InputError("the card has not the memory for one slice: use a larger card, or lower data.size")
             else:
                 self.most = len(piece) // 2
+                # Graphs recorded for the failed piece would keep its memory, and beside its kernels those of the halves
+                # would be made for any size.
+                torch.compiler.reset()
                 torch.cuda.empty_cache()
                 print(f"a batch of {len(piece)} slices does not fit into memory: {self.most} at a time", flush=True)
 

@@ -2,8 +2,8 @@
 
 Kernels join what PyTorch does one operation at a time (normalisation, activation, addition), and so save memory's time;
 graphs replay all of a pass's kernels on a card at once, which saves the processor's. Both change results by rounding
-alone. Either is made at a network's first call, which takes a minute or more, once more for batches of another size,
-and is kept on disk (TORCHINDUCTOR_CACHE_DIR) for the next process.
+alone. Either is made at a network's first call, which takes a minute or more, once more for batches of another size
+(then of any), and is kept on disk (TORCHINDUCTOR_CACHE_DIR) for the next process; graphs are recorded for every size.
 """
 
 from functools import cache

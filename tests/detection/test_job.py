@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.job import Pieces
 from stages.errors import InputError
+from stages.networks.compiled import compile_forward
 
 OPTIONS = {"encode_class": "none", "decode_class": "healthy"}
 
@@ -36,6 +38,24 @@ def test_a_card_too_small_for_one_slice_is_one_sentence():
 
     with pytest.raises(InputError, match="has not the memory for one slice: use a larger card"):
         list(Pieces(4).of(range(4), work))
+
+
+def test_halves_get_kernels_of_their_own(traced):
+    network = nn.Linear(3, 2).requires_grad_(False)
+    compile_forward(network, "kernels", torch.device("cpu"))
+
+    def work(piece: range) -> int:
+        found = network(torch.ones(len(piece), 3))
+        if len(piece) > 2:
+            raise torch.OutOfMemoryError
+        return len(found)
+
+    assert list(Pieces(4).of(range(4), work)) == [2, 2]
+    nodes = [node for graph in traced for node in graph.graph.nodes if node.op == "placeholder"]
+    values = [node.meta["example_value"] for node in nodes]
+    images = [value for value in values if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter)]
+    assert [type(one.shape[0]) for one in images] == [int, int], "not of any size"
+    assert [len(one) for one in images] == [4, 2]
 
 
 def test_latents_of_pieces_are_those_of_the_batch(encoded, request):

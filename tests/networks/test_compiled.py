@@ -88,6 +88,35 @@ def test_nothing_is_made_where_nothing_is_asked(traced):
         assert "forward" not in vars(network)
 
 
+def test_what_a_graph_gives_outlives_the_next_replay(monkeypatch):
+    """A replay as on a card: it writes where the one before has written."""
+    modes = []
+
+    def recorded(graph, given, mode):
+        modes.append(mode)
+        written = []
+
+        def replay(*inputs):
+            found = graph(*inputs)
+            written.extend(tensor.clone() for tensor in found[len(written) :])
+            return tuple(place.copy_(tensor) for place, tensor in zip(written, found, strict=True))
+
+        return replay
+
+    torch.compiler.reset()
+    monkeypatch.setattr(compiled, "BACKEND", recorded)
+    monkeypatch.setattr(compiled, "can_compile", lambda kind: True)
+    network = nn.Linear(3, 2).requires_grad_(False)
+    images = torch.randn(3, 4, 3)
+    expected = [network(x) for x in images]
+    compile_forward(network, "graphs", torch.device("cuda"))
+    found = [network(x) for x in images]
+    assert modes == ["reduce-overhead"]
+    for one, plain in zip(found, expected, strict=True):
+        assert torch.equal(one, plain)
+    torch.compiler.reset()
+
+
 def test_what_cannot_be_compiled_computes_as_it_did(traced, monkeypatch, capsys):
     def refuses(graph, given):
         raise NotImplementedError("no such kernel\nat all")

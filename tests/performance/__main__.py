@@ -87,7 +87,7 @@ def main(options: argparse.Namespace) -> None:
             table = _write(found, profiles, options.output)
             timed = table[(table["precision"] == _name(fabric)) & (table["compile"] == ways[0])]
             for size in sizes:
-                for line in hours.lines(size, precision, timed, fabric.device):
+                for line in hours.lines(size, precision, timed, ways[0], fabric):
                     print(line)
     for line in _unquiet(table):
         print(line)
@@ -96,6 +96,8 @@ def main(options: argparse.Namespace) -> None:
 
 def _pair(size: Size, what: str, fabric: Fabric, how: Compile, budget: float) -> tuple[list[Row], pd.DataFrame]:
     """The rows of a work and its plain reference, and where the time of the former goes."""
+    # What was made for the work before would count: a second batch size gets kernels for any size, a ninth gets none.
+    torch.compiler.reset()
     # The same for all ways: a batch of one image that is only tried is not worth kernels.
     batch = largest_batch(size.batch(what), work.here(size, what, fabric, "never"), budget)
     here = Measured.of(work.here(size, what, fabric, how)(batch), work.operations(size, what))

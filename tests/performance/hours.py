@@ -5,39 +5,44 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 
-from stages.costs import slices
+from stages.costs import measured, slices
 from stages.costs.hardware import DEVICES, Device
 from stages.costs.work import Work, work
+from stages.device import Precision
+from stages.networks.compiled import Compile
 
 from .work import TRAINED, Size
 
 
-def lines(size: Size, precision: str, table: pd.DataFrame, where: torch.device) -> Iterator[str]:
+def lines(size: Size, precision: Precision, table: pd.DataFrame, how: Compile, fabric: Fabric) -> Iterator[str]:
     """A line a part of the benchmark whose steps were timed in `precision`, by the rows of `table` in that precision.
 
-    Expected: operations over the rate that the U-Net's forward pass reached here, and over that of stages/costs.
+    Expected: as `python -m stages.costs --measure` does, by networks compiled as `how` says, and by the rate of
+    stages/costs for CPU cores.
     """
     rows = table[(table["size"] == size.name) & (table["side"] == "here")].set_index("what")
     if not {"forward", "guided step"} <= set(rows.index):
         return
     each = 1 / rows["images_per_second"]
-    rate = rows.loc["forward", "flops_per_second"]
-    here = Device("here", rate, rate, "the U-Net's forward pass")
-    listed = _listed(where)
-    found = slices.extracted(size.parameters, Path("results") / size.name)
+    parameters = size.parameters | {"compile": how}
+    found = slices.extracted(parameters, Path("results") / size.name)
     parts = [
         (one, seconds)
-        for one in work(size.parameters, slices.assumed(size.parameters) if found is None else found)
+        for one in work(parameters, slices.assumed(parameters) if found is None else found)
         if one.precision == precision and (seconds := timed(one, size, each)) is not None
     ]
     if not parts:
         return
+    passes = dict.fromkeys(kind for one, _ in parts for kind in one.passes)
+    an_image = {kind: measured.of(parameters, kind, fabric) for kind in passes}
+    listed = _listed(fabric.device)
     yield ""
-    heads = ["by forward pass", "by stages.costs", "by timed steps", "ratios"]
+    heads = ["by --measure", "by stages.costs", "by timed steps", "ratios"]
     yield f"{size.name + ', hours':32}" + "".join(f"{head:>17}" for head in heads)
     for one, seconds in parts:
-        expected = [one.flops / device.rate(precision) for device in (here, listed) if device is not None]
+        expected = [measured.seconds(an_image, one), *([listed.seconds(one)] if listed else [])]
         ratios = " ".join(f"{value / seconds:.2f}" for value in expected)
         hours = [f"{value / 3600:.4g}" for value in (*expected, seconds)]
         if listed is None:

@@ -1,11 +1,17 @@
 """Compiled networks learn what they learn without kernels, also in a run that began without; their files are alike."""
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 import torch
 from runs import train
 
-from stages import checkpoint
+from stages import checkpoint, device
+from stages.networks import compiled
+from stages.training import denoiser, ranks
 from stages.training.loop import Players
+from stages.training.section import Training
 from stages.training.state import State
 
 
@@ -52,3 +58,34 @@ def test_a_run_goes_on_compiled_to_the_same_end(stage, parameters, tiny_store, t
         assert (two - one).norm() < share * one.norm(), kind
     tensors = [checkpoint.load(tmp_path / run / f"{stage}.safetensors")[0] for run in ("plain", "compiled")]
     assert tensors[0].keys() == tensors[1].keys()
+
+
+def learn(parameters: dict, how: str, folder: Path, rank: int) -> torch.Tensor:
+    """Two steps of the denoiser on batches that all processes hold: its weights. Each leaves its count of graphs."""
+    if rank:
+        compiled.BACKEND = "aot_eager"
+    assert compiled.can_compile("cpu")
+    graphs = torch._dynamo.utils.counters["stats"]
+    before = graphs["unique_graphs"]
+    torch.manual_seed(0)
+    objective = denoiser.objective(parameters, torch.device("cpu"))
+    players = Players(objective, Training.of(parameters, "denoiser"), device.fabric(), how)
+    for i in range(2):
+        generator = torch.Generator().manual_seed(i)
+        batches = [(torch.rand(4, 2, 16, 16, generator=generator), torch.arange(4) % 2) for _ in range(2)]
+        players.step(i, batches, 1e-3, generator)
+    (folder / f"graphs-{rank}").write_text(str(graphs["unique_graphs"] - before))
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+    return torch.cat([tensor.flatten().double() for tensor in players.weights().values()])
+
+
+def test_two_processes_with_kernels_make_the_steps_of_one_without(parameters, tmp_path, traced):
+    one = learn(parameters, "never", tmp_path, 0)
+    assert not traced
+    work = partial(learn, parameters, "kernels", tmp_path)
+    with ranks.joined(2, "gloo", work):
+        two = work(0)
+    assert [(tmp_path / f"graphs-{rank}").read_text() for rank in range(2)] == ["1", "1"]
+    assert len(traced) == 1
+    assert 0 < (two - one).norm() < 1e-3 * one.norm()
