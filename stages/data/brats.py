@@ -18,15 +18,19 @@ depend on their number. Outputs, all or nothing, in --output:
 import argparse
 import hashlib
 import json
+from collections import Counter
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from stages import command
-from stages.data import extraction
+from stages.data import decathlon, extraction
 from stages.data.brats_case import CaseSlices, Recipe, read_case
-from stages.data.brats_names import patient, refuse_doubtful, released, stratum
+from stages.data.brats_names import released, stratum
+from stages.data.brats_patients import known, patients
 from stages.data.brats_tree import MASK, Case, find_cases
 from stages.data.extraction import BadCaseError
 from stages.errors import InputError
@@ -72,13 +76,12 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
     """
     data = parameters["data"]
     recipe = Recipe.from_parameters(data)
-    cases, duplicates = without_duplicates(find_cases(raw))
-    if (pattern := data["brats"].get("patient")) is None:
-        refuse_doubtful(case.name for case in cases)
-    # A pattern of the user's is one for the names that the user sees.
-    patients = {case.name: patient(case.folder.name if pattern else case.name, pattern) for case in cases}
-    find, read = partial(find_files, recipe=recipe), partial(read_case, recipe=recipe)
-    cases, bad = extraction.usable_cases(cases, find, read, data["on_bad_case"], processes, duplicates)
+    all_cases = find_cases(raw)
+    refuse_too_low(raw, all_cases)
+    cases, bad = without_duplicates(with_own_names(all_cases))
+    patient = dict(zip(cases, patients(cases, data["brats"].get("patient")), strict=True))
+    find, read = partial(find_files, raw=raw, recipe=recipe), partial(read_inside, raw=raw, recipe=recipe)
+    cases, bad = extraction.usable_cases(cases, find, read, data["on_bad_case"], processes, bad)
     counts = []
     seen: dict[bytes, Case] = {}
     with extraction.outputs(output, raw, len(recipe.channels), recipe.size) as outputs:
@@ -88,14 +91,15 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
         ):
             digest = hashlib.sha256(result.images.tobytes()).digest()
             if (other := seen.setdefault(digest, case)) is not case:
-                raise InputError(
-                    f"{raw / other.source} and {raw / case.source} hold the same images under two names, and so "
-                    "could stand in two splits: remove one of them"
-                )
-            rows = manifest_rows(case, patients[case.name], result)
+                copy = same_images(case, other, patient)
+                if data["on_bad_case"] == "stop":
+                    raise copy
+                bad.append(copy)
+                continue
+            rows = manifest_rows(case, patient[case], result)
             outputs.store.append(result.images, result.masks, rows)
             diseased = sum(row["label"] for row in rows)
-            counts.append((patients[case.name], stratum(case.name), len(rows), diseased))
+            counts.append((patient[case], stratum(case.name), len(rows), diseased))
         table = pd.DataFrame(counts, columns=["subject_id", "stratum", "slices", "diseased_slices"])
         # A patient's centre is that of the first time point.
         how = {"stratum": "first", "slices": "sum", "diseased_slices": "sum"}
@@ -104,14 +108,64 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
     return subjects, bad
 
 
-def find_files(case: Case, recipe: Recipe) -> None:
+def refuse_too_low(raw: Path, cases: list[Case]) -> None:
+    """Refuse a raw folder that is but a part of a data set: the folder above is meant.
+
+    Raises:
+        InputError: it is one case, a subject of BIDS, or the Decathlon's imagesTr.
+    """
+    real = raw.resolve()
+    if decathlon.holds_images(real):
+        part = f"{real.name} of the Decathlon, without which {decathlon.DESCRIPTION} and labelsTr are of no use"
+    elif known(real.name) and not any(known(case.source) for case in cases):
+        part = "one patient's"
+    elif [case.folder for case in cases] == [raw]:
+        part = "one case, or one sequence of many"
+    else:
+        return
+    raise InputError(f"{raw} is {part}: set data.folder to the folder above, {real.parent}, or make it a link to that")
+
+
+def with_own_names(cases: list[Case]) -> list[Case]:
+    """The cases, those that no release named and whose names are others' too called by their whole path."""
+    times = Counter(case.name.lower() for case in cases)
+    return [
+        case
+        if times[case.name.lower()] == 1 or released(case.name)
+        else replace(case, called=case.source.replace("/", "_"))
+        for case in cases
+    ]
+
+
+def find_files(case: Case, raw: Path, recipe: Recipe) -> None:
     """Look for all of a case's files.
 
     Raises:
-        BadCaseError: one is missing or there twice.
+        BadCaseError: one is missing, there twice, or a link that leads out of the raw folder.
     """
-    for name in (*recipe.channels, MASK):
-        case.file(name)
+    for path in chain([case.folder], map(case.file, (*recipe.channels, MASK))):
+        if extraction.leads_out(path, raw):
+            words = f"{extraction.LEADS_OUT}: set data.folder to the folder that it leads to, or copy it"
+            raise BadCaseError(case.name, str(path), words)
+
+
+def read_inside(case: Case, raw: Path, recipe: Recipe) -> CaseSlices:
+    """`read_case`, of files that lie in the raw folder.
+
+    Raises:
+        BadCaseError: as `find_files` and `read_case`.
+    """
+    find_files(case, raw, recipe)
+    return read_case(case, recipe)
+
+
+def same_images(case: Case, other: Case, patient: dict[Case, str]) -> BadCaseError:
+    """What is wrong with a case whose images are another's."""
+    if patient[case] == patient[other]:
+        harm = f"as if patient {patient[case]} had been scanned twice: one scan would count as two"
+    else:
+        harm = "as if they were two patients': one scan could stand in two splits"
+    return BadCaseError(case.name, str(case.folder), f"it holds the same images as {other.source}, {harm}")
 
 
 def without_duplicates(cases: list[Case]) -> tuple[list[Case], list[BadCaseError]]:
