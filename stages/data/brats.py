@@ -162,10 +162,11 @@ def read_inside(case: Case, raw: Path, recipe: Recipe) -> CaseSlices:
 def same_images(case: Case, other: Case, patient: dict[Case, str]) -> BadCaseError:
     """What is wrong with a case whose images are another's."""
     if patient[case] == patient[other]:
-        harm = f"as if patient {patient[case]} had been scanned twice: one scan would count as two"
+        harm = f"another time point of patient {patient[case]}, and one scan would count twice"
     else:
-        harm = "as if they were two patients': one scan could stand in two splits"
-    return BadCaseError(case.name, str(case.folder), f"it holds the same images as {other.source}, {harm}")
+        harm = "another patient's, and one scan could stand in two splits"
+    reason = f"it holds the same images as {other.source}, {harm}: remove one of them"
+    return BadCaseError(case.name, str(case.folder), reason)
 
 
 def without_duplicates(cases: list[Case]) -> tuple[list[Case], list[BadCaseError]]:

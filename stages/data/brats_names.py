@@ -14,7 +14,7 @@ NAMES = {
     "flair": ("flair", "t2f", "t2flair"),
     MASK: ("seg", "segm"),
 }
-"""What a file's name ends in, in whatever case: BraTS 2017 to 2021, 2023 and later, FeTS, BIDS, a mask of BraTS 2020."""
+"""What a file's name ends in, in whatever case: BraTS 2017 to 2021, 2023 and later, FeTS, BIDS, a mask of 2020."""
 SEQUENCE_OF = {ending: sequence for sequence, endings in NAMES.items() for ending in endings}
 # <case>_t1, <case>-t1n, 00000057_brain_t1 and 00000057_final_seg, or t1 alone.
 _ENDING = re.compile(
@@ -24,6 +24,11 @@ _ENDING = re.compile(
 _BIDS = re.compile(r"(?P<case>sub-[a-z0-9]+(?:_ses-[a-z0-9]+)?)(?P<entities>(?:_[a-z]+-[a-z0-9]+)*)", re.IGNORECASE)
 _BIDS_MASK = re.compile(
     rf"{_BIDS.pattern}_(?:label|desc)-(?:lesion|tumou?r|glioma)[a-z0-9]*_(?:mask|dseg|roi)", re.IGNORECASE
+)
+
+NO_MASK = (
+    "a release's validation cases have none (set data.folder to the training cases), and that of BIDS is looked for "
+    "beside the images (sub-01_label-lesion_mask.nii.gz)"
 )
 
 NO_CENTRE = "none"

@@ -61,9 +61,9 @@ JOINING = (
     "^(.*?[0-9]+)",
     "^([^0-9]*)",
 )
-"""What data.brats.patient could be where cases are to be joined: BIDS' subject; of the last name what ends with the first
-number, what stands before a date, or before three of eight digits; the folder around; the last name; a number of so many
-digits; what the path starts with."""
+"""What data.brats.patient could be where cases are to be joined: BIDS' subject; of the last name what ends with the
+first number, what stands before a date, or before three of eight digits; the folder around; the last name; a number of
+so many digits; what the path starts with."""
 APART = "^(.+)$"
 """What it is where each case is a patient."""
 

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from stages.data import decathlon
-from stages.data.brats_names import MASK, NAMES, SEQUENCE_OF, SUFFIXES, Part, Volume, named, stem_of
+from stages.data.brats_names import MASK, NAMES, NO_MASK, SEQUENCE_OF, SUFFIXES, Part, Volume, named, stem_of
 from stages.data.brats_patients import case_name, known
 from stages.data.extraction import BadCaseError, leads_out
 from stages.data.litter import is_litter
@@ -70,8 +70,8 @@ class Case:
             path = self.folder.with_name(f"{self.folder.name}_{sequence}{SUFFIXES[1]}")
             if self.folder.is_dir():
                 path = self.folder / path.name
-            known = any(volume.sequence for volume in volumes)
-            expected = "" if known else f"; {_expected(volumes)}"
+            is_a_case = any(volume.sequence for volume in volumes)
+            expected = f"; {NO_MASK if is_a_case else _expected(volumes)}" if sequence == MASK or not is_a_case else ""
             reason = f"the file is missing: nothing of this case ends in {endings} (there is {there}){expected}"
             raise self._bad(path, reason)
         return self._inside(found[0])
@@ -200,7 +200,7 @@ def find_cases(raw: Path) -> list[Case]:
             below.clear()
             holding.setdefault(layout is DECATHLON, folder)
         elif leads_out(folder, raw):
-            paths.append(folder)  # the reader says what is wrong with it
+            paths.append(folder)  # bad, as the reader says
     if len(holding) > 1:
         raise InputError(
             f"{holding[True]} is the Medical Segmentation Decathlon's and {holding[False]} BraTS', which have the same "
