@@ -100,6 +100,7 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
             outputs.store.append(result.images, result.masks, rows)
             diseased = sum(row["label"] for row in rows)
             counts.append((patient[case], stratum(case.name), len(rows), diseased))
+        bad.sort(key=lambda error: (error.case, error.file))
         table = pd.DataFrame(counts, columns=["subject_id", "stratum", "slices", "diseased_slices"])
         # A patient's centre is that of the first time point.
         how = {"stratum": "first", "slices": "sum", "diseased_slices": "sum"}
@@ -116,7 +117,7 @@ def refuse_too_low(raw: Path, cases: list[Case]) -> None:
     """
     real = raw.resolve()
     if decathlon.holds_images(real):
-        part = f"{real.name} of the Decathlon, without which {decathlon.DESCRIPTION} and labelsTr are of no use"
+        part = f"{real.name} of the Decathlon, of no use without {decathlon.DESCRIPTION} and labelsTr beside it"
     elif known(real.name) and not any(known(case.source) for case in cases):
         part = "one patient's"
     elif [case.folder for case in cases] == [raw]:
@@ -143,9 +144,9 @@ def find_files(case: Case, raw: Path, recipe: Recipe) -> None:
     Raises:
         BadCaseError: one is missing, there twice, or a link that leads out of the raw folder.
     """
-    for path in chain([case.folder], map(case.file, (*recipe.channels, MASK))):
+    for path in chain(decathlon.described_in(case.folder), [case.folder], map(case.file, (*recipe.channels, MASK))):
         if extraction.leads_out(path, raw):
-            words = f"{extraction.LEADS_OUT}: set data.folder to the folder that it leads to, or copy it"
+            words = f"{extraction.LEADS_OUT}: copy it there, or set data.folder to where all cases really lie"
             raise BadCaseError(case.name, str(path), words)
 
 

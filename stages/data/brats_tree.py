@@ -179,8 +179,8 @@ def find_cases(raw: Path) -> list[Case]:
         InputError: `raw` is missing, holds no case, or one whose name is not UTF-8.
     """
     advice = (
-        f"put the case folders (<case>/<case>_<sequence>.nii or .nii.gz) or a link to them there, or {_examples()}: "
-        "BraTS comes, after registration, from its organisers (CBICA's image processing portal, Synapse) or as a copy "
+        "put the case folders (<case>/<case>_<sequence>.nii or .nii.gz) there or make it a link to them, or "
+        f"{_examples()}: BraTS comes, after registration, from its organisers (CBICA's image processing portal, Synapse) or as a copy "
         "on Kaggle"
     )
     if not raw.is_dir():

@@ -184,7 +184,7 @@ def test_all_cases_are_bad(tmp_path, parameters):
             [7, 9],
             r"none of the 36 slices of .*raw is diseased, and so nothing could be scored: check its masks",
         ),
-        ("patient", "^Brats18_(TCIA.*)", r"finds no patient in the name of the case Brats18_2013_0_1"),
+        ("patient", "^Brats18_(TCIA.*)", r"finds no patient in the path of the case LGG/Brats18_2013_0_1"),
     ],
 )
 def test_parameters_that_do_not_fit(tmp_path, raw, parameters, key, value, message):
