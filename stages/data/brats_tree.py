@@ -180,8 +180,8 @@ def find_cases(raw: Path) -> list[Case]:
     """
     advice = (
         "put the case folders (<case>/<case>_<sequence>.nii or .nii.gz) there or make it a link to them, or "
-        f"{_examples()}: BraTS comes, after registration, from its organisers (CBICA's image processing portal, Synapse) or as a copy "
-        "on Kaggle"
+        f"{_examples()}: BraTS comes, after registration, from its organisers (CBICA's image processing portal, "
+        "Synapse) or as a copy on Kaggle"
     )
     if not raw.is_dir():
         raise InputError(f"the raw data folder {raw} is missing; {advice}")
