@@ -19,11 +19,13 @@ import argparse
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from stages import command
@@ -78,9 +80,9 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
     recipe = Recipe.from_parameters(data)
     all_cases = find_cases(raw)
     refuse_too_low(raw, all_cases)
-    cases, bad = without_duplicates(with_own_names(all_cases))
-    patient = dict(zip(cases, patients(cases, data["brats"].get("patient")), strict=True))
     find, read = partial(find_files, raw=raw, recipe=recipe), partial(read_inside, raw=raw, recipe=recipe)
+    cases, bad = without_duplicates(with_own_names(all_cases), read if data["on_bad_case"] == "skip" else None)
+    patient = dict(zip(cases, patients(cases, data["brats"].get("patient")), strict=True))
     cases, bad = extraction.usable_cases(cases, find, read, data["on_bad_case"], processes, bad)
     counts = []
     seen: dict[bytes, Case] = {}
@@ -170,8 +172,12 @@ def same_images(case: Case, other: Case, patient: dict[Case, str]) -> BadCaseErr
     return BadCaseError(case.name, str(case.folder), reason)
 
 
-def without_duplicates(cases: list[Case]) -> tuple[list[Case], list[BadCaseError]]:
-    """The cases that are there once, and every copy of the others: none of them can be called the right one.
+def without_duplicates(
+    cases: list[Case], read: Callable[[Case], CaseSlices] | None = None
+) -> tuple[list[Case], list[BadCaseError]]:
+    """The cases that are there once, and the others as bad.
+
+    With `read`, the first of copies that hold the same is kept; which of those that differ is right nothing can tell.
 
     BraTS 2017-2019 kept a case's name but for the year, so Brats17_TCIA_1_1 beside Brats18_TCIA_1_1 is one case.
     """
@@ -180,14 +186,24 @@ def without_duplicates(cases: list[Case]) -> tuple[list[Case], list[BadCaseError
         names.setdefault(released(case.name) or case.name.lower(), []).append(case)
     single, bad = [], []
     for copies in names.values():
-        if len(copies) == 1:
-            single += copies
-            continue
-        for case in copies:
+        kept = copies[:1] if len(copies) == 1 or (read and _equal(copies, read)) else []
+        single += kept
+        for case in copies[len(kept) :]:
             others = ", ".join(other.source for other in copies if other is not case)
-            reason = f"the same case is there more than once (also as {others})"
+            advice = "remove this copy" if kept else "keep the right one"
+            reason = f"the same case is there more than once (also as {others}): {advice}"
             bad.append(BadCaseError(case.name, str(case.folder), reason))
     return single, bad
+
+
+def _equal(cases: list[Case], read: Callable[[Case], CaseSlices]) -> bool:
+    """Whether all of them have the same images and masks; not, if one is bad."""
+    try:
+        found = [read(case) for case in cases]
+    except BadCaseError:
+        return False
+    first = found[0]
+    return all(np.array_equal(first.images, x.images) and np.array_equal(first.masks, x.masks) for x in found[1:])
 
 
 def manifest_rows(case: Case, subject: str, result: CaseSlices) -> list[dict]:
