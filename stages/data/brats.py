@@ -18,15 +18,21 @@ depend on their number. Outputs, all or nothing, in --output:
 import argparse
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from stages import command
-from stages.data import extraction
+from stages.data import decathlon, extraction
 from stages.data.brats_case import CaseSlices, Recipe, read_case
-from stages.data.brats_names import patient, refuse_doubtful, released, stratum
+from stages.data.brats_names import released, stratum
+from stages.data.brats_patients import known, patients
 from stages.data.brats_tree import MASK, Case, find_cases
 from stages.data.extraction import BadCaseError
 from stages.errors import InputError
@@ -72,13 +78,12 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
     """
     data = parameters["data"]
     recipe = Recipe.from_parameters(data)
-    cases, duplicates = without_duplicates(find_cases(raw))
-    if (pattern := data["brats"].get("patient")) is None:
-        refuse_doubtful(case.name for case in cases)
-    # A pattern of the user's is one for the names that the user sees.
-    patients = {case.name: patient(case.folder.name if pattern else case.name, pattern) for case in cases}
-    find, read = partial(find_files, recipe=recipe), partial(read_case, recipe=recipe)
-    cases, bad = extraction.usable_cases(cases, find, read, data["on_bad_case"], processes, duplicates)
+    all_cases = find_cases(raw)
+    refuse_too_low(raw, all_cases)
+    find, read = partial(find_files, raw=raw, recipe=recipe), partial(read_inside, raw=raw, recipe=recipe)
+    cases, bad = without_duplicates(with_own_names(all_cases), read if data["on_bad_case"] == "skip" else None)
+    patient = dict(zip(cases, patients(cases, data["brats"].get("patient")), strict=True))
+    cases, bad = extraction.usable_cases(cases, find, read, data["on_bad_case"], processes, bad)
     counts = []
     seen: dict[bytes, Case] = {}
     with extraction.outputs(output, raw, len(recipe.channels), recipe.size) as outputs:
@@ -88,14 +93,16 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
         ):
             digest = hashlib.sha256(result.images.tobytes()).digest()
             if (other := seen.setdefault(digest, case)) is not case:
-                raise InputError(
-                    f"{raw / other.source} and {raw / case.source} hold the same images under two names, and so "
-                    "could stand in two splits: remove one of them"
-                )
-            rows = manifest_rows(case, patients[case.name], result)
+                copy = same_images(case, other, patient)
+                if data["on_bad_case"] == "stop":
+                    raise copy
+                bad.append(copy)
+                continue
+            rows = manifest_rows(case, patient[case], result)
             outputs.store.append(result.images, result.masks, rows)
             diseased = sum(row["label"] for row in rows)
-            counts.append((patients[case.name], stratum(case.name), len(rows), diseased))
+            counts.append((patient[case], stratum(case.name), len(rows), diseased))
+        bad.sort(key=lambda error: (error.case, error.file))
         table = pd.DataFrame(counts, columns=["subject_id", "stratum", "slices", "diseased_slices"])
         # A patient's centre is that of the first time point.
         how = {"stratum": "first", "slices": "sum", "diseased_slices": "sum"}
@@ -104,18 +111,73 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> tu
     return subjects, bad
 
 
-def find_files(case: Case, recipe: Recipe) -> None:
+def refuse_too_low(raw: Path, cases: list[Case]) -> None:
+    """Refuse a raw folder that is but a part of a data set: the folder above is meant.
+
+    Raises:
+        InputError: it is one case, a subject of BIDS, or the Decathlon's imagesTr.
+    """
+    real = raw.resolve()
+    if decathlon.holds_images(real):
+        part = f"{real.name} of the Decathlon, of no use without {decathlon.DESCRIPTION} and labelsTr beside it"
+    elif known(real.name) and not any(known(case.source) for case in cases):
+        part = "one patient's"
+    elif [case.folder for case in cases] == [raw]:
+        part = "one case, or one sequence of many"
+    else:
+        return
+    raise InputError(f"{raw} is {part}: set data.folder to the folder above, {real.parent}, or make it a link to that")
+
+
+def with_own_names(cases: list[Case]) -> list[Case]:
+    """The cases, those that no release named and whose names are others' too called by their whole path."""
+    times = Counter(case.name.lower() for case in cases)
+    return [
+        case
+        if times[case.name.lower()] == 1 or released(case.name)
+        else replace(case, called=case.source.replace("/", "_"))
+        for case in cases
+    ]
+
+
+def find_files(case: Case, raw: Path, recipe: Recipe) -> None:
     """Look for all of a case's files.
 
     Raises:
-        BadCaseError: one is missing or there twice.
+        BadCaseError: one is missing, there twice, or a link that leads out of the raw folder.
     """
-    for name in (*recipe.channels, MASK):
-        case.file(name)
+    for path in chain(decathlon.described_in(case.folder), [case.folder], map(case.file, (*recipe.channels, MASK))):
+        if extraction.leads_out(path, raw):
+            words = f"{extraction.LEADS_OUT}: copy it there, or set data.folder to where all cases really lie"
+            raise BadCaseError(case.name, str(path), words)
 
 
-def without_duplicates(cases: list[Case]) -> tuple[list[Case], list[BadCaseError]]:
-    """The cases that are there once, and every copy of the others: none of them can be called the right one.
+def read_inside(case: Case, raw: Path, recipe: Recipe) -> CaseSlices:
+    """`read_case`, of files that lie in the raw folder.
+
+    Raises:
+        BadCaseError: as `find_files` and `read_case`.
+    """
+    find_files(case, raw, recipe)
+    return read_case(case, recipe)
+
+
+def same_images(case: Case, other: Case, patient: dict[Case, str]) -> BadCaseError:
+    """What is wrong with a case whose images are another's."""
+    if patient[case] == patient[other]:
+        harm = f"another time point of patient {patient[case]}, and one scan would count twice"
+    else:
+        harm = "another patient's, and one scan could stand in two splits"
+    reason = f"it holds the same images as {other.source}, {harm}: remove one of them"
+    return BadCaseError(case.name, str(case.folder), reason)
+
+
+def without_duplicates(
+    cases: list[Case], read: Callable[[Case], CaseSlices] | None = None
+) -> tuple[list[Case], list[BadCaseError]]:
+    """The cases that are there once, and the others as bad.
+
+    With `read`, the first of copies that hold the same is kept; which of those that differ is right nothing can tell.
 
     BraTS 2017-2019 kept a case's name but for the year, so Brats17_TCIA_1_1 beside Brats18_TCIA_1_1 is one case.
     """
@@ -124,14 +186,24 @@ def without_duplicates(cases: list[Case]) -> tuple[list[Case], list[BadCaseError
         names.setdefault(released(case.name) or case.name.lower(), []).append(case)
     single, bad = [], []
     for copies in names.values():
-        if len(copies) == 1:
-            single += copies
-            continue
-        for case in copies:
+        kept = copies[:1] if len(copies) == 1 or (read and _equal(copies, read)) else []
+        single += kept
+        for case in copies[len(kept) :]:
             others = ", ".join(other.source for other in copies if other is not case)
-            reason = f"the same case is there more than once (also as {others})"
+            advice = "remove this copy" if kept else "keep the right one"
+            reason = f"the same case is there more than once (also as {others}): {advice}"
             bad.append(BadCaseError(case.name, str(case.folder), reason))
     return single, bad
+
+
+def _equal(cases: list[Case], read: Callable[[Case], CaseSlices]) -> bool:
+    """Whether all of them have the same images and masks; not, if one is bad."""
+    try:
+        found = [read(case) for case in cases]
+    except BadCaseError:
+        return False
+    first = found[0]
+    return all(np.array_equal(first.images, x.images) and np.array_equal(first.masks, x.masks) for x in found[1:])
 
 
 def manifest_rows(case: Case, subject: str, result: CaseSlices) -> list[dict]:

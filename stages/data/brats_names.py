@@ -1,27 +1,34 @@
-"""What names say: those of BraTS' cases their patient and centre, those of files their case and sequence."""
+"""What names say that a release gave: those of cases their patient and centre, of files their case and sequence."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.errors import InputError
-
 MASK = "seg"
 SUFFIXES = (".nii", ".nii.gz")
 NAMES = {
-    "t1": ("t1", "t1n"),
-    "t1ce": ("t1ce", "t1c"),
+    "t1": ("t1", "t1n", "t1w"),
+    "t1ce": ("t1ce", "t1c", "t1gd"),
     "t2": ("t2", "t2w"),
     "flair": ("flair", "t2f", "t2flair"),
     MASK: ("seg", "segm"),
 }
-"""What a file's name ends in, in whatever case: BraTS 2017 to 2021; 2023 and later; FeTS; one mask of BraTS 2020."""
+"""What a file's name ends in, in whatever case: BraTS 2017 to 2021, 2023 and later, FeTS, BIDS, a mask of 2020."""
 SEQUENCE_OF = {ending: sequence for sequence, endings in NAMES.items() for ending in endings}
 # <case>_t1, <case>-t1n, 00000057_brain_t1 and 00000057_final_seg, or t1 alone.
 _ENDING = re.compile(
     rf"(?:(?P<case>.+?)[-_. ])??(?:(?:brain|final)[-_. ])?(?P<ending>{'|'.join(SEQUENCE_OF)})", re.IGNORECASE
+)
+# sub-01_ses-1_ce-gadolinium_T1w: what a contrast agent is given for, and others say by the name of the sequence.
+_BIDS = re.compile(r"(?P<case>sub-[a-z0-9]+(?:_ses-[a-z0-9]+)?)(?P<entities>(?:_[a-z]+-[a-z0-9]+)*)", re.IGNORECASE)
+_BIDS_MASK = re.compile(
+    rf"{_BIDS.pattern}_(?:label|desc)-(?:lesion|tumou?r|glioma)[a-z0-9]*_(?:mask|dseg|roi)", re.IGNORECASE
+)
+
+NO_MASK = (
+    "a release's validation cases have none (set data.folder to the training cases), and that of BIDS is looked for "
+    "beside the images (sub-01_label-lesion_mask.nii.gz)"
 )
 
 NO_CENTRE = "none"
@@ -31,16 +38,13 @@ NO_CENTRE = "none"
 _CENTRE = re.compile(r"brats1[789]_(2013|[a-z]+)\d*_", re.IGNORECASE)
 # A name that a release gave may be a part of the one that a user gave; any of - _ . and blanks stands for another.
 _WITH_SCAN = re.compile(r"(?<![a-z0-9])(brats1[789]([-_. ])[a-z0-9]+\2[a-z0-9]+)\2(\d+)(?![a-z0-9])", re.IGNORECASE)
-_PLAIN = re.compile(r"(?<![a-z0-9])brats(?:20[-_. ](?:training|validation|testing)|2021)[-_. ]\d+(?!\d)", re.IGNORECASE)
+_UNTIL_2015 = re.compile(r"(?<![a-z0-9])(brats[-_. ](?:2013|tcia)[-_. ]pat\d+)[-_. ]\d+(?!\d)", re.IGNORECASE)
+_PLAIN = re.compile(
+    r"(?<![a-z0-9])(?:brats|fets)(?:2\d[-_. ](?:training|validation|testing)|202[12])[-_. ]\d+(?!\d)", re.IGNORECASE
+)
 # BraTS 2023 and later number the patient and then the time point: BraTS-GLI-00005-101, BraTS-MEN-RT-0001-1.
 _WITH_TIME_POINT = re.compile(
     r"(?<![a-z0-9])brats[-_. ]([a-z]+(?:[-_. ]rt)?)[-_. ](\d+)(?:[-_. ](\d+))?(?![a-z0-9])", re.IGNORECASE
-)
-# What others call a time point, after something that has a number of its own.
-_MAYBE_TIME_POINT = re.compile(
-    r"(.*\d.*?)[-_. ](?:(?:t|tp|time|time-?point|ses|session|scan|visit|v|week|w|day|d|month|m|year|y|fu)?[-_]?\d+"
-    r"|(?:pre|post|pre-?op|post-?op|baseline|follow-?up)\d*)",
-    re.IGNORECASE,
 )
 
 
@@ -62,58 +66,28 @@ def released(name: str) -> str:
     >>> released("BraTS_GLI_00005_101 (copy)"), released("Brats17_TCIA_201_1"), released("BraTS2021_00000")
     ('brats-gli-00005-101', 'brats-tcia-201-1', 'brats2021-00000')
     """
-    for pattern in (_WITH_SCAN, _PLAIN, _WITH_TIME_POINT):
+    for pattern in (_WITH_SCAN, _UNTIL_2015, _PLAIN, _WITH_TIME_POINT):
         if match := pattern.search(name):
             return re.sub("^brats1[789]", "brats", re.sub("[-_. ]", "-", match.group().lower()))
     return ""
 
 
-def patient(name: str, pattern: str | None = None) -> str:
-    """The patient whose case bears a name; its time points have one.
+def released_patient(name: str) -> str:
+    """The patient whose scan a release of BraTS gave a name, if this one holds it, else nothing; time points have one.
 
-    Args:
-        name: of the case; of its folder where there is a pattern.
-        pattern: data.brats.patient, a regular expression whose one group is the patient; without it, the rules of
-            BraTS, and whole names of all others.
-
-    Raises:
-        InputError: the pattern finds nothing in the name.
-
-    >>> patient("BraTS-GLI-00005-101"), patient("Brats18_TCIA01_201_2"), patient("ucsf_12_b", r"_(\\d+)_")
-    ('BraTS-GLI-00005', 'Brats18_TCIA01_201_1', '12')
+    >>> released_patient("BraTS-GLI-00005-101"), released_patient("Brats18_TCIA01_201_2")
+    ('BraTS-GLI-00005', 'Brats18_TCIA01_201_1')
     """
-    if pattern is not None:
-        match = re.search(pattern, name)
-        if not match or not match.group(1):
-            raise InputError(
-                f"data.brats.patient ({pattern!r}) finds no patient in the name of the case {name}: change it"
-            )
-        return match.group(1)
     if match := _WITH_SCAN.search(name):
         return f"{match[1]}{match[2]}1"  # the first scan's name, which all have in the releases
+    if match := _UNTIL_2015.search(name):
+        return match[1]
     if match := _PLAIN.search(name):
         return match.group()
     if match := _WITH_TIME_POINT.search(name):
         kind = re.sub("[-_. ]", "-", match[1].upper())
         return f"BraTS-{kind}-{match[2]}"
-    return name
-
-
-def refuse_doubtful(names: Iterable[str]) -> None:
-    """Ask for data.brats.patient where names that no release gave may be those of one patient's time points.
-
-    Raises:
-        InputError: two of them differ by nothing but what may be a time point (site_012_1, site_012_2).
-    """
-    first: dict[str, str] = {}
-    for name in sorted(names):
-        match = None if released(name) else _MAYBE_TIME_POINT.fullmatch(name)
-        if match and (other := first.setdefault(match[1].lower(), name)) != name:
-            raise InputError(
-                f"the cases {other} and {name} may be time points of one patient, whom no split may divide: say in "
-                "data.brats.patient what names the patient, '^(.*?[0-9]+)' if that ends with the first number in the "
-                "name, '^(.+)$' if each case is a patient"
-            )
+    return ""
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -154,10 +128,17 @@ class Volume(NamedTuple):
 def named(path: Path) -> Volume:
     """What the name of a file, or of a folder that stands for one, says."""
     stem = stem_of(path.name)
+    if match := _BIDS_MASK.fullmatch(stem):
+        return Volume(match["case"], MASK, path)
     match = _ENDING.fullmatch(stem)
     if match is None:
         return Volume("", "", path)
-    return Volume(match["case"] or "", SEQUENCE_OF[match["ending"].lower()], path)
+    case, sequence = match["case"] or "", SEQUENCE_OF[match["ending"].lower()]
+    if bids := _BIDS.fullmatch(case):
+        case = bids["case"]
+        if sequence == "t1" and "_ce-" in bids["entities"].lower():
+            sequence = "t1ce"
+    return Volume(case, sequence, path)
 
 
 def stem_of(name: str) -> str:

@@ -13,12 +13,15 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from stages.data import decathlon
-from stages.data.brats_names import MASK, NAMES, SEQUENCE_OF, SUFFIXES, Part, Volume, named, released, stem_of
-from stages.data.extraction import BadCaseError
+from stages.data.brats_names import MASK, NAMES, NO_MASK, SEQUENCE_OF, SUFFIXES, Part, Volume, named, stem_of
+from stages.data.brats_patients import case_name, known
+from stages.data.extraction import BadCaseError, leads_out
 from stages.data.litter import is_litter
 from stages.errors import InputError
 
 _CASE_NAME = re.compile(r"(brats|phantom)", re.IGNORECASE)
+_BESIDE = ("derivatives", "sourcedata", "code", "dwi", "func", "fmap", "perf", "pet", "eeg", "meg", "beh")
+"""What BIDS has beside its subjects, and beside a subject's anatomy."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,21 @@ class Case:
     Attributes:
         folder: the case's own; where cases share folders, the path of its files without their sequence.
         source: its path below the raw folder.
+        called: its name, where another case of the data set has the one that its folder gives it.
     """
 
     folder: Path
     source: str
+    called: str = ""
 
     @cached_property
     def name(self) -> str:
-        """The folder's, unless it was renamed and its files still bear the name that BraTS gave them."""
-        own = self.folder.name
-        if not released(own) and self.folder.is_dir():
-            names = {volume.case for volume in self.volumes() if released(volume.case)}
+        """The folder's, unless it was renamed and its files still bear the name that a release gave them."""
+        if self.called:
+            return self.called
+        own = case_name(self.folder.parts)
+        if not known(own) and self.folder.is_dir():
+            names = {volume.case for volume in self.volumes() if known(volume.case)}
             if len(names) == 1:
                 return names.pop()
         return own
@@ -63,8 +70,8 @@ class Case:
             path = self.folder.with_name(f"{self.folder.name}_{sequence}{SUFFIXES[1]}")
             if self.folder.is_dir():
                 path = self.folder / path.name
-            known = any(volume.sequence for volume in volumes)
-            expected = "" if known else f"; {_expected(volumes)}"
+            is_a_case = any(volume.sequence for volume in volumes)
+            expected = f"; {NO_MASK if is_a_case else _expected(volumes)}" if sequence == MASK or not is_a_case else ""
             reason = f"the file is missing: nothing of this case ends in {endings} (there is {there}){expected}"
             raise self._bad(path, reason)
         return self._inside(found[0])
@@ -164,16 +171,17 @@ def layout_of(folder: Path) -> Layout | None:
 def find_cases(raw: Path) -> list[Case]:
     """All cases below `raw`, at any depth and in any of `LAYOUTS`, sorted by name and path.
 
-    An empty folder that is called like a case is one. What is hidden or an operating system's own is passed over; links
-    are followed.
+    An empty folder that is called like a case is one. What is hidden or an operating system's own is passed over, and
+    in BIDS what is not anatomy. Links are followed, one that leads out of `raw` by no more than one step: what it leads
+    to is a case, good or bad.
 
     Raises:
         InputError: `raw` is missing, holds no case, or one whose name is not UTF-8.
     """
     advice = (
-        f"put the case folders (<case>/<case>_<sequence>.nii or .nii.gz) or a link to them there, or {_examples()}: "
-        "BraTS comes, after registration, from its organisers (CBICA's image processing portal, Synapse) or as a copy "
-        "on Kaggle"
+        "put the case folders (<case>/<case>_<sequence>.nii or .nii.gz) there or make it a link to them, or "
+        f"{_examples()}: BraTS comes, after registration, from its organisers (CBICA's image processing portal, "
+        "Synapse) or as a copy on Kaggle"
     )
     if not raw.is_dir():
         raise InputError(f"the raw data folder {raw} is missing; {advice}")
@@ -191,6 +199,8 @@ def find_cases(raw: Path) -> list[Case]:
             paths += found
             below.clear()
             holding.setdefault(layout is DECATHLON, folder)
+        elif leads_out(folder, raw):
+            paths.append(folder)  # bad, as the reader says
     if len(holding) > 1:
         raise InputError(
             f"{holding[True]} is the Medical Segmentation Decathlon's and {holding[False]} BraTS', which have the same "
@@ -222,16 +232,24 @@ def case_of(file: Path) -> Case:
     return Case(file.parent, file.parent.name)
 
 
+def _in_bids(folder: Path, below: list[str]) -> bool:
+    return any(name.startswith(("sub-", "ses-")) for name in (folder.name, *below))
+
+
 def _folders(raw: Path) -> Iterator[tuple[Path, list[str]]]:
     """The folders from `raw` downwards, each once, with the names of those below it, which can be taken out."""
     seen = set()
     for path, below, _ in os.walk(raw, followlinks=True, onerror=_refuse):
-        if (real := Path(path).resolve()) in seen:  # a link back to a folder above
+        folder = Path(path)
+        if (real := folder.resolve()) in seen:  # a link back to a folder above
             below.clear()
             continue
         seen.add(real)
-        below[:] = sorted(name for name in below if not is_litter(name))
-        yield Path(path), below
+        beside = _BESIDE if _in_bids(folder, below) else ()
+        below[:] = sorted(name for name in below if not is_litter(name) and name not in beside)
+        if leads_out(folder, raw):
+            below.clear()
+        yield folder, below
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

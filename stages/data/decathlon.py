@@ -44,6 +44,11 @@ def holds_images(folder: Path) -> bool:
     return folder.name in IMAGES
 
 
+def described_in(case: Path) -> list[Path]:
+    """dataset.json of the task that a case is of, if it is."""
+    return [case.parent.parent / DESCRIPTION] if holds_images(case.parent) else []
+
+
 def case_path(file: Path) -> Path:
     """The path, without ending, of the case that a file in imagesTr or imagesTs belongs to."""
     match = _FILE.fullmatch(file.name)

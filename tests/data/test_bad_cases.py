@@ -154,15 +154,24 @@ def test_skip_without_bad_cases_is_stop(tmp_path, raw, parameters):
 
 
 @pytest.mark.parametrize("copy", ["LGG/Brats18_TCIA00_100_1", "HGG/Brats17_TCIA00_100_1"])
-def test_one_patient_twice(tmp_path, raw, parameters, copy):
+@pytest.mark.parametrize(
+    ("volumes", "left", "reason"),
+    [
+        ("Brats18_TCIA00_100_1", 12, "more than once (also as {}): remove this copy"),
+        ("another", 11, "more than once (also as {}): keep the right one"),
+    ],
+)
+def test_one_patient_twice(tmp_path, raw, parameters, copy, volumes, left, reason):
     path = raw / "copies" / copy
-    write_case(path.parent, path.name)
+    write_case(path.parent, path.name, **volumes_of(volumes))
     with pytest.raises(InputError, match="more than once"):
         brats.extract(parameters, raw, tmp_path / "out")
     parameters["data"]["on_bad_case"] = "skip"
-    subjects, _ = brats.extract(parameters, raw, tmp_path / "out")
-    assert len(pd.read_csv(tmp_path / "out/bad_cases.csv")) == 2
-    assert len(subjects) == 11
+    subjects, bad = brats.extract(parameters, raw, tmp_path / "out")
+    assert len(subjects) == left
+    assert len(bad) == len(pd.read_csv(tmp_path / "out/bad_cases.csv")) == 13 - left
+    others = {f"copies/{copy}", "HGG/Brats18_TCIA00_100_1"} - {Path(bad[0].file).relative_to(raw).as_posix()}
+    assert bad[0].reason.endswith(reason.format(*others))
 
 
 def test_all_cases_are_bad(tmp_path, parameters):
@@ -184,7 +193,7 @@ def test_all_cases_are_bad(tmp_path, parameters):
             [7, 9],
             r"none of the 36 slices of .*raw is diseased, and so nothing could be scored: check its masks",
         ),
-        ("patient", "^Brats18_(TCIA.*)", r"finds no patient in the name of the case Brats18_2013_0_1"),
+        ("patient", "^Brats18_(TCIA.*)", r"finds no patient in the path of the case LGG/Brats18_2013_0_1"),
     ],
 )
 def test_parameters_that_do_not_fit(tmp_path, raw, parameters, key, value, message):

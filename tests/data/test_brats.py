@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_brats import NAMES, SHAPE, contents, naive_case, volumes_of, write_case
+from synthetic_brats import NAMES, SHAPE, contents, naive_case, volumes_of, write_bids, write_case
 
 from stages.data import brats, extraction
 from stages.data.brats_case import CaseSlices
@@ -65,6 +65,30 @@ def test_time_points_are_cases_of_one_subject(tmp_path, parameters):
     assert manifest["slice_id"].iloc[[0, 5]].tolist() == [f"{name}_z003" for name in names[:2]]
     assert subjects["slices"].tolist() == [10, 5]
     assert subjects["diseased_slices"].sum() == manifest["label"].sum()
+
+
+def test_bids(tmp_path, parameters):
+    raw = tmp_path / "raw"
+    for session in ("sub-01/ses-1", "sub-01/ses-2", "sub-02"):
+        write_bids(raw, session)
+    for other in ("sub-02/dwi/sub-02_dwi.nii.gz", "derivatives/x/sub-02/anat/sub-02_desc-brain_mask.nii.gz"):
+        (raw / other).parent.mkdir(parents=True)
+        (raw / other).write_bytes(b"")
+    subjects, _ = brats.extract(parameters, raw, tmp_path / "out")
+    assert subjects["subject_id"].tolist() == ["sub-01", "sub-02"]
+    assert subjects["slices"].tolist() == [10, 5]
+    store = open_store(tmp_path / "out")
+    assert store.manifest["source"].unique().tolist() == ["sub-01/ses-1/anat", "sub-01/ses-2/anat", "sub-02/anat"]
+    assert store.manifest["slice_id"].iloc[[0, 5, 10]].tolist() == [
+        "sub-01_ses-1_z003",
+        "sub-01_ses-2_z003",
+        "sub-02_z003",
+    ]
+    images, masks, _ = naive_case("sub-01_ses-2", 2, 7, 32, 16)
+    np.testing.assert_allclose(store.images[5:10], images, rtol=0, atol=3e-4)
+    np.testing.assert_array_equal(store.masks[5:10], masks)
+    with pytest.raises(InputError, match=r"sub-01 is one patient's: set data\.folder to the folder above"):
+        brats.extract(parameters, raw / "sub-01", tmp_path / "low")
 
 
 def test_the_patient_in_names_of_ones_own(tmp_path, parameters):
@@ -151,12 +175,38 @@ def test_folders_of_other_names_with_files_that_kept_theirs(tmp_path, parameters
     assert manifest["slice_id"].iloc[0] == "BraTS-GLI-00005-100_z003"
 
 
-def test_one_scan_under_two_names(tmp_path, parameters):
-    for name in ("BraTS20_Training_001", "BraTS2021_00005"):
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["BraTS2021_00005", "BraTS20_Training_001"], "another patient's, and one scan could stand in two splits"),
+        (["BraTS-GLI-00005-101", "BraTS-GLI-00005-100"], "another time point of patient BraTS-GLI-00005, and one scan"),
+    ],
+)
+def test_one_scan_under_two_names(tmp_path, parameters, names, sentence):
+    for name in names:
         write_case(tmp_path / "raw", name, **volumes_of("one"))
-    with pytest.raises(InputError, match=r"2021_00005 and .*_Training_001 hold the same images .*: remove one of them"):
+    write_case(tmp_path / "raw", "BraTS2021_00009")
+    copy, first = sorted(names, reverse=True)
+    with pytest.raises(InputError, match=rf"{copy}: it holds the same images as {first}, {sentence}.*: remove one of"):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     assert not contents(tmp_path / "out")
+    parameters["data"]["on_bad_case"] = "skip"
+    subjects, bad = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    assert subjects["slices"].tolist() == [5, 5]
+    assert [error.case for error in bad] == pd.read_csv(tmp_path / "out/bad_cases.csv")["case"].tolist() == [copy]
+
+
+def test_cases_of_one_name_in_two_folders(tmp_path, parameters):
+    for name in ("HGG", "LGG"):
+        (tmp_path / "raw" / name).mkdir(parents=True)
+        write_case(tmp_path, f"case1_{name}").rename(tmp_path / "raw" / name / "case1")
+    parameters["data"]["brats"]["patient"] = "^(.+)$"  # as test_brats_patients is offered it
+    subjects, _ = brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+    assert subjects["subject_id"].tolist() == ["HGG_case1", "LGG_case1"]
+    assert open_store(tmp_path / "out").manifest["slice_id"].iloc[[0, 5]].tolist() == [
+        "HGG_case1_z003",
+        "LGG_case1_z003",
+    ]
 
 
 def test_lesion_labels(tmp_path, parameters):

@@ -1,7 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from stages.data.brats_names import NO_CENTRE, patient, refuse_doubtful, released, stratum
-from stages.errors import InputError
+from stages.data.brats_names import NO_CENTRE, named, released, released_patient, stratum
 
 
 @pytest.mark.parametrize(
@@ -40,11 +41,15 @@ def test_stratum(name, expected):
         ("BraTS20_Training_001_flirt", "BraTS20_Training_001"),
         ("BraTS20_Training_001", "BraTS20_Training_001"),
         ("BraTS2021_00000", "BraTS2021_00000"),
-        ("Phantom_001", "Phantom_001"),
+        ("Phantom_001", ""),
+        ("FeTS21_Training_001", "FeTS21_Training_001"),
+        ("FeTS2022_00011", "FeTS2022_00011"),
+        ("brats_tcia_pat103_0180", "brats_tcia_pat103"),
+        ("brats_2013_pat0001_1", "brats_2013_pat0001"),
     ],
 )
 def test_patient(name, expected):
-    assert patient(name) == expected
+    assert released_patient(name) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,56 +65,18 @@ def test_one_scan_of_two_names(name, other):
 
 
 @pytest.mark.parametrize(
-    ("name", "other"),
+    ("name", "case", "sequence"),
     [
-        ("00005-100", "00005-101"),
-        ("GLI_00005_100", "GLI_00005_101"),
-        ("UPENN-GBM-00001_11", "upenn-gbm-00001_21"),
-        ("sub-01_ses-1", "sub-01_ses-2"),
-        ("patient7 week 1", "patient7 week 12"),
-        ("p1_preop", "p1_post-op"),
-        ("p1_baseline", "p1_followup2"),
+        ("sub-01_ses-1_T1w.nii.gz", "sub-01_ses-1", "t1"),
+        ("sub-01_acq-mprage_ce-gadolinium_T1w.nii.gz", "sub-01", "t1ce"),
+        ("sub-01_space-MNI_T2w.nii", "sub-01", "t2"),
+        ("sub-01_FLAIR.nii.gz", "sub-01", "flair"),
+        ("sub-01_ses-1_space-T1w_label-lesion_mask.nii.gz", "sub-01_ses-1", "seg"),
+        ("sub-01_desc-tumor_dseg.nii.gz", "sub-01", "seg"),
+        ("sub-01_seg.nii.gz", "sub-01", "seg"),
+        ("sub-01_desc-brain_mask.nii.gz", "", ""),
+        ("sub-01_dseg.nii.gz", "", ""),  # of tissues
     ],
 )
-def test_names_that_may_hold_time_points_are_asked_about(name, other):
-    with pytest.raises(
-        InputError, match=f"{name}.* may be time points of one patient, .* say in data.brats.patient"
-    ) as asked:
-        refuse_doubtful([name, other, "p9_1"])
-    assert "\n" not in str(asked.value)
-    for pattern, same in (("^(.*?[0-9]+)", True), ("^(.+)$", False)):  # what the sentence offers
-        assert pattern in str(asked.value)
-        assert (patient(name.lower(), pattern) == patient(other.lower(), pattern)) is same
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["Phantom_001", "Phantom_002"],
-        ["BraTS20_Training_001", "BraTS20_Training_002"],
-        ["BraTS2021_00000", "BraTS2021_00001"],
-        ["Brats18_TCIA01_201_1", "Brats18_TCIA01_202_1"],
-        ["BraTS-GLI-00005-100", "BraTS-GLI-00005-101"],
-        ["case1_a", "case1_b", "a b", "it's"],
-        ["12_a_7", "13_a_7"],
-    ],
-)
-def test_names_that_are_clear(names):
-    refuse_doubtful(names)
-
-
-def test_patient_of_other_names():
-    assert patient("site3_p012_week4", r"_(p\d+)_") == "p012"
-
-
-@pytest.mark.parametrize(
-    ("pattern", "message"),
-    [
-        (r"(q\d+)", "finds no patient in the name of the case site3_p012_week4: change it"),
-        (r"(q?)", "finds no patient"),
-    ],
-)
-def test_patterns_that_do_not_fit(pattern, message):
-    with pytest.raises(InputError, match=message) as caught:
-        patient("site3_p012_week4", pattern)
-    assert "\n" not in str(caught.value)
+def test_files_of_bids(name, case, sequence):
+    assert named(Path(name))[:2] == (case, sequence)

@@ -94,6 +94,24 @@ def test_what_is_not_the_task_gets_its_sentence(tmp_path, parameters):
         brats.extract(parameters, tmp_path / "copy", tmp_path / "out")
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_a_folder_too_low(tmp_path, parameters, link):
+    task = write_task(tmp_path / "raw")
+    raw = tmp_path / "link" if link else task / "imagesTr"
+    if link:
+        raw.symlink_to(task / "imagesTr")
+    with pytest.raises(InputError, match=rf"imagesTr of the Decathlon, .* to the folder above, {task}, "):
+        brats.extract(parameters, raw, tmp_path / "out")
+
+
+def test_a_description_from_elsewhere(tmp_path, parameters):
+    task = write_task(tmp_path / "raw")
+    (task / "dataset.json").rename(tmp_path / "dataset.json")
+    (task / "dataset.json").symlink_to(tmp_path / "dataset.json")
+    with pytest.raises(InputError, match=r"dataset\.json: is a link that leads out of the data set's folder"):
+        brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+
+
 def test_brats_beside_the_decathlon_is_refused(tmp_path, parameters):
     write_task(tmp_path / "raw")
     write_case(tmp_path / "raw", "BraTS20_Training_001")

@@ -1,5 +1,6 @@
 # How a run ends before its time: asked to by a signal, or killed.
 
+import atexit
 import signal
 import threading
 
@@ -41,7 +42,8 @@ def failures(since):
 BEGUN = time.time()
 
 
-# Snakemake prints a failed job's command and inputs below what the job said, which is the last that a user should read.
+# Snakemake prints a failed job's command and inputs below what the job said, which is the last that a user should read,
+# and after this handler where its log lies and that a job failed: so the sentences wait for the end of the process.
 onerror:
-    for sentence in failures(BEGUN):
-        print(sentence, file=sys.stderr)
+    for sentence in [*failures(BEGUN)][::-1]:
+        atexit.register(print, sentence, file=sys.stderr)
