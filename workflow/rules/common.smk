@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import DeploymentMethod
+from snakemake.settings.types import DAGSettings, DeploymentMethod
 
 # Not workflow.basedir: that is another folder where workflow/Snakefile or a module runs these rules.
 sys.path.insert(0, str(Path(workflow.current_basedir).parents[1]))
 
-from stages import channels, imports, methods, repeats, split_lists
+from stages import channels, dates, imports, methods, repeats, split_lists
 from stages.errors import InputError
 from stages.parameters import inert, reading, sections
 
@@ -116,29 +116,27 @@ def files_named(values):
     return named + [file for value in nested for file in files_named(value)]
 
 
-def written(path):
-    """When; of a file that a running job has just taken away, never."""
-    try:
-        return path.lstat().st_mtime
-    except FileNotFoundError:
-        return 0
+def made_here():
+    """What the workflow makes of its benchmarks: their results, and their phantoms."""
+    for benchmark in config["run"]:
+        yield from Path("results", benchmark).rglob("*")
+        for phantom in phantom_folder(benchmark):
+            yield from (Path(f"{phantom}.sha256"), *Path(phantom).rglob("*"))
 
 
-def say_what_is_of_the_future():
-    """A line about results that are newer than now, as after a clock that jumped: no edit is newer than they are."""
+def date_back_what_is_of_the_future():
+    """Results that are newer than now, as after a clock that jumped, would hide every edit."""
     if not workflow.is_main_process:
         return
-    soon = time.time() + 60  # no clock of a file server is that far off
-    of_future = [
-        str(path)
-        for benchmark in config["run"]
-        for path in sorted(Path("results", benchmark).rglob("*"))
-        if written(path) > soon
-    ]
-    if of_future:
+    compared = DAGSettings().max_checksum_file_size  # the run's own are not known yet
+    try:
+        dated = dates.set_back(made_here(), time.time(), compared)
+    except InputError as error:
+        raise WorkflowError(str(error))
+    if dated:
         print(
-            f"{of_future[0]} and {len(of_future) - 1} more are dated in the future, as by a clock that jumped: what is "
-            "edited until then reruns nothing; delete what your edits since concern, and touch the rest",
+            f"{dated[0]} and {len(dated) - 1} more were dated in the future, as by a clock that jumped: they are dated back, "
+            "so that what is edited since reruns its jobs",
             file=sys.stderr,
         )
 
