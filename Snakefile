@@ -36,7 +36,7 @@ report: "workflow/report/workflow.rst"
 
 config = checked(config)
 require_raw_data()
-say_what_is_of_the_future()
+date_back_what_is_of_the_future()
 
 
 wildcard_constraints:

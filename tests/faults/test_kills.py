@@ -3,6 +3,7 @@
 One moment of a few jobs in the test suite; `make test-faults` sets KILLS=20 and says how it went.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -25,6 +26,8 @@ LONGEST_SECONDS = 40
 """Between a start and its kill: some find Snakemake at its own work, others any job of the run."""
 HANG_SECONDS = 300
 """After a signal that lets running jobs end, on a busy machine."""
+RUN_SECONDS = 1800
+"""Of a run to its end, on a busy machine."""
 
 
 def start(project: Project, targets: tuple[str, ...]) -> subprocess.Popen:
@@ -47,62 +50,58 @@ def heed_ctrl_c() -> None:
 
 
 def disturb(project: Project, targets: tuple[str, ...], delays: Iterator[float], send: Callable) -> tuple[int, bool]:
-    """Start, wait, `send` a signal, until no delay is left or all is done: how often it was sent, and whether it is."""
-    sent = 0
+    """Start, wait, `send` a signal, until no delay is left or all is done: how often it was sent, and whether it is.
+
+    A run that goes on after a signal, as with a job that is tried again, gets the next one too.
+    """
+    sent, run = 0, start(project, targets)
     for delay in delays:
-        run = start(project, targets)
+        if run.poll() is not None:
+            run = start(project, targets)
         try:
             run.wait(delay)
         except subprocess.TimeoutExpired:
             sent += send(run)
-            run.wait(HANG_SECONDS)
-        if run.returncode == 0:
-            return sent, True
-    return sent, False
+        if run.poll() == 0:
+            break
+    run.wait(RUN_SECONDS)
+    return sent, run.returncode == 0
 
 
 def finish(project: Project, targets: tuple[str, ...]) -> None:
-    assert start(project, targets).wait(1200) == 0, (project.folder / "snakemake.log").read_text()[-3000:]
+    assert start(project, targets).wait(RUN_SECONDS) == 0, (project.folder / "snakemake.log").read_text()[-3000:]
 
 
-def kill(run: subprocess.Popen) -> int:
-    os.killpg(run.pid, signal.SIGKILL)
-    return 1
+def to_the_run(number: signal.Signals, *, and_its_jobs: bool) -> Callable[[subprocess.Popen], int]:
+    """A signal that ends it."""
 
+    def send(run: subprocess.Popen) -> int:
+        (os.killpg if and_its_jobs else os.kill)(run.pid, number)
+        run.wait(HANG_SECONDS)
+        return 1
 
-def interrupt(run: subprocess.Popen) -> int:
-    """Ctrl-C."""
-    os.killpg(run.pid, signal.SIGINT)
-    return 1
-
-
-def terminate(run: subprocess.Popen) -> int:
-    os.kill(run.pid, signal.SIGTERM)
-    return 1
-
-
-def terminate_all(run: subprocess.Popen) -> int:
-    os.killpg(run.pid, signal.SIGTERM)
-    return 1
+    return send
 
 
 def to_a_job(number: signal.Signals) -> Callable[[subprocess.Popen], int]:
-    """A signal to the stages that run at this moment, if any does."""
+    """A signal to the stages that run at this moment, or as soon as one does."""
 
     def send(run: subprocess.Popen) -> int:
-        stages = [child for child in psutil.Process(run.pid).children(recursive=True) if is_stage(child)]
-        for stage in stages:
-            stage.send_signal(number)
-        return bool(stages)
+        while run.poll() is None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                stages = [child for child in psutil.Process(run.pid).children(recursive=True) if is_stage(child)]
+                for stage in stages:
+                    stage.send_signal(number)
+                if stages:
+                    return 1
+            time.sleep(0.05)
+        return 0
 
     return send
 
 
 def is_stage(process: psutil.Process) -> bool:
-    try:
-        words = process.cmdline()
-    except psutil.NoSuchProcess:
-        return False
+    words = process.cmdline()
     return words[1:2] == ["-m"] and words[2].startswith("stages.")
 
 
@@ -111,8 +110,8 @@ def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_files(smoked, new_pro
     run = start(project, FEW_JOBS)
     while not list((project.folder / RESULTS / "data").glob("*")) and run.poll() is None:  # extraction is at work
         time.sleep(0.01)
-    kill(run)
-    assert run.wait() == -signal.SIGKILL
+    to_the_run(signal.SIGKILL, and_its_jobs=True)(run)
+    assert run.returncode == -signal.SIGKILL
     assert list((project.folder / ".snakemake/locks").iterdir())
     finish(project, FEW_JOBS)
     assert "its lock is removed" in (project.folder / "snakemake.log").read_text()
@@ -126,10 +125,10 @@ def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_files(smoked, new_pro
 @pytest.mark.parametrize(
     ("send", "share"),
     [
-        (kill, 1),
-        (terminate, 4),
-        (terminate_all, 4),
-        (interrupt, 4),
+        (to_the_run(signal.SIGKILL, and_its_jobs=True), 1),
+        (to_the_run(signal.SIGTERM, and_its_jobs=False), 4),
+        (to_the_run(signal.SIGTERM, and_its_jobs=True), 4),
+        (to_the_run(signal.SIGINT, and_its_jobs=True), 4),  # Ctrl-C
         (to_a_job(signal.SIGKILL), 4),
         (to_a_job(signal.SIGTERM), 4),
         (to_a_job(signal.SIGINT), 4),

@@ -48,3 +48,14 @@ def test_the_workflow_runs_from_elsewhere(project, tmp_path):
     theirs = planned(project, "-s", str(tmp_path / "Snakefile"))
     tables = ("phantom", "extract", "split", "train", "latents", "detect", "scores", "comparison_tables")
     assert theirs == {"ranking": 1} | {f"benchmark_{rule}": jobs[rule] for rule in tables}
+
+
+def test_a_failed_job_is_named_at_the_end_from_there_too(project):
+    project.write_test_profile()
+    (project.folder / "data/raw").mkdir(parents=True)
+    project.set_parameters({"benchmarks.smoke.phantom": None, "benchmarks.smoke.data.folder": "data/raw"})
+    run = project.snakemake("-s", "workflow/Snakefile", "--workflow-profile", "profiles/test", *SMOKE, "--", "data")
+    assert run.returncode == 1
+    assert "\nresults/smoke/logs/extract.log: error: the raw data folder data/raw holds no case" in run.stdout, (
+        run.stdout
+    )

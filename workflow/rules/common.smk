@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import DeploymentMethod
+from snakemake.settings.types import DAGSettings, DeploymentMethod
 
 # Not workflow.basedir: that is another folder where workflow/Snakefile or a module runs these rules.
 sys.path.insert(0, str(Path(workflow.current_basedir).parents[1]))
 
-from stages import channels, imports, methods, repeats, split_lists
+from stages import channels, dates, imports, methods, repeats, split_lists
 from stages.errors import InputError
 from stages.parameters import inert, reading, sections
 
@@ -114,33 +114,6 @@ def files_named(values):
             )
     nested = [value for value in found if isinstance(value, (dict, list))]
     return named + [file for value in nested for file in files_named(value)]
-
-
-def written(path):
-    """When; of a file that a running job has just taken away, never."""
-    try:
-        return path.lstat().st_mtime
-    except FileNotFoundError:
-        return 0
-
-
-def say_what_is_of_the_future():
-    """A line about results that are newer than now, as after a clock that jumped: no edit is newer than they are."""
-    if not workflow.is_main_process:
-        return
-    soon = time.time() + 60  # no clock of a file server is that far off
-    of_future = [
-        str(path)
-        for benchmark in config["run"]
-        for path in sorted(Path("results", benchmark).rglob("*"))
-        if written(path) > soon
-    ]
-    if of_future:
-        print(
-            f"{of_future[0]} and {len(of_future) - 1} more are dated in the future, as by a clock that jumped: what is "
-            "edited until then reruns nothing; delete what your edits since concern, and touch the rest",
-            file=sys.stderr,
-        )
 
 
 # Repeats and splits

@@ -1,9 +1,34 @@
-# What each milestone leaves behind in a benchmark, and how the HTML report shows its figures.
+# What each milestone leaves behind in a benchmark, when, and how the HTML report shows its figures.
 
 
 def milestone(files):
     """The files of a milestone, for every benchmark that is run."""
     return [file for benchmark in config["run"] for file in files(benchmark)]
+
+
+def made_here():
+    """What the workflow makes of its benchmarks: their results, and their phantoms."""
+    for benchmark in config["run"]:
+        yield from Path("results", benchmark).rglob("*")
+        for phantom in phantom_folder(benchmark):
+            yield from (Path(f"{phantom}.sha256"), *Path(phantom).rglob("*"))
+
+
+def date_back_what_is_of_the_future():
+    """Results that are newer than now, as after a clock that jumped, would hide every edit."""
+    if not workflow.is_main_process:
+        return
+    compared = DAGSettings().max_checksum_file_size  # the run's own are not known yet
+    try:
+        dated = dates.set_back(made_here(), time.time(), compared)
+    except InputError as error:
+        raise WorkflowError(str(error))
+    if dated:
+        print(
+            f"{dated[0]} and {len(dated) - 1} more were dated in the future, as by a clock that jumped: they are dated back, "
+            "so that what is edited since reruns its jobs",
+            file=sys.stderr,
+        )
 
 
 def is_only_data(benchmark):

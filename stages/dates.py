@@ -1,0 +1,58 @@
+"""Dates of results: none may lie in the future, where no edit is newer than they are."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from stages.errors import InputError
+
+AHEAD = 60
+"""Seconds; no clock of a file server is that far off."""
+OLDEST = 315_532_800
+"""1980-01-01, in seconds since 1970: the first date that every file system and archive knows."""
+
+
+def set_back(paths: Iterable[Path], now: float, compared: int) -> list[Path]:
+    """Date results of the future in the past: older than any edit since, and in the order in which they were made.
+
+    When they were made is not known: the clock that dated them was wrong. Snakemake takes an input that is newer for a
+    changed one, unless it is small enough for a checksum and has the one that was noted. So what is dated in the future
+    comes right after the newest result of the past that has no checksum, since it may have been made of it. Then an
+    edited module is newer and reruns its jobs, and one that is as it was reruns none.
+
+    Args:
+        paths: files and folders; one that is gone meanwhile is passed over.
+        now: in seconds since 1970.
+        compared: bytes up to which Snakemake compares checksums. A folder's date is that of its `.snakemake_timestamp`.
+
+    Returns:
+        What was dated in the future, in order.
+
+    Raises:
+        InputError: a date that cannot be set, as by someone who does not own the file.
+    """
+    past, future = [OLDEST * 10**9], []
+    for path in paths:
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        if found.st_mtime > now + AHEAD:
+            future.append((found.st_mtime_ns, path))
+        elif path.name == ".snakemake_timestamp" or found.st_size > compared:
+            past.append(found.st_mtime_ns)
+    future.sort()
+    date, before = max(past), 0
+    for original, path in future:
+        date += 1000 * (original > before)  # what has one date keeps one; Snakemake tells microseconds apart
+        before = original
+        try:
+            os.utime(path, ns=(date, date), follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise InputError(
+                f"{path} is dated in the future, as by a clock that jumped, which hides edits, and cannot be dated "
+                f"back ({error.strerror}): have its owner run `snakemake -n` here"
+            ) from None
+    return [path for _, path in future]

@@ -1,0 +1,80 @@
+"""What lies in the future is dated back in its order: after what it may have been made of, before every edit."""
+
+import errno
+import os
+from itertools import pairwise
+
+import pytest
+
+from stages import dates
+from stages.errors import InputError
+
+NOW = 1_800_000_000
+DAY = 86_400
+LARGE = 100
+"""Bytes from which Snakemake compares dates."""
+
+
+@pytest.fixture
+def dated(tmp_path):
+    """A function that makes a file of a size and a date."""
+
+    def make(name, date, size=1):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(size))
+        os.utime(path, (date, date))
+        return path
+
+    return make
+
+
+def dates_of(*paths):
+    return [path.lstat().st_mtime for path in paths]
+
+
+def test_what_is_of_the_future_comes_after_its_inputs_in_its_order_and_before_an_edit(dated):
+    store = dated("data/.snakemake_timestamp", NOW - 7 * DAY)
+    checkpoint = dated("checkpoint", NOW - 5 * DAY, LARGE + 1)
+    edited, record = dated("module.py", NOW - 60), dated("record", NOW - 1)
+    last, first = dated("tables", NOW + 2 * DAY), dated("maps", NOW + DAY)
+    same = dated("maps too", NOW + DAY)
+    paths = [last, store, first, record, checkpoint, same]
+    assert dates.set_back(paths, NOW, LARGE) == [first, same, last]
+    assert all(earlier < later for earlier, later in pairwise(dates_of(store, checkpoint, first, last, edited, record)))
+    assert dates_of(first) == dates_of(same)
+    assert dates_of(store, checkpoint, edited, record) == [NOW - 7 * DAY, NOW - 5 * DAY, NOW - 60, NOW - 1]
+    assert dates.set_back(paths, NOW, LARGE) == []
+
+
+def test_where_all_was_made_under_the_wrong_clock_all_is_old(dated):
+    paths = [dated(name, NOW + DAY) for name in ("data", "maps")]
+    assert dates.set_back(paths, NOW, LARGE) == paths
+    assert set(dates_of(*paths)) == {dates.OLDEST + 1e-6}
+
+
+def test_a_clock_that_is_a_little_off_is_none_that_jumped(dated, tmp_path):
+    path = dated("maps", NOW + dates.AHEAD)
+    assert dates.set_back([path, tmp_path / "gone"], NOW, LARGE) == []
+    assert dates_of(path) == [NOW + dates.AHEAD]
+
+
+def test_a_link_is_dated_itself(dated, tmp_path):
+    target = dated("elsewhere", NOW + DAY)
+    (tmp_path / "link").symlink_to(target)
+    os.utime(tmp_path / "link", (NOW + DAY, NOW + DAY), follow_symlinks=False)
+    dates.set_back([tmp_path / "link"], NOW, LARGE)
+    assert dates_of(target) == [NOW + DAY]
+    assert dates_of(tmp_path / "link")[0] < NOW
+
+
+def test_what_someone_else_owns_is_named(dated, monkeypatch):
+    def utime(*arguments, **options):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    path = dated("maps", NOW + DAY)
+    monkeypatch.setattr(os, "utime", utime)
+    with pytest.raises(
+        InputError, match=r"maps is dated in the future.*\(Operation not permitted\): have its owner run"
+    ):
+        dates.set_back([path], NOW, LARGE)
