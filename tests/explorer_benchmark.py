@@ -25,7 +25,7 @@ PARAMETERS = {
         "intensity": {"grid": [{"view": ["plain", "inverted"]}]},
         "ready-made": {"grid": [{}]},
     },
-    "figures": {"method": "guided-ddim", "explorer_slices": 6, "explorer_megabytes": 30},
+    "figures": {"method": "guided-ddim", "explorer_slices": 6, "explorer_volumes": 0, "explorer_megabytes": 30},
 }
 REPORTED = {"guided-ddim": "L500_s20", "intensity": "view-plain", "ready-made": "default"}
 
