@@ -4,9 +4,9 @@ Pick a slice, a channel, a method; move its settings, the overlay's opacity and 
 file holds every setting of every method on `figures.explorer_slices` of the test slices that are kept, chosen like
 those of the figures: diseased ones at even quantiles of the lesion's area, a third of them healthy. Where slices form
 volumes, `figures.explorer_volumes` of those that the chosen slices are of are there whole, at the reported settings.
-Volumes, then slices, are fewer where they would make more than `figures.explorer_megabytes`. Maps are embedded exactly, so that Dice in the page is that of the
-scores; images and reconstructions have 256 shades. Of a benchmark with several repeats (folds, seeds), it shows the
-first.
+Volumes, then slices, are fewer where they would make more than `figures.explorer_megabytes`. Maps are embedded exactly,
+so that Dice in the page is that of the scores; images and reconstructions have 256 shades. Of a benchmark with several
+repeats (folds, seeds), it shows the first.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def _about(store: SliceStore, diseased: int, healthy: int, volumes: int) -> str:
     kinds += [f"{healthy} healthy"] if healthy else []
     text = f"{diseased + healthy} of the {len(store)} test slices, chosen before detection: {' and '.join(kinds)}."
     if volumes:
-        text += f" {volumes} of their volumes {'are' if volumes > 1 else 'is'} there whole, at the reported settings."
+        text += f" Whole volumes that these are of: {volumes}, at the reported settings."
     return text if store.masks is not None else f"{text} This data set has no masks, and so no Dice."
 
 
