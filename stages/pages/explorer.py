@@ -71,11 +71,14 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
         if size <= limit:
             print(f"explorer: {said}, {len(runs)} settings, {size:.1f} MB")
             return text
-        if shown.volumes:
+        # About what the chosen slices make alone: by the number of maps, since packing takes long.
+        maps = sum(len(shown.at(run.is_of(reported))) for run in runs)
+        alone = size * len(shown.chosen) * len(runs) / maps
+        if shown.volumes and alone <= limit:
             volumes = len(shown.volumes) - 1
             tried = f"{volumes} whole volumes"
         else:
-            count = min(len(shown.chosen) - 1, max(1, int(len(shown.chosen) * limit / size)))
+            volumes, count = 0, min(len(shown.chosen) - 1, max(1, int(len(shown.chosen) * limit / alone)))
             tried = f"{count} slices"
         print(f"explorer: {said} make {size:.1f} MB, more than {limit:g}: {tried} are tried")
     raise InputError(

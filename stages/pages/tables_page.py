@@ -274,7 +274,7 @@ def page(
             f"<header><h1>{name}: tables and parameters</h1>",
             f'<nav aria-label="Tables">{" ".join(links)} <a href="#parameters">Parameters</a></nav>',
             '<p class="note">A header sorts its table: once ascending, twice descending, a third time as in the file. '
-            "Numbers are rounded: point at one to see it as the CSV file has it, in up to eight digits.</p></header>\n<main>",
+            "Numbers are rounded: point at one to see all the digits of its CSV file.</p></header>\n<main>",
             *(f"{table_html(table, frame)}\n{provenance_html(made_by[table])}" for table, frame in tables.items()),
             glossary_html([column for frame in tables.values() for column in frame.columns]),
             '<h2 id="parameters">Parameters <span class="file">params.yaml</span></h2>',

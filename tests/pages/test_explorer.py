@@ -159,6 +159,11 @@ def test_a_page_too_large_with_volumes_has_fewer_of_them_and_all_its_slices(benc
     assert "2 whole volumes were asked for; more than these would exceed" in text
     assert "slices were asked for" not in text
     assert re.search(r"\(whole volumes: 2\) make .* 1 whole volumes are tried", capsys.readouterr().out)
+    benchmark.parameters["figures"]["explorer_megabytes"] = 0.6 * whole / 1e6
+    text = benchmark.build()
+    assert 1 <= contents(text)["chosen"] < 6
+    assert contents(text)["volumes"] == []
+    assert re.search(r"\(whole volumes: 2\) make .* [1-5] slices are tried", capsys.readouterr().out), "in one step"
 
 
 def test_the_common_colours_end_where_those_of_the_figures_do(benchmark):
