@@ -25,23 +25,23 @@ PARAMETERS = {
         "intensity": {"grid": [{"view": ["plain", "inverted"]}]},
         "ready-made": {"grid": [{}]},
     },
-    "figures": {"method": "guided-ddim", "explorer_slices": 6, "explorer_megabytes": 30},
+    "figures": {"method": "guided-ddim", "explorer_slices": 6, "explorer_volumes": 0, "explorer_megabytes": 30},
 }
 REPORTED = {"guided-ddim": "L500_s20", "intensity": "view-plain", "ready-made": "default"}
 
 
-def write_store(root, masks):
+def write_store(root, masks, channels):
     """Three subjects of six slices, the last three of each with a lesion; two slices have names of `HOSTILE`.
 
     A fourth one, which comes first in the store, is not in the test split.
     """
     rng = np.random.default_rng(0)
     names = iter(HOSTILE)
-    with StoreWriter(root / "data", channels=2, size=SIZE, masks=masks) as writer:
+    with StoreWriter(root / "data", channels=channels, size=SIZE, masks=masks) as writer:
         for subject in ("0", "A", "B", "C"):
             for z in range(6):
-                image, mask = np.zeros((2, SIZE, SIZE)), np.zeros((SIZE, SIZE), np.uint8)
-                image[:, 2:14, 3:13] = rng.uniform(0.2, 1, (2, 12, 10))
+                image, mask = np.zeros((channels, SIZE, SIZE)), np.zeros((SIZE, SIZE), np.uint8)
+                image[:, 2:14, 3:13] = rng.uniform(0.2, 1, (channels, 12, 10))
                 mask[4 : 4 + max(0, z - 1), 5:9] = z > 2
                 row = {"slice_id": f"{subject}_z{z:03d}", "subject_id": subject, "position": z, "source": subject}
                 if subject == "A" and z in (2, 4):  # both are shown
@@ -71,10 +71,11 @@ def write_maps(folder, images, number):
 class ExplorerBenchmark:
     """The folders of results/<benchmark>, and the stage run on them in this process."""
 
-    def __init__(self, root, masks=True):
+    def __init__(self, root, masks=True, channels=("t1", "flair")):
         self.root, self.output = root, root / "explorer.html"
-        self.parameters = PARAMETERS | {"figures": dict(PARAMETERS["figures"])}
-        write_store(root, masks)
+        of_data = PARAMETERS["data"] | {"channels": list(channels)}
+        self.parameters = PARAMETERS | {"figures": dict(PARAMETERS["figures"]), "data": of_data}
+        write_store(root, masks, len(channels))
         write_maps(root / "maps" / REPEAT, np.asarray(self.store().images), number=1)
         self.score()
 

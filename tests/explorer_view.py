@@ -59,5 +59,24 @@ def slice_rows(page, store):
     return [next(row for row, name in enumerate(names) if text.startswith(f"{name},")) for text in texts]
 
 
+def cell(page, name):
+    """The number of a score of this slice, as an element; of what is not there, the cell."""
+    found = page.locator(f'#scores tr[data-score="{name}"] td').first
+    return found.locator("data") if found.locator("data").count() else found
+
+
 def score(page, name):
-    return page.locator(f'#scores tr[data-score="{name}"] td').first.text_content()
+    """A score of this slice with all its digits, as text; "-" where there is none."""
+    found = cell(page, name)
+    return found.get_attribute("value") or found.text_content()
+
+
+def limit(page):
+    """The threshold with all its digits."""
+    return float(page.locator("#threshold-number").get_attribute("title"))
+
+
+def at(**values):
+    """A condition for `until`: the address says that the setting has these values, and no others."""
+    said = "&".join(["common=[01]", *(f"{name}={value}" for name, value in values.items())])
+    return f"/{said}$/.test(location.hash)"

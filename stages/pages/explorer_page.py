@@ -20,10 +20,11 @@ from stages.figures import style
 from stages.figures.results import Scale
 from stages.pages import inline
 from stages.pages.explorer_runs import Run, unrounded
+from stages.pages.explorer_slices import Shown
 
 ASSETS = Path(__file__).parent / "explorer_assets"
 STYLES = ("page.css", "pictures.css", "narrow.css")
-SCRIPTS = ("arrays.js", "settings.js", "drawing.js", "view.js", "controls.js", "page.js")
+SCRIPTS = ("arrays.js", "numbers.js", "settings.js", "drawing.js", "view.js", "controls.js", "page.js")
 # What the page's table calls a column of the slice scores; one that is not named here bears its own name.
 SCORES = {
     "dice_average_otsu": "Dice (average Otsu)",
@@ -79,22 +80,24 @@ def page(title: str, about: str, unit: str, contents: dict, packed: dict[str, st
 
 
 def index(
-    store: SliceStore, rows: list[int], runs: list[Run], reported: dict[str, str], scale: Scale, channels: list[str]
+    store: SliceStore, shown: Shown, runs: list[Run], reported: dict[str, str], scale: Scale, channels: list[str]
 ) -> dict:
     """Everything that the page says, as JSON; the pictures lie in blocks of their own.
 
     Args:
         store: of the test split.
-        rows: the slices that are embedded.
+        shown: the slices that are embedded.
         runs: every setting of every method, in the grid's order.
         reported: method -> the name of its reported setting.
         scale: the ends of the colours of the figures.
         channels: names of the store's channels.
     """
     columns = [name for name in dict.fromkeys([*SCORES, *records.NUMBERS]) if name not in _NO_SCORES]
-    manifest, palette = store.manifest.iloc[rows], matplotlib.colormaps[style.MAP_COLOURS]
+    manifest, palette = store.manifest.iloc[shown.rows], matplotlib.colormaps[style.MAP_COLOURS]
+    number_of = {row: number for number, row in enumerate(shown.rows)}
     described: dict[str, list[dict]] = {name: [] for name in reported}
     for number, run in enumerate(runs):
+        rows = shown.at(run.is_of(reported))
         described[run.output.name].append({"block": f"run-{number}"} | describe(run, rows, columns))
     return {
         "height": store.images.shape[-2],
@@ -106,10 +109,15 @@ def index(
             for view in views(channels)
         ],
         "slices": [
-            {"name": name, "diseased": bool(label), "pixels": int(pixels)}
-            for name, label, pixels in zip(
-                manifest["slice_id"], manifest["label"], manifest["lesion_pixels"], strict=True
+            {"name": name, "diseased": bool(label), "pixels": int(pixels), "position": int(position)}
+            for name, label, pixels, position in zip(
+                *(manifest[column] for column in ("slice_id", "label", "lesion_pixels", "position")), strict=True
             )
+        ],
+        "chosen": len(shown.chosen),
+        "volumes": [
+            {"subject": store.manifest["subject_id"].iloc[rows[0]], "slices": [number_of[row] for row in rows]}
+            for rows in shown.volumes
         ],
         "scores": [{"name": name, "title": SCORES.get(name, name.replace("_", " "))} for name in columns],
         "methods": [
@@ -127,6 +135,7 @@ def describe(run: Run, rows: list[int], columns: list[str]) -> dict:
         "name": output.setting,
         "title": run.setting.title,
         "values": dict(run.setting),
+        "slices": len(rows),
         "type": output.maps.dtype.name,
         "reconstructions": output.images is not None,
         "top": _top(output.maps, rows),
@@ -137,19 +146,20 @@ def describe(run: Run, rows: list[int], columns: list[str]) -> dict:
     }
 
 
-def blocks(store: SliceStore, rows: list[int], runs: list[Run]) -> dict[str, str]:
-    """The pictures of the given rows by the names that `index` gives them: the slices, and each run's maps.
+def blocks(store: SliceStore, shown: Shown, runs: list[Run], reported: dict[str, str]) -> dict[str, str]:
+    """The pictures of the slices by the names that `index` gives them: the slices, and each run's maps.
 
     `slices`: the inputs (n, C, H, W) uint8, then the masks (n, H, W) where there are any. `run-<number>`: the maps
-    (n, H, W) as they are, then the reconstructions (n, C, H, W) uint8, less the inputs, where there are any.
+    (n, H, W) as they are, then the reconstructions (k, C, H, W) uint8, less the inputs, where there are any. Of the n
+    slices, a run that is not reported has the k chosen ones alone; reconstructions are of these in any case.
     """
-    inputs = shades(store.images[rows])
-    result = {"slices": pack(inputs, *([] if store.masks is None else [store.masks[rows]]))}
+    inputs = shades(store.images[shown.rows])
+    result = {"slices": pack(inputs, *([] if store.masks is None else [store.masks[shown.rows]]))}
     for number, run in enumerate(command.progress("explorer", len(runs), unit="setting", over=runs)):
-        arrays = [run.output.maps[rows]]
+        arrays = [run.output.maps[shown.at(run.is_of(reported))]]
         if run.output.images is not None:
             # A reconstruction is near its input: the difference, modulo 256, packs a fifth smaller.
-            arrays.append(shades(run.output.images[rows]) - inputs)
+            arrays.append(shades(run.output.images[shown.chosen]) - inputs[: len(shown.chosen)])
         result[f"run-{number}"] = pack(*arrays)
     return result
 

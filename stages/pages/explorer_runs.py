@@ -32,6 +32,10 @@ class Run:
     output: results.Method
     means: dict[str, dict[str, float]]
 
+    def is_of(self, reported: dict[str, str]) -> bool:
+        """Whether it is at its method's reported setting; `reported`: method -> setting."""
+        return reported[self.output.name] == self.output.setting
+
 
 def open_runs(methods: dict, store: SliceStore, maps: Path, scores: Path, table: Path) -> list[Run]:
     """Every setting of every method, in the order of the grids.

@@ -110,20 +110,23 @@ def digits(name: str, texts: list[str]) -> str:
     return "#.3g" if name in THREE_DIGITS or values.max() < 0.1 else ".3f"
 
 
-def _cell(row: dict, column: Column) -> str:
-    """A cell: the CSV's text in `data-value`, what is shown in it."""
+def _cell(row: dict, column: Column, head: bool) -> str:
+    """A cell, or the head of its row: the CSV's text in `data-value`, what is shown in it; cut digits in its title."""
     text = row[column.name]
     shown = COLUMN_TITLES.get(text, text) if column.name == "metric" else text
     if column.digits and text:
         shown = format(float(text), column.digits)
+    title = f' title="{html.escape(text)}"' if column.digits and shown != text else ""
     shown = html.escape(shown)
     ends = [row[end] for end in (column.low, column.high) if end]
     if column.digits and text and ends and all(map(is_number, ends)):
-        shown += " <small>[{}, {}]</small>".format(*(format(float(end), column.digits) for end in ends))
-    if column.digits and text and column.spread and is_number(row[column.spread]):
-        shown += f" <small>± {float(row[column.spread]):{column.digits}}</small>"
+        rounded = (format(float(end), column.digits) for end in ends)
+        shown += ' <small title="[{}, {}]">[{}, {}]</small>'.format(*ends, *rounded)
+    if column.digits and text and column.spread and is_number(spread := row[column.spread]):
+        shown += f' <small title="{spread}">± {float(spread):{column.digits}}</small>'
     long = not column.digits and len(text) > LONG
-    return f'<td{_kind(column, long)} data-value="{html.escape(text)}">{shown}</td>'
+    tag, scope = ("th", ' scope="row"') if head else ("td", "")
+    return f'<{tag}{scope}{_kind(column, long)} data-value="{html.escape(text)}"{title}>{shown}</{tag}>'
 
 
 def _kind(column: Column, long: bool = False) -> str:
@@ -165,12 +168,16 @@ def table_html(name: str, frame: pd.DataFrame, title: str = "", text: str = "") 
         f'<th scope="col"{_kind(column)}><button type="button">{html.escape(column.title)}</button></th>'
         for column in shown
     )
-    rows = ["<tr>" + "".join(_cell(row, column) for column in shown) + "</tr>" for row in frame.to_dict("records")]
+    rows = [
+        "<tr>" + "".join(_cell(row, column, head=column is shown[0]) for column in shown) + "</tr>"
+        for row in frame.to_dict("records")
+    ]
     return "\n".join(
         [
             *parts,
             f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{key}-head">',
-            f'<table id="{key}" aria-labelledby="{key}-head"><thead><tr>{heads}</tr></thead>',
+            f'<table id="{key}"><caption class="spoken">{html.escape(title)}: {len(frame)} rows; a button in a header '
+            f"sorts</caption><thead><tr>{heads}</tr></thead>",
             "<tbody>",
             *rows,
             "</tbody></table></div>",
@@ -288,7 +295,7 @@ def shell(title: str, links: dict[str, str], parts: list[str]) -> str:
             f"<header><h1>{name}</h1>",
             f'<nav aria-label="Tables">{" ".join(anchors)}</nav>',
             '<p class="note">A header sorts its table: once ascending, twice descending, a third time as in the file. '
-            "Numbers are rounded; the CSV files have eight digits.</p></header>\n<main>",
+            "Numbers are rounded: point at one to see all the digits of its CSV file.</p></header>\n<main>",
             *parts,
             f"</main>\n<script>{script}</script>\n</body>\n</html>\n",
         ]

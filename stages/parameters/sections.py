@@ -50,7 +50,7 @@ RULES = {
     "lesion_size": ("methods",),
     "trade_off_figure": ("trade_off.setting", "trade_off.solvers"),
     "tables_page": (),
-    "explorer": (*_SHOWN, "figures.explorer_slices", "figures.explorer_megabytes"),
+    "explorer": (*_SHOWN, "figures.explorer_slices", "figures.explorer_volumes", "figures.explorer_megabytes"),
     "export": (*_SHOWN, "data.reader", "data.size"),
 }
 REPEATED = ("train", "latents", "detect", "trade_off_maps", "trajectory")

@@ -16,7 +16,7 @@ from stages.errors import InputError
 from stages.evaluation import metrics
 from stages.figures import results
 from stages.methods import settings
-from stages.pages import explorer, explorer_page, explorer_runs
+from stages.pages import explorer_page, explorer_runs, explorer_slices
 
 
 def compared(benchmark, difference="plain"):
@@ -101,14 +101,69 @@ def test_scores_and_means_are_those_of_the_files(benchmark):
 def test_slices_are_two_diseased_to_one_healthy_by_the_rule_of_the_figures(benchmark):
     slices, kept = benchmark.slices("guided-ddim", "L500_s20"), np.arange(18)
     for count, expected in ((1, (1, 0)), (2, (1, 1)), (3, (2, 1)), (6, (4, 2)), (12, (8, 4)), (99, (9, 9))):
-        diseased, healthy = explorer.choose_slices(slices, kept, count, 0)
+        diseased, healthy = explorer_slices.choose_slices(slices, kept, count, 0)
         assert (len(diseased), len(healthy)) == expected
         assert (slices.loc[diseased, "scored"] == 1).all()
         assert (slices.loc[healthy, "label"] == 0).all()
         assert slices.loc[diseased, "lesion_pixels"].is_monotonic_increasing
     few = slices.assign(scored=0, label=0)
-    diseased, healthy = explorer.choose_slices(few, kept, 6, 0)
+    diseased, healthy = explorer_slices.choose_slices(few, kept, 6, 0)
     assert (len(diseased), len(healthy)) == (0, 6), "what one kind lacks, the other fills"
+
+
+def test_volumes_are_those_of_chosen_slices_by_position_without_what_has_no_map():
+    table = pd.DataFrame({"volume": [*"BBBAACD"], "position": [3, 1, 2, 0, 9, np.nan, 7]})
+    every = np.arange(7)
+    assert explorer_slices.choose_volumes(table, [0, 3, 5, 6], every, 9) == [[1, 2, 0], [3, 4]]
+    assert explorer_slices.choose_volumes(table, [3, 0], np.array([0, 1, 3, 4]), 9) == [[3, 4], [1, 0]]
+    assert explorer_slices.choose_volumes(table, [3, 0], np.array([0, 1, 3]), 9) == [[1, 0]], "one slice is no volume"
+    assert explorer_slices.choose_volumes(table, [5, 6], every, 1) == []
+    many = pd.DataFrame({"volume": np.repeat([*"abcde"], 2), "position": [0, 1] * 5})
+    assert explorer_slices.choose_volumes(many, range(10), np.arange(10), 1) == [[4, 5]], "the middle one"
+    assert explorer_slices.choose_volumes(many, range(10), np.arange(10), 2) == [[2, 3], [6, 7]]
+
+
+def test_whole_volumes_have_maps_at_the_reported_settings_alone(benchmark):
+    benchmark.parameters["figures"]["explorer_volumes"] = 1
+    text, store = benchmark.build(), benchmark.store()
+    index = contents(text)
+    rows = shown_rows(index, store)
+    assert len(rows) > index["chosen"] == 6
+    (volume,) = index["volumes"]
+    of_volume = [rows[number] for number in volume["slices"]]
+    manifest = store.manifest.iloc[of_volume]
+    assert manifest["subject_id"].unique().tolist() == [volume["subject"]]
+    assert manifest["position"].tolist() == [index["slices"][n]["position"] for n in volume["slices"]] == [*range(6)]
+    assert set(rows[6:]) < set(of_volume)
+    assert "Whole volumes that these are of: 1, at the reported settings." in text
+    for method in index["methods"]:
+        for setting in method["settings"]:
+            here = rows if setting["name"] == REPORTED[method["name"]] else rows[:6]
+            assert setting["slices"] == len(here) == len(setting["own"]) == len(setting["scores"]["auroc"])
+            expected = benchmark.maps(method["name"], setting["name"])[here]
+            found = block(text, setting["block"])
+            planes = found[: expected.nbytes].reshape(expected.itemsize, -1)
+            np.testing.assert_array_equal(
+                np.ascontiguousarray(planes.T).view(setting["type"]).ravel(), expected.ravel()
+            )
+            assert len(found) - expected.nbytes == (method["name"] == "guided-ddim") * 6 * 2 * SIZE * SIZE
+
+
+def test_a_page_too_large_with_volumes_has_fewer_of_them_and_all_its_slices(benchmark, capsys):
+    benchmark.parameters["figures"] |= {"explorer_volumes": 2}
+    whole = len(benchmark.build().encode())
+    benchmark.parameters["figures"]["explorer_megabytes"] = (whole - 100) / 1e6
+    text = benchmark.build()
+    assert contents(text)["chosen"] == 6
+    assert len(contents(text)["volumes"]) == 1
+    assert "2 whole volumes were asked for; more than these would exceed" in text
+    assert "slices were asked for" not in text
+    assert re.search(r"\(whole volumes: 2\) make .* 1 whole volumes are tried", capsys.readouterr().out)
+    benchmark.parameters["figures"]["explorer_megabytes"] = 0.6 * whole / 1e6
+    text = benchmark.build()
+    assert 1 <= contents(text)["chosen"] < 6
+    assert contents(text)["volumes"] == []
+    assert re.search(r"\(whole volumes: 2\) make .* [1-5] slices are tried", capsys.readouterr().out), "in one step"
 
 
 def test_the_common_colours_end_where_those_of_the_figures_do(benchmark):

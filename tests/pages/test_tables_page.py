@@ -48,7 +48,8 @@ class Tables(HTMLParser):
             self._table["rows"].append([])
         elif tag in ("th", "td"):
             self._cell = [attributes.get("data-value"), ""]
-            (self._table["heads"] if tag == "th" else self._table["rows"][-1]).append(self._cell)
+            head = attributes.get("scope") == "col"
+            (self._table["heads"] if head else self._table["rows"][-1]).append(self._cell)
 
     def handle_endtag(self, tag):
         if tag in ("th", "td"):
@@ -113,6 +114,25 @@ def test_cells_are_the_files(page):
     assert texts[1][4:] == ["", "0.500", "<script>alert(1)</script>"]
     assert texts[2][4:] == ["-0.500", "", 'x & "y"']
     assert "Empty, and left out here: nothing." in page.read_text()
+
+
+def test_rounded_numbers_have_all_their_digits_when_pointed_at(page):
+    text = page.read_text()
+    assert '<td class="number" data-value="0.98765432" title="0.98765432">0.988</td>' in text
+    assert '<td class="number" data-value="10">10</td>' in text
+    assert '<small title="[0.8123, 0.95]">[0.812, 0.950]</small>' in text
+
+
+def test_tables_rows_and_columns_are_named(page):
+    found = Tables(page.read_text())
+    captions = re.findall(r"<caption[^>]*>([^<]+)</caption>", page.read_text())
+    assert captions == [
+        "Paired comparisons: 2 rows; a button in a header sorts",
+        "All settings and splits: 16 rows; a button in a header sorts",
+    ]
+    rows = page.read_text().split("<tbody>")[1].split("</tbody>")[0].splitlines()
+    assert all(row.startswith('<tr><th scope="row"') and row.count("<th") == 1 for row in rows if row)
+    assert {attributes["scope"] for tag, attributes in found.tags if tag == "th"} == {"row", "col"}
 
 
 def test_intervals_are_folded_into_their_value(page):

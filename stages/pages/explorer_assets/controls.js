@@ -1,14 +1,26 @@
 // How the controls change what is shown.
 
+function optionOf(text, number) {
+  const option = document.createElement("option");
+  option.value = String(number);
+  option.textContent = text;
+  return option;
+}
+
 function fillSelect(select, texts) {
-  select.replaceChildren(
-    ...texts.map((text, i) => {
-      const option = document.createElement("option");
-      option.value = String(i);
-      option.textContent = text;
-      return option;
-    }),
-  );
+  select.replaceChildren(...texts.map(optionOf));
+}
+
+/** The slices to choose from: first the chosen ones, then what else is in each volume. */
+function fillSlices() {
+  const options = index.slices.map((slice, number) => optionOf(sliceText(slice), number));
+  const groups = index.volumes.map(({ subject, slices }) => {
+    const group = document.createElement("optgroup");
+    group.label = `The rest of ${subject}`;
+    group.append(...slices.filter((number) => number >= index.chosen).map((number) => options[number]));
+    return group;
+  });
+  page("slice").replaceChildren(...options.slice(0, index.chosen), ...groups.filter(({ children }) => children.length));
 }
 
 /** A slider for each numeric key of the method's grid, a choice for words; what has one value only is just said. */
@@ -52,16 +64,41 @@ function buildSetting() {
   page("setting").replaceChildren(...parts);
 }
 
-/** Go to the setting nearest to what was asked for, `key` first, and say so where it does not exist. */
+/** What is wanted, with `values` for what nothing was wanted of: go to the nearest setting, `first` before all. */
+function seek(values, first) {
+  const keys = gridKeys(method());
+  const asked = { ...values, ...pick(wanted, keys) };
+  state.setting = nearest(method(), asked, first);
+  const missed = keys.some(({ name }) => name in wanted && (setting().values[name] ?? null) !== wanted[name]);
+  page("note").textContent = missed ? `${title(asked)} was not computed; the nearest: ${title(setting().values)}.` : "";
+}
+
+/** Go to the setting nearest to what was asked for, and to a slice that has a map there. */
 function choose(key, value) {
   wanted[key.name] = value;
-  state.setting = nearest(method(), { ...setting().values, ...wanted }, key.name);
-  const missed = gridKeys(method()).some(
-    ({ name }) => name in wanted && (setting().values[name] ?? null) !== wanted[name],
-  );
-  const asked = { ...setting().values, ...pick(wanted, gridKeys(method())) };
-  page("note").textContent = missed ? `${title(asked)} was not computed; the nearest: ${title(setting().values)}.` : "";
+  seek(setting().values, key.name);
+  if (state.slice >= setting().slices) {
+    const { slices } = volume();
+    const apart = (number) => Math.abs(slices.indexOf(number) - slices.indexOf(state.slice));
+    const shown = slices.filter((number) => number < index.chosen);
+    state.slice = shown.reduce((a, b) => (apart(b) < apart(a) ? b : a));
+    page("note").textContent += ` ${slice().name} is the nearest slice of the volume that has a map at this setting.`;
+  }
   update();
+}
+
+/** Go to the reported setting. */
+function report() {
+  wanted = {};
+  state.setting = method().settings.findIndex(({ name }) => name === method().reported);
+  page("note").textContent = "";
+}
+
+/** Where the slice has no map at this setting, go to the reported one, which has all. */
+function settleSetting() {
+  if (state.slice < setting().slices) return;
+  report();
+  page("note").textContent = "Of this slice of the volume there is a map at the reported setting alone.";
 }
 
 function pick(values, keys) {
@@ -88,6 +125,7 @@ function syncControls() {
   page("previous").disabled = page("next").disabled = false;
   disable("previous", state.slice === 0, "next");
   disable("next", state.slice === index.slices.length - 1, "previous");
+  syncVolume();
   for (const { name, values } of gridKeys(method())) {
     const control = page(`key-${name}`);
     if (!control) continue;
@@ -101,20 +139,54 @@ function syncControls() {
   disable("reported", setting().name === method().reported, "method");
 }
 
+/** Set the slider of the volume, where the slice is of one that is here whole. */
+function syncVolume() {
+  const whole = volume();
+  page("volume-field").hidden = !whole;
+  if (!whole) return;
+  const place = whole.slices.indexOf(state.slice);
+  const text = `z = ${slice().position}, ${place + 1} of ${whole.slices.length}`;
+  page("volume").max = String(whole.slices.length - 1);
+  page("volume").value = String(place);
+  page("volume").setAttribute("aria-valuetext", text);
+  page("volume-place").textContent = text;
+}
+
 function chooseMethod(number) {
   state.method = number;
   buildSetting();
-  const reported = method().settings.findIndex(({ name }) => name === method().reported);
-  state.setting = nearest(method(), { ...method().settings[reported].values, ...wanted });
+  seek(method().settings.find(({ name }) => name === method().reported).values);
+  page("note").textContent = "";
+  settleSetting();
   // A threshold set by hand means nothing in another method's unit.
   if (typeof state.threshold === "number") state.threshold = "average";
-  page("note").textContent = "";
+  update();
+}
+
+function chooseSlice(number) {
+  state.slice = number;
+  settleSetting();
   update();
 }
 
 function moveSlice(step) {
-  state.slice = Math.min(Math.max(state.slice + step, 0), index.slices.length - 1);
-  update();
+  chooseSlice(Math.min(Math.max(state.slice + step, 0), index.slices.length - 1));
+}
+
+const NOTCH = 50; // pixels of the wheel for a slice: a mouse's notch is about 100, a touch pad sends a few at a time
+let turned = 0;
+/** The wheel over a picture goes through the volume; at its ends, and where there is none, it moves the page. */
+function turn(event) {
+  const { slices } = volume() ?? {};
+  if (!slices || event.ctrlKey || event.shiftKey) return;
+  const moved = event.deltaY * [1, NOTCH, 4 * NOTCH][event.deltaMode]; // of pixels, lines, pages
+  const place = slices.indexOf(state.slice) + Math.sign(moved);
+  if (moved === 0 || place < 0 || place >= slices.length) return;
+  event.preventDefault();
+  turned = turned * moved > 0 ? turned + moved : moved;
+  if (Math.abs(turned) < NOTCH) return;
+  turned = 0;
+  chooseSlice(slices[place]);
 }
 
 function listen() {
@@ -123,7 +195,11 @@ function listen() {
       change(event.target);
       update();
     });
-  on("slice", ({ value }) => (state.slice = Number(value)));
+  page("slice").addEventListener("input", ({ target }) => chooseSlice(Number(target.value)));
+  page("volume").addEventListener("input", ({ target }) => chooseSlice(volume().slices[Number(target.value)]));
+  for (const picture of document.querySelectorAll(".pictures canvas[role=img]")) {
+    picture.addEventListener("wheel", turn, { passive: false });
+  }
   on("channel", ({ value }) => (state.channel = Number(value)));
   on("opacity", ({ value }) => (state.opacity = Number(value)));
   for (const name of ["above", "outline", "mask", "common"]) on(name, ({ checked }) => (state[name] = checked));
@@ -142,11 +218,7 @@ function listen() {
     });
   press("average", () => (state.threshold = "average"));
   press("own", () => (state.threshold = "own"));
-  press("reported", () => {
-    wanted = {};
-    state.setting = method().settings.findIndex(({ name }) => name === method().reported);
-    page("note").textContent = "";
-  });
+  press("reported", report);
   page("previous").addEventListener("click", () => moveSlice(-1));
   page("next").addEventListener("click", () => moveSlice(1));
   page("plot").addEventListener("click", (event) => {

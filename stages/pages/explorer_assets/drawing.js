@@ -106,8 +106,3 @@ function drawPlot(plot, points, low, high, now, marks) {
   }
   plot.replaceChildren(...parts);
 }
-
-/** A number for a label: three digits. */
-function short(value) {
-  return String(Number(value.toPrecision(3)));
-}

@@ -1,39 +1,39 @@
 // From the address to the page and back.
 
-/** The state as the part of the address after #. */
+/** The state as the part of the address after #: what the page calls its own, then the numbers of the setting. */
 function address() {
-  const said = {
+  const said = new URLSearchParams({
     slice: slice().name,
     sequence: index.channels[state.channel].name,
     method: method().name,
-    setting: setting().name,
     threshold: state.threshold,
     opacity: state.opacity,
-  };
-  for (const name of ["above", "outline", "mask", "common"]) said[name] = state[name] ? 1 : 0;
-  return new URLSearchParams(said).toString();
+  });
+  for (const name of ["above", "outline", "mask", "common"]) said.append(name, state[name] ? 1 : 0);
+  for (const [name, value] of Object.entries(setting().values)) said.append(name, value);
+  return said.toString();
 }
 
 /** Take over what the address says after #; what is not there, or says nothing that exists, stays. */
 function readAddress(hash) {
   const said = new URLSearchParams(hash.slice(1));
-  const find = (key, list) => list.findIndex(({ name }) => name === said.get(key));
-  const take = (key, found) => {
-    if (found >= 0) state[key] = found;
+  const find = (key, list) => {
+    const found = list.findIndex(({ name }) => name === said.get(key));
+    return found < 0 ? null : found;
   };
-  take("slice", find("slice", index.slices));
-  take("channel", find("sequence", index.channels));
-  take("method", find("method", index.methods));
-  state.setting = method().settings.findIndex(({ name }) => name === method().reported);
-  take("setting", find("setting", method().settings));
-  wanted = said.has("setting") ? { ...setting().values } : {};
+  state.slice = find("slice", index.slices) ?? state.slice;
+  state.channel = find("sequence", index.channels) ?? state.channel;
+  state.method = find("method", index.methods) ?? state.method;
+  report();
+  wanted = valuesIn(said, method());
+  seek(setting().values);
+  settleSetting();
   const limit = said.get("threshold");
   if (limit === "average" || limit === "own") state.threshold = limit;
   else if (limit && Number.isFinite(Number(limit))) state.threshold = Number(limit);
   const opacity = Number(said.get("opacity") ?? NaN);
   if (opacity >= 0 && opacity <= 100) state.opacity = Math.round(opacity);
   for (const name of ["above", "outline", "mask", "common"]) if (said.has(name)) state[name] = said.get(name) === "1";
-  page("note").textContent = "";
   buildSetting();
   update();
 }
@@ -80,13 +80,7 @@ async function start() {
   const end = index.slices.length * index.planes * pixels;
   inputs = bytes.subarray(0, end);
   masks = index.masks ? bytes.subarray(end) : null;
-  fillSelect(
-    page("slice"),
-    index.slices.map(({ name, diseased, pixels }) => {
-      if (!diseased) return `${name}, healthy`;
-      return index.masks ? `${name}, lesion of ${pixels} pixels` : `${name}, diseased`;
-    }),
-  );
+  fillSlices();
   fillSelect(
     page("channel"),
     index.channels.map(({ title }) => title),

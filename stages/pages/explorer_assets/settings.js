@@ -49,3 +49,17 @@ function place(values, value) {
   if (after === 0 || values[after - 1] === null) return after;
   return after - 1 + (value - values[after - 1]) / (values[after] - values[after - 1]);
 }
+
+/** The values of a setting that an address asks for: those of the method's keys, numbers as numbers, words that exist. */
+function valuesIn(parameters, method) {
+  const found = {};
+  for (const { name, values, numeric } of gridKeys(method)) {
+    // The last one: a key of the grid may be called as one of the page's own, which come first.
+    const text = parameters.getAll(name).at(-1);
+    if (!text) continue;
+    const known = values.find((value) => String(value) === text);
+    if (known !== undefined) found[name] = known;
+    else if (numeric && Number.isFinite(Number(text))) found[name] = Number(text);
+  }
+  return found;
+}

@@ -34,6 +34,8 @@ const unpacked = new Map();
 const method = () => index.methods[state.method];
 const setting = () => method().settings[state.setting];
 const slice = () => index.slices[state.slice];
+/** The volume that the slice is of, {subject, slices: their numbers by position}; undefined where it is not here whole. */
+const volume = () => index.volumes.find(({ slices }) => slices.includes(state.slice));
 
 /** Maps and reconstructions of a setting, with the range of its maps; the last ones used stay in memory. */
 async function load(setting) {
@@ -47,7 +49,7 @@ async function load(setting) {
 
 async function open(setting) {
   const bytes = await unpack(setting.block);
-  const end = index.slices.length * pixels * BYTES[setting.type];
+  const end = setting.slices * pixels * BYTES[setting.type];
   const maps = numbers(bytes.subarray(0, end), setting.type);
   const images = setting.reconstructions ? bytes.slice(end) : null;
   images?.forEach((difference, i) => {
@@ -57,9 +59,9 @@ async function open(setting) {
   return { maps, images, low: Math.min(0, low), high: high > Math.min(0, low) ? high : low + 1 };
 }
 
-/** The slice's current channel as a colour a pixel, grey or of its three planes; null where there are no images. */
+/** The slice's current channel as a colour a pixel, grey or of its three planes; null where there is no image. */
 function pictureOf(images) {
-  if (!images) return null;
+  if (!images || state.slice * index.planes * pixels >= images.length) return null;
   const planes = index.channels[state.channel].planes.map((plane) =>
     nth(images, state.slice * index.planes + plane, pixels),
   );
@@ -88,9 +90,12 @@ function draw() {
   const reconstruction = pictureOf(run.images);
   const top = (state.common ? method() : setting()).top;
   const limit = threshold();
-  const what = `${slice().name}, ${method().name} ${setting().title}`;
+  const found = count(map, mask, limit);
 
   paint(page("input-picture"), width, height, input);
+  page("no-reconstruction").textContent = setting().reconstructions
+    ? "Reconstructions are kept of the slices that were chosen before detection."
+    : "This method writes no reconstruction.";
   show("reconstruction-picture", "no-reconstruction", reconstruction);
   if (reconstruction) paint(page("reconstruction-picture"), width, height, reconstruction);
   paint(page("map-picture"), width, height, (i) => mapColour(colours, map[i], top));
@@ -99,18 +104,38 @@ function draw() {
   paint(page("colours"), colours.length, 1, (i) => colours[i]);
   drawOverlay(input, map, mask, top, limit);
   page("top").textContent = short(top);
+  namePictures(map, top, found);
+  drawNumbers(map, mask, limit, found);
+}
+
+/** Say in words what is shown, above the pictures and for each of them. */
+function namePictures(map, top, found) {
   const channel = index.channels[state.channel].title;
   for (const element of document.querySelectorAll(".channel")) element.textContent = channel;
-  for (const [id, name] of [
-    ["input", `Input, ${channel}`],
-    ["reconstruction", `Reconstruction, ${channel}`],
-    ["map", "Anomaly map"],
-    ["mask", "Mask"],
-    ["overlay", `Anomaly map over the input, ${channel}`],
+  const what = `${slice().name}, ${method().name} ${setting().title}`.trim();
+  const parts = [`${found.above} of ${pixels} pixels above the threshold`];
+  if (found.lesion) parts.push(`${found.both} of them in the mask`);
+  page("shown").textContent = `${sliceText(slice())}: ${method().name} ${setting().title}`.trim();
+  for (const [id, text] of [
+    ["input", `Input, ${channel}: ${sliceText(slice())}`],
+    ["reconstruction", `Reconstruction, ${channel}: ${what}`],
+    ["map", `Anomaly map: ${what}; up to ${short(extent(map)[1])}, in colours from 0 to ${short(top)}`],
+    ["mask", `Mask: ${sliceText(slice())}`],
+    ["overlay", `Anomaly map over the input, ${channel}: ${what}; ${parts.join(", ")}`],
   ]) {
-    page(`${id}-picture`).setAttribute("aria-label", `${name}: ${what}`);
+    page(`${id}-picture`).setAttribute("aria-label", text);
   }
-  drawNumbers(map, mask, limit);
+}
+
+/** What is in a slice, in words. */
+function contentOf({ diseased, pixels }) {
+  if (!diseased) return "healthy";
+  return index.masks ? `lesion of ${pixels} pixels` : "diseased";
+}
+
+/** A slice in words: its whole name, and what is in it. */
+function sliceText(slice) {
+  return `${slice.name}, ${contentOf(slice)}`;
 }
 
 /** Show a canvas, or the sentence that stands for it where it is missing. */
@@ -139,21 +164,18 @@ function drawOverlay(input, map, mask, top, limit) {
   if (state.mask && mask) outline(context, (i) => mask[i] > 0, width, height, scale, outlines.lesion);
 }
 
-function drawNumbers(map, mask, limit) {
-  const found = count(map, mask, limit);
+function drawNumbers(map, mask, limit, found) {
   const share = found.above / pixels;
   const byDice = found.dice !== null;
   const value = byDice ? found.dice : share;
   const headline = page("headline");
-  const data = document.createElement("data");
+  const data = numberOf(value, byDice ? value.toFixed(3) : `${(100 * value).toFixed(1)} %`);
   data.id = "value";
-  data.value = String(value);
-  data.textContent = byDice ? value.toFixed(3) : `${(100 * value).toFixed(1)} %`;
   headline.replaceChildren(byDice ? "Dice " : "Above the threshold: ", data);
-  const counts = [`${found.above} of ${pixels} pixels above ${limit}`];
-  if (byDice) counts.push(`${found.lesion} in the mask, ${found.both} in both`);
-  else counts.push(index.masks ? "no lesion in this slice, so no Dice" : "no mask, so no Dice");
-  page("counts").textContent = `${counts.join("; ")}.`;
+  const counts = byDice
+    ? `${found.lesion} in the mask, ${found.both} in both`
+    : `${index.masks ? "no lesion in this slice" : "no mask"}, so no Dice`;
+  page("counts").replaceChildren(`${found.above} of ${pixels} pixels above `, numberOf(limit), `; ${counts}.`);
 
   page("plot-title").textContent = byDice ? "Dice over the threshold" : "Share of pixels above each threshold";
   const marks = [
@@ -164,14 +186,17 @@ function drawNumbers(map, mask, limit) {
   const plot = page("plot");
   drawPlot(plot, points, run.low, run.high, { threshold: limit, value }, marks);
   const best = points.reduce((a, b) => (b.value > a.value ? b : a));
-  const summary = byDice ? `, at most ${best.value.toFixed(2)} near ${short(best.threshold)}` : "";
+  const most = byDice ? `, at most ${best.value.toFixed(2)} near ${short(best.threshold)}` : "";
+  const summary = `${most}; ${data.textContent} at ${short(limit)}`;
   plot.setAttribute("aria-label", `${page("plot-title").textContent}${summary}`);
 
   const slider = page("threshold");
   slider.value = String(Math.round((SLIDER * (limit - run.low)) / (run.high - run.low)));
   slider.setAttribute("aria-valuetext", `${short(limit)}, ${headline.textContent}`);
   const number = page("threshold-number");
-  if (document.activeElement !== number || Number(number.value) !== limit) number.value = String(limit);
+  number.step = String(stepIn(run.low, run.high));
+  number.title = String(limit);
+  if (document.activeElement !== number || Number(number.value) !== limit) number.value = short(limit);
   for (const name of ["average", "own"]) page(name).setAttribute("aria-pressed", String(state.threshold === name));
   page("average").disabled = setting().average === null;
   fillScores();
@@ -188,7 +213,7 @@ function fillScores() {
     const values = [setting().scores[name][state.slice], setting().means[name]?.[kind] ?? null];
     const cells = values.map((value) => {
       const cell = document.createElement("td");
-      cell.textContent = value === null ? "-" : String(value);
+      cell.append(value === null ? "-" : numberOf(value));
       return cell;
     });
     row.dataset.score = name;

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from explorer_benchmark import SIZE
-from explorer_view import PANELS, go, pictures, pixels, ready, score, shown_value, slice_rows, until
+from explorer_view import PANELS, at, go, limit, pictures, pixels, ready, score, shown_value, slice_rows, until
 
 from stages.evaluation import metrics
 from stages.methods import settings
@@ -33,9 +33,9 @@ def test_it_loads_from_disk_and_fits_the_window(visit, benchmark, width, scheme)
 def test_dice_and_the_scores_are_those_of_the_files(page, benchmark, store):
     rows, checked = slice_rows(page, store), 0
     for method, values in benchmark.parameters["methods"].items():
-        for name in [one.name for one in settings(values)[::3]]:
-            go(page, method=method, setting=name)
-            slices = benchmark.slices(method, name)
+        for setting in settings(values)[::3]:
+            go(page, method=method, **setting)
+            slices = benchmark.slices(method, setting.name)
             for number, row in enumerate(rows):
                 page.select_option("#slice", str(number))
                 expected = slices.iloc[row]
@@ -46,7 +46,7 @@ def test_dice_and_the_scores_are_those_of_the_files(page, benchmark, store):
                     page.click(f"#{button}")
                     assert page.locator(f"#{button}").get_attribute("aria-pressed") == "true"
                     threshold = expected["average_otsu" if button == "average" else "otsu"]
-                    assert float(page.input_value("#threshold-number")) == pytest.approx(threshold, rel=1e-7)
+                    assert limit(page) == pytest.approx(threshold, rel=1e-7)
                     if expected["label"]:
                         assert shown_value(page) == pytest.approx(expected[column], abs=1e-6)
                         checked += 1
@@ -56,13 +56,13 @@ def test_dice_and_the_scores_are_those_of_the_files(page, benchmark, store):
 
 
 def test_the_threshold_moves_dice_as_numpy_computes_it(page, benchmark, store):
-    go(page, method="guided-ddim", setting="L250_s80")
+    go(page, method="guided-ddim", L=250, s=80)
     maps, values = benchmark.maps("guided-ddim", "L250_s80").astype(float), []
     for number, row in enumerate(slice_rows(page, store)):
         page.select_option("#slice", str(number))
         for position in (0, 137, 400, 650, 999):
             page.locator("#threshold").fill(str(position))
-            threshold = float(page.input_value("#threshold-number"))
+            threshold = limit(page)
             found, mask = maps[row] > threshold, store.masks[row] != 0
             values.append(metrics.dice(found, mask) if mask.any() else found.mean())
             assert shown_value(page) == pytest.approx(values[-1], abs=1e-6)
@@ -83,7 +83,7 @@ def test_the_plot_shows_dice_over_thresholds_and_takes_clicks(page, benchmark, s
     assert min(abs(float(dot.get_attribute("cy")) - y) for x, y in heights.items()) < 8
     box = page.locator("#plot").bounding_box()
     page.locator("#plot").click(position={"x": 0.7 * box["width"], "y": 0.5 * box["height"]})
-    threshold = float(page.input_value("#threshold-number"))
+    threshold = limit(page)
     assert float(dot.get_attribute("cx")) / 360 == pytest.approx(0.7, abs=0.01)
     row = slice_rows(page, store)[0]
     expected = metrics.dice(benchmark.maps("guided-ddim", "L500_s20")[row] > threshold, store.masks[row])
@@ -95,7 +95,7 @@ def test_each_panel_shows_its_own_pixels(page, benchmark, store):
     images = benchmark.images("guided-ddim", "L500_s80")
     maps = benchmark.maps("guided-ddim", "L500_s80")
     for number, channel, sequence in ((1, 0, "t1"), (3, 1, "flair")):
-        go(page, method="guided-ddim", setting="L500_s80", sequence=sequence)
+        go(page, method="guided-ddim", L=500, s=80, sequence=sequence)
         page.select_option("#slice", str(number))
         row = rows[number]
         for panel, expected in (("input", store.images), ("reconstruction", images)):
@@ -159,14 +159,14 @@ def test_a_setting_that_was_not_computed_leads_to_the_nearest_and_says_so(page):
     assert note.text_content() == "L = 125, s = 80 was not computed; the nearest: L = 125, s = 20."
     assert page.input_value("#key-s") == "1"
     page.locator("#key-L").fill("2")  # the wish for s = 80 is not forgotten
-    until(page, "location.hash.includes('setting=L500_s80')")
+    until(page, at(L=500, s=80))
     assert note.text_content() == ""
     page.locator("#key-L").fill("0")
     page.locator("#key-s").fill("0")  # what is moved last counts most
-    until(page, "location.hash.includes('setting=L250_s0')")
+    until(page, at(L=250, s=0))
     assert note.text_content() == "L = 125, s = 0 was not computed; the nearest: L = 250, s = 0."
     page.click("#reported")
-    until(page, "location.hash.includes('setting=L500_s20')")
+    until(page, at(L=500, s=20))
     assert note.text_content() == ""
     assert page.locator("#reported").is_disabled()
 
@@ -179,7 +179,7 @@ def test_methods_differ_in_their_settings_and_reconstructions(page):
     assert page.locator("#no-reconstruction").is_visible()
     assert page.locator("#reconstruction-picture").is_hidden()
     page.select_option("#key-view", label="inverted")
-    until(page, "location.hash.includes('setting=view-inverted')")
+    until(page, at(view="inverted"))
     page.select_option("#method", label="ready-made")
     ready(page)
     assert page.locator("#setting").text_content() == "This method has no settings."

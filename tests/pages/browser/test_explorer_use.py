@@ -4,7 +4,7 @@ import re
 
 import pytest
 from explorer_benchmark import HOSTILE, ExplorerBenchmark
-from explorer_view import pictures, ready, score, shown_value, slice_rows, until
+from explorer_view import limit, pictures, ready, score, shown_value, slice_rows, until
 
 
 def test_the_keyboard_alone_reaches_and_changes_everything(page):
@@ -24,9 +24,9 @@ def test_the_keyboard_alone_reaches_and_changes_everything(page):
         ("next", "Enter", "slice"),
         ("slice", "ArrowDown", "slice"),
         ("channel", "ArrowUp", "sequence"),
-        ("key-s", "ArrowRight", "setting"),
-        ("key-L", "ArrowLeft", "setting"),
-        ("reported", "Space", "setting"),
+        ("key-s", "ArrowRight", "s"),
+        ("key-L", "ArrowLeft", "L"),
+        ("reported", "Space", "L"),
         ("threshold", "ArrowRight", "threshold"),
         ("own", "Space", "threshold"),
         ("average", "Enter", "threshold"),
@@ -105,7 +105,7 @@ def test_the_address_leads_back_to_the_view(page, visit, benchmark):
 
 
 def test_an_address_that_says_nothing_that_exists_shows_the_first_view(page, visit, benchmark):
-    odd = "#slice=no&sequence=&method=<b>&setting=L9&threshold=Infinity&opacity=900&above=x&%E0%A4%A"
+    odd = "#slice=no&sequence=&method=<b>&s=&L=x&setting=L9&threshold=Infinity&opacity=900&above=x&%E0%A4%A"
     assert pictures(ready(visit(benchmark.output, odd))) == pictures(page)
 
 
@@ -127,7 +127,7 @@ def test_without_masks_everything_but_dice_is_there(visit, tmp_path):
     assert float(score(page, "mean_map")) == slices.at[row, "mean_map"]
     assert score(page, "dice_average_otsu") == "-"
     page.locator("#threshold").fill("500")
-    threshold = float(page.input_value("#threshold-number"))
+    threshold = limit(page)
     assert shown_value(page) == pytest.approx((maps[row] > threshold).mean(), abs=1e-6)
 
 

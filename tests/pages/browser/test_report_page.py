@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from explorer_view import until
 from snakemake_project import FIGURES
 
 pytestmark = pytest.mark.slow
@@ -52,6 +53,59 @@ def open_subcategory(page, category, subcategory):
     if len(categories[category]) > 1:
         side(page).get_by_text(subcategory, exact=True).last.click()
     page.wait_for_selector("nav table tbody tr")
+
+
+BESIDE = """
+(() => {
+  const [bar, content] = ["nav", "nav + div"].map((name) => document.querySelector(`#app > div > ${name}`))
+    .map((element) => element.getBoundingClientRect());
+  const small = innerWidth < 700 ? bar.height < innerHeight / 3 : bar.width < innerWidth / 3;
+  const after = innerWidth < 700 ? content.top >= bar.bottom - 1 : content.left >= bar.right - 1;
+  return small && after && content.right <= innerWidth + 1;
+})()
+"""
+"""Whether the bar is small, and what is shown lies beside it, on a phone below it, within the window."""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_it_opens_on_the_figures_also_on_a_phone(visit, report, width, height):
+    page = visit(report, expected=FOREIGN, viewport={"width": width, "height": height})
+    page.wait_for_selector("nav li")
+    figures = page.locator(".document figure")
+    assert figures.count() == len(FIGURES)
+    first = figures.first
+    assert first.locator("figcaption").inner_text() == "Fig. 1: the scheme"
+    until(page, "document.querySelector('.document figure img').naturalWidth > 300")
+    assert page.locator(".document h1").first.bounding_box()["y"] > 0, "nothing is lost above the window"
+    assert first.locator("img").bounding_box()["y"] < height - 50
+    diagram = page.locator("#app #rulegraph")
+    assert diagram.bounding_box()["y"] > figures.last.bounding_box()["y"]
+    for target in (None, first.locator("a")):
+        if target:
+            target.click()
+        until(page, BESIDE)  # the bar's width changes slowly
+
+
+def test_each_figure_of_the_first_page_is_named_and_is_that_of_the_results(page):
+    _, results = contents(page)
+    pictures = {path for path, result in results.items() if result["mime"].startswith("image/")}
+    images = page.locator(".document figure img")
+    alternatives, sources = [], []
+    for image in images.all():
+        image.scroll_into_view_if_needed()
+        handle = image.element_handle()
+        handle.wait_for_selector("xpath=self::*[starts-with(@src, 'data:image/png')]", state="attached")
+        alternatives.append(image.get_attribute("alt"))
+        sources.append(image.get_attribute("src"))
+    assert set(sources) == set(page.evaluate("(paths) => paths.map((path) => results[path].data_uri)", [*pictures]))
+    assert all(len(text) > 100 and text.startswith("smoke, ") and "<" not in text for text in alternatives)
+    assert len(set(alternatives)) == len(FIGURES)
+    caption = page.locator(".document details").first
+    assert caption.locator("p").first.is_hidden()
+    caption.locator("summary").click()
+    assert "The method at one glance" in caption.inner_text()
+    page.get_by_role("link", name="smoke: tables and parameters").click()
+    assert page.frame_locator("#app iframe").locator("h1").inner_text() == "smoke: tables and parameters"
 
 
 def test_it_opens_with_what_the_workflow_is(page):
