@@ -38,7 +38,7 @@ class Radiograph:
     Attributes:
         path: the image.
         source: its path below the data set's folder, as the manifest has it.
-        folder: where images lie; a link may not lead out of it.
+        folder: where images lie; a link may not lead out of it, unless into the raw folder.
         subject: the patient.
         slice_id: unique, such as patient00001_study1_view1.
         position: which of the patient's or the study's images, by its name; 0 where that does not say.
@@ -104,7 +104,7 @@ def extract(table: Table, data: dict, raw: Path, output: Path, processes: int = 
         BadCaseError: a row or its image is bad and data.on_bad_case is `stop`.
     """
     recipe = Recipe(data["size"], data[data["reader"]].get("masks"))
-    find, read = partial(find_files, recipe=recipe), partial(read_radiograph, recipe=recipe)
+    find, read = partial(find_files, recipe=recipe, raw=raw), partial(read_radiograph, recipe=recipe, raw=raw)
     radiographs, bad = extraction.usable_cases(table.radiographs, find, read, data["on_bad_case"], processes, table.bad)
     with extraction.outputs(output, raw, 1, recipe.size, recipe.masks is not None) as outputs:
         subjects = extraction.append_images(outputs, radiographs, in_order(read, radiographs, processes))
@@ -115,7 +115,7 @@ def extract(table: Table, data: dict, raw: Path, output: Path, processes: int = 
     return lines
 
 
-def find_files(item: Radiograph, recipe: Recipe) -> None:
+def find_files(item: Radiograph, recipe: Recipe, raw: Path | None = None) -> None:
     """Look for a radiograph's image, and for its mask where there are masks.
 
     Raises:
@@ -125,7 +125,7 @@ def find_files(item: Radiograph, recipe: Recipe) -> None:
     for path in paths:
         if not path.is_file():
             raise item.bad("the image is missing" if path is item.path else f"its mask {path.name} is missing")
-        if extraction.leads_out(path, item.folder):
+        if extraction.leads_out(path, item.folder) and (raw is None or extraction.leads_out(path, raw)):
             raise item.bad(f"{path.name} {extraction.LEADS_OUT}")
 
 
@@ -134,13 +134,13 @@ def mask_path(item: Radiograph, ending: str) -> Path:
     return item.path.with_name(item.path.stem + ending)
 
 
-def read_radiograph(item: Radiograph, recipe: Recipe) -> Slice:
+def read_radiograph(item: Radiograph, recipe: Recipe, raw: Path | None = None) -> Slice:
     """Read a radiograph (and its mask) and make its slice.
 
     Raises:
         BadCaseError: anything is wrong with its files.
     """
-    find_files(item, recipe)
+    find_files(item, recipe, raw)
     try:
         grey = read_grey(item.path)
         image = to_unit_range(resample(grey, recipe.size)).astype(IMAGE_DTYPE)
