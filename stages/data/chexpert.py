@@ -36,9 +36,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Extract, and print what was extracted and left out."""
-    for line in extract(options.parameters, options.raw, options.output, options.processes):
-        print(line)
+    extraction.run(extract, options)
 
 
 def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> list[str]:

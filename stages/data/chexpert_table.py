@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from stages.data import nearby
 from stages.data.extraction import BadCaseError
 from stages.data.labelled_radiographs import Radiograph, Table, read_csv, unusable, without_duplicates
 from stages.data.litter import is_litter
@@ -47,7 +48,8 @@ def find_tree(raw: Path, advice: str) -> Tree:
         raise InputError(f"the raw data folder {raw} cannot be read ({error.strerror}); put there {advice}") from error
     found = [folder for folder in folders if any((folder / name).is_file() for name in TABLES)]
     if not found:
-        raise InputError(f"the raw data folder {raw} holds no train.csv; put there {advice}")
+        meant = nearby.meant(raw, lambda folder: any((folder / name).is_file() for name in TABLES))
+        raise InputError(f"the raw data folder {raw} holds no train.csv{meant or f'; put there {advice}'}")
     if len(found) > 1:
         names = ", ".join(str(folder) for folder in found)
         raise InputError(

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from pydicom import FileDataset, dcmread
 from pydicom.misc import is_dicom
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 from stages.regular_files import read_regular
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
+PALETTE = "PALETTE COLOR"
 LARGEST = 4096 * 4096
 """Pixels of the largest image that is read, of whatever kind: 16 for each pixel of a slice of 1,024 x 1,024."""
 PIXEL = 8
@@ -36,33 +37,51 @@ def read_dicom(path: Path) -> np.ndarray:
     if file.PhotometricInterpretation not in GREY:
         raise ValueError(f"is in colour ({file.PhotometricInterpretation}), where a grey image is expected")
     with _damage():
-        values = np.asarray(apply_voi_lut(apply_modality_lut(stored, file), file), np.float64)
+        values = apply_modality_lut(stored, file)
+    try:
+        values = np.asarray(apply_voi_lut(values, file), np.float64)
+    except Exception as error:  # a width of 0, a table without entries
+        raise ValueError(f"has a window that cannot be applied ({' '.join(str(error).split())})") from error
     if not np.isfinite(values).all():
         raise ValueError("holds NaN or infinite values")
     return values.max() + values.min() - values if file.PhotometricInterpretation == "MONOCHROME1" else values
 
 
-def read_rescaled(path: Path) -> tuple[np.ndarray, tuple[float, float]]:
+def read_rescaled(path: Path) -> tuple[np.ndarray, tuple[float, float] | None]:
     """Read a DICOM image whole, in the modality's unit (Hounsfield units, say), no window applied.
 
     Returns:
-        (H, W) or (H, W, 3) float64, MONOCHROME1 turned into MONOCHROME2, and the least and the greatest value that the
-        file could hold.
+        (H, W) or (H, W, 3) float64, MONOCHROME1 turned into MONOCHROME2 and a palette into its colours, and the least
+        and the greatest value that the file could hold; None where it holds floating-point numbers.
 
     Raises:
-        ValueError: as `read_dicom`, but for colour.
+        ValueError: as `read_dicom`, but for colour and windows; or rescaled by 0.
     """
     file, stored = _opened(path)
-    values = stored.astype(np.float64)
+    if "PixelData" not in file:
+        return stored.astype(np.float64), None
     with _damage():
-        bits = int(file.BitsStored)
-        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if file.PixelRepresentation else (0, 2**bits - 1)
-        ends = np.array([low, high], np.float64)
+        if file.PhotometricInterpretation == PALETTE:
+            colours = apply_color_lut(stored, file)
+            return colours.astype(np.float64), (0.0, float(np.iinfo(colours.dtype).max))
+        values, ends = stored.astype(np.float64), np.array(_ends(file), np.float64)
         if values.ndim == 2:
-            values, ends = apply_modality_lut(values, file), apply_modality_lut(ends, file)
+            values = apply_modality_lut(stored, file).astype(np.float64)
+            if "ModalityLUTSequence" in file:
+                ends = np.array([0, 2 ** int(file.ModalityLUTSequence[0].LUTDescriptor[2]) - 1], np.float64)
+            else:
+                ends = apply_modality_lut(ends, file)
+    if ends.min() == ends.max():
+        raise ValueError("has a rescale slope of 0, which makes every value one")
     if file.PhotometricInterpretation == "MONOCHROME1":
         values = ends.sum() - values
     return values, (float(ends.min()), float(ends.max()))
+
+
+def _ends(file: FileDataset) -> tuple[int, int]:
+    """The least and the greatest number that a file's pixels can hold, as they are stored."""
+    bits = int(file.BitsStored)
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if file.PixelRepresentation else (0, 2**bits - 1)
 
 
 def _opened(path: Path) -> tuple[FileDataset, np.ndarray]:
@@ -82,7 +101,22 @@ def _opened(path: Path) -> tuple[FileDataset, np.ndarray]:
     if rows * columns > LARGEST:
         raise ValueError(f"is too large ({LARGEST:,} pixels are allowed)")
     with _damage():
-        return file, file.pixel_array
+        return file, _without_padding(file, file.pixel_array)
+
+
+def _without_padding(file: FileDataset, stored: np.ndarray) -> np.ndarray:
+    """Pixels beyond the image's edge (a scanner's circle) as dark as the darkest in it: PS3.3, C.7.5.1.1.2.
+
+    They may hold a number far below air's, which would take the better part of a range.
+    """
+    if "PixelPaddingValue" not in file or file.PhotometricInterpretation not in GREY:
+        return stored
+    ends = sorted((int(file.PixelPaddingValue), int(file.get("PixelPaddingRangeLimit", file.PixelPaddingValue))))
+    outside = (stored >= ends[0]) & (stored <= ends[1])
+    if outside.all() or not outside.any():
+        return stored
+    inside = stored[~outside]
+    return np.where(outside, inside.max() if file.PhotometricInterpretation == "MONOCHROME1" else inside.min(), stored)
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 import argparse
 import csv
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from stages import command
@@ -22,6 +24,10 @@ _SKIP = (
     "repair the case, or leave bad ones out: set data.on_bad_case to skip in params.yaml (or, now and in later runs, "
     """snakemake --config 'paper={"data": {"on_bad_case": "skip"}}')"""
 )
+
+
+# An image file says nothing of millimetres.
+_AFFINE = json.dumps(np.eye(4).tolist())
 
 
 class BadCaseError(InputError):
@@ -42,6 +48,12 @@ def arguments(description: str, raw: str) -> argparse.ArgumentParser:
     result.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the store")
     result.add_argument("--processes", type=int, default=1, metavar="N", help="cases read at once (default: 1)")
     return result
+
+
+def run(extract: Callable[[dict, Path, Path, int], list[str]], options: argparse.Namespace) -> None:
+    """Extract, and print what was extracted and left out: `main` of a reader whose `extract` returns these lines."""
+    for line in extract(options.parameters, options.raw, options.output, options.processes):
+        print(line)
 
 
 def leads_out(path: Path, raw: Path) -> bool:
@@ -160,6 +172,70 @@ def outputs(output: Path, raw: Path, channels: int, size: int, masks: bool = Tru
         replacing(output / "bad_cases.csv") as bad,
     ):
         yield Outputs(store, subjects, bad, raw)
+
+
+# --- images that a folder or a table labels ---------------------------------------------------------------------------
+
+
+class Labelled(Protocol):
+    """An image with a label, before it is read; what each of these is, `Radiograph` says."""
+
+    @property
+    def slice_id(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def label(self) -> int: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One image as the store holds it: (C, size, size) float16 in [0, 1], mask (size, size) uint8 or None."""
+
+    image: np.ndarray
+    mask: np.ndarray | None
+
+
+def append_images(outputs: Outputs, items: Sequence[Labelled], results: Iterable[Slice]) -> pd.DataFrame:
+    """Append the slices of labelled images, one each and in their order; returns `subjects_table`."""
+    progress = command.progress("Extracting images", len(items), unit="image", over=results)
+    for item, result in zip(items, progress, strict=True):
+        masks = None if result.mask is None else result.mask[None]
+        outputs.store.append(result.image[None], masks, [manifest_row(item, result.mask)])
+    return subjects_table(items)
+
+
+def manifest_row(item: Labelled, mask: np.ndarray | None) -> dict:
+    """The manifest's row of an image: the label is the folder's or the table's."""
+    return {
+        "slice_id": item.slice_id,
+        "subject_id": item.subject,
+        "position": item.position,
+        "label": item.label,
+        "lesion_pixels": 0 if mask is None else int(mask.sum(dtype=int)),
+        "source": item.source,
+        "affine": _AFFINE,
+    }
+
+
+def subjects_table(items: Sequence[Labelled]) -> pd.DataFrame:
+    """One row a subject: images (slices), diseased ones among them, and the raw split; "train test" for both."""
+    labels: dict[str, list[int]] = {}
+    splits: dict[str, set[str]] = {}
+    for item in items:
+        labels.setdefault(item.subject, []).append(item.label)
+        splits.setdefault(item.subject, set()).add(item.split)
+    rows = [
+        (subject, len(labels[subject]), sum(labels[subject]), " ".join(sorted(splits[subject], reverse=True)))
+        for subject in sorted(labels)
+    ]
+    return pd.DataFrame(rows, columns=["subject_id", "slices", "diseased_slices", "raw_split"])
 
 
 def summary(subjects: pd.DataFrame, bad: Sequence[BadCaseError]) -> list[str]:

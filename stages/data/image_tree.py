@@ -1,6 +1,7 @@
 """Which images a folder holds, of which class, split and subject: by its folders' names, a CSV or a JSON file."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from pathlib import Path, PurePath, PurePosixPath
 
 import pandas as pd
 
+from stages.data import nearby
 from stages.data.extraction import LEADS_OUT, BadCaseError, leads_out
-from stages.data.litter import is_litter
+from stages.data.image_files import File, files_below, kinds, once
+from stages.data.image_masks import Masks, index, is_mask_folder, masks_of, refuse_masks
 from stages.data.pixels import SUFFIXES
 from stages.data.store import DISEASED, HEALTHY
 from stages.errors import InputError
@@ -29,44 +32,8 @@ SPLIT_NAMES = {
 }
 """Folder names, in small letters, and the split that they mean: what others validate on is trained on here."""
 
-MASK_NAMES = ("ground_truth", "annotation", "annotations", "mask", "masks", "segmentation", "segmentations")
-"""Folders whose images are no pictures of anything, in small letters."""
-
 COLUMNS = ("image", "label", "split", "subject", "mask")
 """Of a CSV: the first two are needed."""
-
-
-_FURTHER = re.compile(r"_\d+$")
-"""What the name of an image's second mask, and of every further one, ends in (BUSI: _mask_1)."""
-
-
-@dataclass(frozen=True)
-class Masks:
-    """Where masks lie, as data.images.masks says.
-
-    Attributes:
-        folder: below the raw folder; None: beside the images.
-        ending: what a mask's name has after its image's.
-        replace: parts of an image's name, and what a mask's has in their place.
-    """
-
-    folder: str | None
-    ending: str
-    replace: dict[str, str]
-
-    @classmethod
-    def of(cls, options: dict) -> "Masks | None":
-        """Out of data.images; None where a data set has no masks."""
-        if "masks" not in options:
-            return None
-        given = options["masks"]
-        return cls(given.get("folder"), given.get("ending", ""), given.get("replace", {}))
-
-    def name(self, stem: str) -> str:
-        """A mask's name, without the ending of the file, for an image's."""
-        for part, instead in self.replace.items():
-            stem = stem.replace(part, instead)
-        return stem + self.ending
 
 
 @dataclass(frozen=True)
@@ -90,6 +57,7 @@ class Item:
     label: int
     split: str
     masks: tuple[Path, ...]
+    position = 0
 
     def bad(self, reason: str) -> BadCaseError:
         """What is wrong with it, as an error that names it."""
@@ -108,14 +76,15 @@ def find_images(raw: Path, options: dict) -> list[Item]:
             name or mask.
     """
     masks = Masks.of(options)
-    index = _index(raw, masks) if masks else {}
-    rows = list(_listed(raw, options["table"]) if "table" in options else _in_folders(raw, masks))
+    candidates = index(raw, masks) if masks else {}
+    rows = list(_listed(raw, options["table"], masks) if "table" in options else _in_folders(raw, masks))
     if not rows:
+        there = kinds(file.path for file in files_below(raw, raw)) or "it is empty"
         raise InputError(
-            f"the raw data folder {raw} holds no image ({', '.join(SUFFIXES)}); put a folder a class there"
+            f"the raw data folder {raw} holds no image ({', '.join(SUFFIXES)}) but {there}; put a folder a class there"
         )
     healthy = [name.lower() for name in options.get("healthy", HEALTHY_NAMES)]
-    items = [_item(raw, row, healthy, options.get("subject"), masks, index) for row in rows]
+    items = [_item(raw, row, healthy, options.get("subject"), masks, candidates) for row in rows]
     items.sort(key=lambda item: item.slice_id)
     for one, other in pairwise(items):
         if one.slice_id == other.slice_id:
@@ -131,8 +100,33 @@ def find_images(raw: Path, options: dict) -> list[Item]:
     if all(item.label == DISEASED for item in items):
         raise InputError(
             f"{raw}: no image is healthy; say in data.images.healthy what their folders or labels are called"
+            f"{_above_split(raw)}"
         )
     return items
+
+
+def left_out(raw: Path, options: dict, items: Sequence[Item]) -> list[str]:
+    """A line for each kind of file below the raw folder that is no item, no mask of one, and not the table."""
+    files = {file.path: file.real for file in files_below(raw, raw)}
+    read = {path for item in items for path in (item.path, *item.masks)} | {raw / options.get("table", "")}
+    real = {files.get(path) for path in read}
+    unread = [path for path in files if path not in read]
+    again = [path for path in unread if files[path] in real]
+    images = [path for path in unread if path.suffix.lower() in SUFFIXES and files[path] not in real]
+    others = [path for path in unread if path.suffix.lower() not in SUFFIXES and files[path] not in real]
+    masks = Masks.of(options)
+    alone = masks.among(images, raw) if masks else set()
+    unlisted = [path for path in images if path not in alone]
+    lines = []
+    for paths, what in (
+        (again, "that are read by another name, as links"),
+        (sorted(alone), "that could be masks, but of no image"),
+        (unlisted, f"that {options.get('table')} does not list"),
+        (others, f"of no kind that is read ({kinds(others)})"),
+    ):
+        if paths:
+            lines.append(f"left out: {len(paths):,} files {what}, the first: {paths[0].relative_to(raw)}")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -152,41 +146,46 @@ def _in_folders(raw: Path, masks: Masks | None) -> Iterator[_Row]:
         yield _Row(relative.as_posix(), relative.parts[:-1])
 
 
-def pictures(folder: Path, within: PurePath, masks: Masks | None) -> Iterator[Path]:
+def pictures(folder: Path, within: PurePath, masks: Masks | None) -> list[Path]:
     """The images in a folder and below, sorted, without masks; `within` is the folder's path below the raw folder.
 
     Raises:
-        InputError: a folder is called as if it held masks, and `masks` does not name it.
+        InputError: an image or a folder is called as if it were a mask or held some, and `masks` does not say so; or as
+            `files_below` and `once`.
     """
-    for path in _files(folder):
-        relative = within / path.relative_to(folder)
-        if masks is not None:
-            if masks.folder is not None and relative.is_relative_to(masks.folder):
-                continue
-            if masks.folder is None and _is_mask(path, masks):
-                continue
-        if found := next((name for name in relative.parts[:-1] if name.lower() in MASK_NAMES), None):
-            raise InputError(
-                f"{path}: the folder {found} is called as if it held masks; name it in data.images.masks.folder, or "
-                "rename it"
-            )
-        yield path
+    files = [file for file in files_below(folder, folder) if file.path.suffix.lower() in SUFFIXES]
+    places = {Path(within / file.path.relative_to(folder)): file for file in files}
+    known = masks.among(list(places), Path()) if masks else set()
+    images = list(once(file for place, file in places.items() if place not in known))
+    _refuse_mask_folders(folder, images)
+    refuse_masks(image.path for image in images)
+    return [image.path for image in images]
 
 
-def _is_mask(path: Path, masks: Masks) -> bool:
-    """Whether a file beside images is the mask of one of them, or one of several."""
-    return bool(masks.ending) and _FURTHER.sub("", path.stem).endswith(masks.ending)
+def _refuse_mask_folders(raw: Path, images: Sequence[File]) -> None:
+    for folder in dict.fromkeys(image.path.parent for image in images):
+        names = folder.relative_to(raw).parts
+        found = next((level for level, name in enumerate(names) if is_mask_folder(name)), None)
+        if found is None:
+            continue
+        place = raw.joinpath(*names[:found])
+        own = found and any(name in SPLIT_NAMES and (place / name).is_dir() for name in SPLIT_NAMES)
+        where = names[found] if own else "/".join(names[: found + 1])
+        first = f"set data.folder to {place}, which is a data set of its own, and " if own else ""
+        raise InputError(
+            f"{folder}: the folder {names[found]} is called as if it held masks; {first}name it in "
+            f"data.images.masks (folder: {where}), or rename it"
+        )
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The image files below a folder, hidden ones and what macOS adds left out."""
-    for path in sorted(folder.rglob("*")):
-        litter = any(map(is_litter, path.relative_to(folder).parts))
-        if path.suffix.lower() in SUFFIXES and not litter and path.is_file():
-            yield path
+def _above_split(raw: Path) -> str:
+    """The end of a sentence where the folder that was named is called like a split, or lies in one that is."""
+    real = raw.resolve()
+    found = next((folder.parent for folder in (real, real.parent) if folder.name.lower() in SPLIT_NAMES), None)
+    return f", or set data.folder to {found}, of which {raw} is a part" if found else ""
 
 
-def _listed(raw: Path, name: str) -> Iterator[_Row]:
+def _listed(raw: Path, name: str, masks: Masks | None) -> Iterator[_Row]:
     """The rows of the table data.images.table: a CSV, or JSON with lists of images below split and class."""
     path = raw / name
     if leads_out(path, raw):
@@ -195,13 +194,22 @@ def _listed(raw: Path, name: str) -> Iterator[_Row]:
         if path.suffix.lower() == ".json":
             yield from _in_json(raw, json.loads(path.read_text(encoding="utf-8")), ())
             return
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        meant = nearby.meant(raw, lambda folder: (folder / name).is_file()) or ": put it there"
+        raise InputError(f"{path} (data.images.table) cannot be read (it is not there){meant}") from None
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} (data.images.table) cannot be read ({reason})") from error
     for column in COLUMNS[:2]:
         if column not in table:
             raise InputError(f"{path} lacks the column {column!r}; it needs {', '.join(COLUMNS[:2])}")
+    if masks is None and "mask" in table and (named := [name for name in table["mask"] if name]):
+        folder = os.path.commonpath([_inside(raw, name).parent.relative_to(raw) for name in named]) or "."
+        raise InputError(
+            f"{path} names masks in its column mask, which are read where data.images.masks says where they lie: set "
+            f"it to {{folder: {folder}}}, or take the column out"
+        )
     for row in table.reindex(columns=list(COLUMNS), fill_value="").itertuples(index=False):
         if row.split and row.split.lower() not in SPLIT_NAMES:
             raise InputError(f"{path}: {row.split!r} is no split; it may be {', '.join(SPLIT_NAMES)}, or empty")
@@ -235,7 +243,12 @@ def _in_json(raw: Path, found: object, names: tuple[str, ...]) -> Iterator[_Row]
 
 
 def _item(
-    raw: Path, row: _Row, healthy: list[str], subject: str | None, masks: Masks | None, index: dict[str, list[Path]]
+    raw: Path,
+    row: _Row,
+    healthy: list[str],
+    subject: str | None,
+    masks: Masks | None,
+    candidates: dict[str, list[Path]],
 ) -> Item:
     relative, path = PurePosixPath(row.source), _inside(raw, row.source)
     splits = [SPLIT_NAMES[name.lower()] for name in row.names if name.lower() in SPLIT_NAMES]
@@ -244,13 +257,13 @@ def _item(
     if not classes and split != "train":
         raise InputError(
             f"{path}: nothing says whether it is healthy; put it into a folder that is called like its class, or name "
-            "a CSV with the columns image and label in data.images.table"
+            f"a CSV with the columns image and label in data.images.table{_above_split(raw)}"
         )
     # Images to train on without a class are healthy: that is how sets for anomaly detection come.
     label = HEALTHY if not classes or classes[-1].lower() in healthy else DISEASED
     slice_id = slice_id_of(relative)
-    found = _masks(raw, row, masks, index)
-    return Item(path, row.source, slice_id, row.subject or _subject(slice_id, subject), label, split, found)
+    named = (_inside(raw, row.mask),) if row.mask else masks_of(raw, row.source, masks, candidates) if masks else ()
+    return Item(path, row.source, slice_id, row.subject or _subject(slice_id, subject), label, split, named)
 
 
 def slice_id_of(source: PurePath) -> str:
@@ -284,33 +297,3 @@ def _subject(slice_id: str, pattern: str | None) -> str:
     if found is None or not found[1]:
         raise InputError(f"data.images.subject ({pattern}) finds no subject in {slice_id}: correct it")
     return found[1]
-
-
-def _index(raw: Path, masks: Masks) -> dict[str, list[Path]]:
-    """The files that can be masks, by their names without ending."""
-    folder = raw / masks.folder if masks.folder is not None else raw
-    if not folder.is_dir():
-        raise InputError(f"{folder} (data.images.masks.folder) is no folder: correct it, or put the masks there")
-    index: dict[str, list[Path]] = {}
-    for path in _files(folder):
-        for name in {path.stem, _FURTHER.sub("", path.stem)}:
-            index.setdefault(name, []).append(path)
-    return index
-
-
-def _masks(raw: Path, row: _Row, masks: Masks | None, index: dict[str, list[Path]]) -> tuple[Path, ...]:
-    """The mask that a table names, or those whose names fit the image's, of a folder of its name if there is one."""
-    if masks is None:
-        return ()
-    if row.mask:
-        return (_inside(raw, row.mask),)
-    image, name = raw / row.source, masks.name(PurePosixPath(row.source).stem)
-    found = [path for path in index.get(name, []) if path != image]
-    if not masks.ending:  # a number is then a part of the image's own name
-        found = [path for path in found if path.stem == name]
-    if masks.folder is None:
-        found = [path for path in found if path.parent == image.parent]
-    same = [path for path in found if path.parent.name == image.parent.name]
-    if masks.folder is not None and not same and {path.parent for path in found} != {raw / masks.folder}:
-        return ()  # another class's, which has the same number
-    return tuple(same or found)

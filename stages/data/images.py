@@ -8,24 +8,27 @@ resampled by area to size x size pixels (its aspect ratio is not kept). Outputs,
   images.npy, manifest.csv   all good images; masks.npy where data.images.masks says where masks are
   subjects.csv               every subject, its numbers of images, and the split that the raw data set has it in
   bad_cases.csv              what data.on_bad_case: skip left out, and why
+
+What lies in the folder and is neither an image nor the mask of one is said.
 """
 
 import argparse
-import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import pandas as pd
 
 from stages import command
 from stages.data import extraction
-from stages.data.image_tree import Item, find_images
+from stages.data.image_tree import Item, find_images, left_out
 from stages.data.pixels import LOSSY, read_pixels, to_unit_range
 from stages.data.radiographs import resample
 from stages.data.store import DISEASED, HEALTHY, IMAGE_DTYPE, MASK_DTYPE
+from stages.data.value_range import Range, Ranges
+from stages.errors import InputError
 from stages.processes import in_order
 
 RAW_INPUTS = ("**/", "**/*.csv", "**/*.json")
@@ -38,9 +41,6 @@ RAW_SPLITS = ("train", "test")
 
 MASKS = "masks"
 """The key of data.images without which there are no masks."""
-
-# An image file says nothing of millimetres.
-_AFFINE = json.dumps(np.eye(4).tolist())
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,14 @@ class Recipe:
         options = data.get("images", {})
         scale = options.get("scale", "type")
         scale = tuple(scale) if isinstance(scale, list) else scale
-        return cls(len(data["channels"]), data["size"], scale, "masks" in options)
+        return cls(len(data["channels"]), data["size"], scale, MASKS in options)
 
 
 @dataclass(frozen=True)
-class Slice:
-    """One image as the store holds it: (C, size, size) float16 in [0, 1], mask (size, size) uint8 or None."""
+class Slice(extraction.Slice):
+    """One image as the store holds it, and which values its file held; None where its type does not scale them."""
 
-    image: np.ndarray
-    mask: np.ndarray | None
+    range: Range | None
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -81,14 +80,10 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Extract, and print what was extracted and left out."""
-    for line in extraction.summary(*extract(options.parameters, options.raw, options.output, options.processes)):
-        print(line)
+    extraction.run(extract, options)
 
 
-def extract(
-    parameters: dict, raw: Path, output: Path, processes: int = 1
-) -> tuple[pd.DataFrame, list[extraction.BadCaseError]]:
+def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> list[str]:
     """Write the store, subjects.csv and bad_cases.csv to `output`; all of them or none.
 
     Args:
@@ -98,26 +93,32 @@ def extract(
         processes: how many images are read at once; the outputs do not depend on it.
 
     Returns:
-        What subjects.csv holds, and the images left out.
+        A summary: one line of what was extracted, and one for whatever was left out.
 
     Raises:
-        InputError: the folder or its table is wrong, or no image is good.
+        InputError: the folder or its table is wrong, no image is good, or they use a small part of their type's range.
         BadCaseError: an image is bad and data.on_bad_case is `stop`.
     """
     data = parameters["data"]
-    recipe = Recipe.from_parameters(data)
+    options, recipe = data.get("images", {}), Recipe.from_parameters(data)
     find, read = partial(find_files, raw=raw), partial(read_image, raw=raw, recipe=recipe)
-    found = find_images(raw, data.get("images", {}))
+    found = find_images(raw, options)
     items, bad = extraction.usable_cases(found, find, read, data["on_bad_case"], processes)
     with extraction.outputs(output, raw, recipe.channels, recipe.size, recipe.masks) as outputs:
-        results = in_order(read, items, processes)
-        progress = command.progress("Extracting images", len(items), unit="image", over=results)
-        for item, result in zip(items, progress, strict=True):
-            masks = None if result.mask is None else result.mask[None]
-            outputs.store.append(result.image[None], masks, [manifest_row(item, result)])
-        subjects = subjects_table(items)
+        subjects = extraction.append_images(outputs, items, _in_range(raw, in_order(read, items, processes)))
         outputs.finish(subjects, bad)
-    return subjects, bad
+    return [*extraction.summary(subjects, bad), *left_out(raw, options, found)]
+
+
+def _in_range(raw: Path, slices: Iterable[Slice]) -> Iterator[Slice]:
+    """The slices, and behind the last of them an InputError if all together use too little of their type's range."""
+    ranges = Ranges()
+    for one in slices:
+        if one.range is not None:
+            ranges.add(one.range)
+        yield one
+    for problem in ranges.problems():
+        raise InputError(f"{raw}: {problem}")
 
 
 def find_files(item: Item, raw: Path) -> None:
@@ -128,7 +129,8 @@ def find_files(item: Item, raw: Path) -> None:
     """
     for path in (item.path, *item.masks):
         if not path.is_file():
-            raise item.bad("is missing" if path == item.path else f"its mask {path.name} is missing")
+            reason = "is a link that leads nowhere" if path.is_symlink() else "is missing"
+            raise item.bad(reason if path == item.path else f"its mask {path.name} {reason}")
         if extraction.leads_out(path, raw):
             raise item.bad(f"{path.name} {extraction.LEADS_OUT}")
 
@@ -141,15 +143,17 @@ def read_image(item: Item, raw: Path, recipe: Recipe) -> Slice:
     """
     find_files(item, raw)
     try:
-        small, shape = read_slice(item.path, recipe)
+        pixels = read_pixels(item.path)
+        small, shape = as_slice(pixels, recipe)
     except ValueError as error:
         raise item.bad(str(error)) from error
+    values = Range.of(pixels) if recipe.scale == "type" else None
     if not recipe.masks:
-        return Slice(small, None)
+        return Slice(small, None, values)
     if not item.masks:
         if item.label == DISEASED:
             raise item.bad("it is diseased, but no mask is called like it (data.images.masks says how they are called)")
-        return Slice(small, np.zeros((recipe.size, recipe.size), MASK_DTYPE))
+        return Slice(small, np.zeros((recipe.size, recipe.size), MASK_DTYPE), values)
     lesion = np.zeros(shape, bool)
     for path in item.masks:
         try:
@@ -159,16 +163,20 @@ def read_image(item: Item, raw: Path, recipe: Recipe) -> Slice:
     if lesion.any() and item.label == HEALTHY:
         raise item.bad(f"it is healthy, but its mask {item.masks[0].name} holds a lesion")
     area = resample(lesion.astype(np.float64), recipe.size)
-    return Slice(small, (area >= 0.5 - 1e-9).astype(MASK_DTYPE))  # one half counts, however it was rounded
+    return Slice(small, (area >= 0.5 - 1e-9).astype(MASK_DTYPE), values)  # one half counts, however it was rounded
 
 
-def read_slice(path: Path, recipe: Recipe) -> tuple[np.ndarray, tuple[int, int]]:
+def as_slice(pixels: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, tuple[int, int]]:
     """An image as the store holds it, (C, size, size) float16 in [0, 1], and its own rows and columns.
 
+    Args:
+        pixels: as `read_pixels` gives them.
+        recipe: the benchmark's.
+
     Raises:
-        ValueError: as `read_pixels`, `to_unit_range` and `resample`.
+        ValueError: as `to_unit_range` and `resample`.
     """
-    image = to_unit_range(read_pixels(path), recipe.channels, recipe.scale)
+    image = to_unit_range(pixels, recipe.channels, recipe.scale)
     small = np.stack([resample(channel, recipe.size) for channel in image])
     return small.astype(IMAGE_DTYPE), (image.shape[1], image.shape[2])
 
@@ -186,30 +194,6 @@ def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
     if path.suffix.lower() in LOSSY and len(np.unique(values)) > 2:
         raise ValueError("is a JPEG with more than two values, which compression may have made: save masks as PNG")
     return (values != 0).any(axis=0)
-
-
-def manifest_row(item: Item, result: Slice) -> dict:
-    """The manifest's row: the label is the folder's or the table's."""
-    return {
-        "slice_id": item.slice_id,
-        "subject_id": item.subject,
-        "position": 0,
-        "label": item.label,
-        "lesion_pixels": 0 if result.mask is None else int(result.mask.sum(dtype=int)),
-        "source": item.source,
-        "affine": _AFFINE,
-    }
-
-
-def subjects_table(items: list[Item]) -> pd.DataFrame:
-    """One row a subject: images (slices), diseased ones among them, and its split; "test train" for both."""
-    rows = pd.DataFrame(
-        [(item.subject, 1, item.label, item.split) for item in items],
-        columns=["subject_id", "slices", "diseased_slices", "raw_split"],
-    )
-    raw_split = rows.groupby("subject_id")["raw_split"].agg(lambda found: " ".join(sorted(set(found))))
-    counts = rows.groupby("subject_id")[["slices", "diseased_slices"]].sum()
-    return counts.assign(raw_split=raw_split).reset_index()
 
 
 if __name__ == "__main__":

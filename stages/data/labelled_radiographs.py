@@ -10,18 +10,15 @@ subject is a patient. Images are streamed: memory does not depend on their numbe
 """
 
 import io
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pandas as pd
 
-from stages import command
 from stages.data import extraction
-from stages.data.extraction import BadCaseError
+from stages.data.extraction import BadCaseError, Slice
 from stages.data.radiographs import read_grey, read_mask, resample, to_unit_range
 from stages.data.store import HEALTHY, IMAGE_DTYPE, MASK_DTYPE
 from stages.errors import InputError
@@ -33,9 +30,6 @@ _LONGEST_NAME = 255
 _BYTES = 2**28
 """Of a table, which is read into memory: a thousand for each of CheXpert's 224,000 images."""
 
-# An image file says nothing of millimetres: the affine of every radiograph is the identity.
-_AFFINE = json.dumps(np.eye(4).tolist())
-
 
 @dataclass(frozen=True)
 class Radiograph:
@@ -44,7 +38,7 @@ class Radiograph:
     Attributes:
         path: the image.
         source: its path below the data set's folder, as the manifest has it.
-        folder: where images lie; a link may not lead out of it.
+        folder: where images lie; a link may not lead out of it, unless into the raw folder.
         subject: the patient.
         slice_id: unique, such as patient00001_study1_view1.
         position: which of the patient's or the study's images, by its name; 0 where that does not say.
@@ -92,14 +86,6 @@ class Recipe:
     masks: str | None
 
 
-@dataclass(frozen=True)
-class Slice:
-    """One radiograph as the store holds it: image (size, size) float16 in [0, 1], mask (size, size) uint8 or None."""
-
-    image: np.ndarray
-    mask: np.ndarray | None
-
-
 def extract(table: Table, data: dict, raw: Path, output: Path, processes: int = 1) -> list[str]:
     """Write the store, subjects.csv and bad_cases.csv to `output`; all of them or none.
 
@@ -118,18 +104,10 @@ def extract(table: Table, data: dict, raw: Path, output: Path, processes: int = 
         BadCaseError: a row or its image is bad and data.on_bad_case is `stop`.
     """
     recipe = Recipe(data["size"], data[data["reader"]].get("masks"))
-    find, read = partial(find_files, recipe=recipe), partial(read_radiograph, recipe=recipe)
+    find, read = partial(find_files, recipe=recipe, raw=raw), partial(read_radiograph, recipe=recipe, raw=raw)
     radiographs, bad = extraction.usable_cases(table.radiographs, find, read, data["on_bad_case"], processes, table.bad)
     with extraction.outputs(output, raw, 1, recipe.size, recipe.masks is not None) as outputs:
-        results = in_order(read, radiographs, processes)
-        for item, result in zip(
-            radiographs,
-            command.progress("Extracting radiographs", len(radiographs), unit="image", over=results),
-            strict=True,
-        ):
-            masks = None if result.mask is None else result.mask[None]
-            outputs.store.append(result.image[None, None], masks, [manifest_row(item, result)])
-        subjects = subjects_table(radiographs)
+        subjects = extraction.append_images(outputs, radiographs, in_order(read, radiographs, processes))
         outputs.finish(subjects, bad)
     lines = extraction.summary(subjects, bad)
     if table.contradictory:
@@ -137,7 +115,7 @@ def extract(table: Table, data: dict, raw: Path, output: Path, processes: int = 
     return lines
 
 
-def find_files(item: Radiograph, recipe: Recipe) -> None:
+def find_files(item: Radiograph, recipe: Recipe, raw: Path | None = None) -> None:
     """Look for a radiograph's image, and for its mask where there are masks.
 
     Raises:
@@ -147,7 +125,7 @@ def find_files(item: Radiograph, recipe: Recipe) -> None:
     for path in paths:
         if not path.is_file():
             raise item.bad("the image is missing" if path is item.path else f"its mask {path.name} is missing")
-        if extraction.leads_out(path, item.folder):
+        if extraction.leads_out(path, item.folder) and (raw is None or extraction.leads_out(path, raw)):
             raise item.bad(f"{path.name} {extraction.LEADS_OUT}")
 
 
@@ -156,20 +134,20 @@ def mask_path(item: Radiograph, ending: str) -> Path:
     return item.path.with_name(item.path.stem + ending)
 
 
-def read_radiograph(item: Radiograph, recipe: Recipe) -> Slice:
+def read_radiograph(item: Radiograph, recipe: Recipe, raw: Path | None = None) -> Slice:
     """Read a radiograph (and its mask) and make its slice.
 
     Raises:
         BadCaseError: anything is wrong with its files.
     """
-    find_files(item, recipe)
+    find_files(item, recipe, raw)
     try:
         grey = read_grey(item.path)
         image = to_unit_range(resample(grey, recipe.size)).astype(IMAGE_DTYPE)
     except ValueError as error:
         raise item.bad(f"the image {error}") from error
     if recipe.masks is None:
-        return Slice(image, None)
+        return Slice(image[None], None)
     path = mask_path(item, recipe.masks)
     try:
         mask, any_lesion = read_mask(path, grey.shape, recipe.size)
@@ -177,31 +155,7 @@ def read_radiograph(item: Radiograph, recipe: Recipe) -> Slice:
         raise item.bad(f"its mask {path.name} {error}") from error
     if any_lesion and item.label == HEALTHY:
         raise item.bad(f"the row is healthy, but its mask {path.name} holds a lesion")
-    return Slice(image, mask.astype(MASK_DTYPE))
-
-
-def manifest_row(item: Radiograph, result: Slice) -> dict:
-    """The manifest's row: the label is the table's."""
-    return {
-        "slice_id": item.slice_id,
-        "subject_id": item.subject,
-        "position": item.position,
-        "label": item.label,
-        "lesion_pixels": 0 if result.mask is None else int(result.mask.sum(dtype=int)),
-        "source": item.source,
-        "affine": _AFFINE,
-    }
-
-
-def subjects_table(radiographs: list[Radiograph]) -> pd.DataFrame:
-    """One row a patient: images (slices), diseased ones among them, and the raw split; "train test" for both."""
-    rows = pd.DataFrame(
-        [(item.subject, 1, item.label, item.split) for item in radiographs],
-        columns=["subject_id", "slices", "diseased_slices", "raw_split"],
-    )
-    raw_split = rows.groupby("subject_id")["raw_split"].agg(lambda found: " ".join(sorted(set(found), reverse=True)))
-    counts = rows.groupby("subject_id")[["slices", "diseased_slices"]].sum()
-    return counts.assign(raw_split=raw_split).reset_index()
+    return Slice(image[None], mask.astype(MASK_DTYPE))
 
 
 def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from stages import command
-from stages.data import extraction, labelled_radiographs
+from stages.data import extraction, labelled_radiographs, nearby
 from stages.data.extraction import BadCaseError
 from stages.data.labelled_radiographs import Radiograph, Table, read_csv, unusable, without_duplicates
 from stages.data.litter import is_litter
@@ -45,9 +45,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Extract, and print what was extracted and left out."""
-    for line in extract(options.parameters, options.raw, options.output, options.processes):
-        print(line)
+    extraction.run(extract, options)
 
 
 def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> list[str]:
@@ -81,7 +79,8 @@ def find_table(raw: Path) -> Path:
     found = sorted(path for name in names for place in (name, f"*/{name}") for path in raw.glob(place))
     found = [path for path in found if not is_litter(path.name) and path.is_file()]
     if not found:
-        raise InputError(f"the raw data folder {raw} holds no Data_Entry_2017*.csv; put there {RAW_DATA}")
+        meant = nearby.meant(raw, lambda folder: any(any(folder.glob(name)) for name in names))
+        raise InputError(f"the raw data folder {raw} holds no Data_Entry_2017*.csv{meant or f'; put there {RAW_DATA}'}")
     if len(found) > 1:
         raise InputError(f"{' and '.join(map(str, found))} both list images; leave the one that is to count in {raw}")
     return found[0]

@@ -1,4 +1,4 @@
-"""One image file -> its pixels: PNG, JPEG, TIFF, DICOM, .npy."""
+"""One image file -> its pixels: PNG, JPEG, TIFF, BMP, GIF, DICOM, .npy."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from stages.data.store import open_array
 from stages.errors import InputError
 from stages.regular_files import read_regular
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
 DICOM = (".dcm", ".dicom")
 SUFFIXES = (*PICTURES, *DICOM, ".npy")
 """The files that are read, whatever the case of their endings."""
@@ -22,7 +22,7 @@ SUFFIXES = (*PICTURES, *DICOM, ".npy")
 LOSSY = (".jpg", ".jpeg")
 
 GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "F")
-FORMATS = ("JPEG", "PNG", "TIFF")
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF")
 """What images come as: each decoder more (one of them calls a program) is one more to be fooled."""
 ALIKE = 8
 """Grey levels (of 255) between the channels of a JPEG that holds a grey image as colour."""
@@ -35,14 +35,16 @@ class Pixels:
     Attributes:
         values: (C, H, W) float64.
         ends: what black and white are for files of this type (0 and 255 of 8 bits); None where the type does not say.
+        kind: of the file, in words: 8 bits, 16 bits, DICOM, numbers.
     """
 
     values: np.ndarray
     ends: tuple[float, float] | None
+    kind: str
 
 
 def read_pixels(path: Path) -> Pixels:
-    """Read an image file whole, as its EXIF orientation says how to hold it.
+    """Read an image file whole, as its EXIF orientation says how to hold it; of a GIF, the first picture.
 
     Raises:
         ValueError: missing, unreadable, truncated, no image, too large, several images, transparent, NaN. Says which.
@@ -107,7 +109,7 @@ def _of_channels(pixels: Pixels, channels: int) -> np.ndarray:
 
 
 def open_picture(path: Path, modes: Sequence[str], wanted: str) -> tuple[str, np.ndarray]:
-    """Read a JPEG, PNG or TIFF whole, as its EXIF orientation says how to hold it.
+    """Read a picture of one of `FORMATS` whole, as its EXIF orientation says how to hold it.
 
     Args:
         path: the file.
@@ -159,20 +161,25 @@ def _refused(image: Image.Image, modes: Sequence[str], wanted: str) -> str | Non
         return "has no pixel"
     if image.mode not in modes:
         return f"has the mode {image.mode}, where {wanted} is expected"
-    if getattr(image, "n_frames", 1) > 1:
+    if image.format != "GIF" and getattr(image, "n_frames", 1) > 1:  # further ones of a GIF move the first
         return "holds several pictures, where one is expected"
     return None
 
 
 def _picture(path: Path) -> Pixels:
     mode, values = open_picture(path, (*GREY, "RGB", "P", "PA", "LA", "RGBA"), "a grey or RGB image")
-    ends = {"1": (0.0, 1.0), "I": None, "F": None}.get(mode, (0.0, 65535.0 if "16" in mode else 255.0))
-    return Pixels(_channels_first(values.astype(np.float64)), ends)
+    bits = {"1": 1, "I": None, "F": None}.get(mode, 16 if "16" in mode else 8)
+    return Pixels(_channels_first(values.astype(np.float64)), *_type(bits))
+
+
+def _type(bits: int | None) -> tuple[tuple[float, float] | None, str]:
+    """`ends` and `kind` of values that are numbers without a sign of so many bits, or, with None, of any others."""
+    return ((0.0, 2.0**bits - 1), f"{bits} bit{'s' * (bits > 1)}") if bits else (None, "numbers")
 
 
 def _dicom(path: Path) -> Pixels:
     values, ends = read_rescaled(path)
-    return Pixels(_channels_first(values), ends)
+    return Pixels(_channels_first(values), ends, "DICOM")
 
 
 def _array(path: Path) -> Pixels:
@@ -183,10 +190,10 @@ def _array(path: Path) -> Pixels:
         raise ValueError("is missing, truncated, damaged or no .npy file") from error
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(f"holds {array.dtype} of shape {array.shape}, where numbers (H, W) or (C, H, W) are expected")
-    ends = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}.get(array.dtype.name)
+    bits = {"bool": 1, "uint8": 8, "uint16": 16}.get(array.dtype.name)
     values = array.astype(np.float64)
     colour_last = values.ndim == 3 and values.shape[-1] == 3 and values.shape[0] != 3
-    return Pixels(_channels_first(values) if values.ndim == 2 or colour_last else values, ends)
+    return Pixels(_channels_first(values) if values.ndim == 2 or colour_last else values, *_type(bits))
 
 
 def _channels_first(values: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from stages.data.pixels import ALIKE, GREY, open_picture
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """Read an image file whole, as float64 (H, W): grey images of 8 or 16 bits, or RGB with three channels alike.
+    """Read an image file whole, as float64 (H, W): grey images of 8 or 16 bits, or colour with three channels alike.
 
     An opacity that is full everywhere is passed over: 519 images of NIH ChestX-ray14 are RGBA.
 
@@ -30,7 +30,7 @@ def read_grey(path: Path) -> np.ndarray:
         ValueError: missing, unreadable, truncated, no image, too large, in colour, with transparency, or of several
             pictures. Says which.
     """
-    mode, values = open_picture(path, (*GREY, "RGB", "LA", "RGBA"), "a grey image of 8 or 16 bits")
+    mode, values = open_picture(path, (*GREY, "RGB", "P", "PA", "LA", "RGBA"), "a grey image of 8 or 16 bits")
     if mode == "RGB":
         if np.ptp(values, axis=2).max() > ALIKE:
             raise ValueError("is in colour, where a grey image is expected")

@@ -18,7 +18,8 @@ from stages.data.brats_tree import Case, case_of, find_cases
 from stages.data.chexpert_table import view_of
 from stages.data.dicom import holds_dicom, read_dicom
 from stages.data.extraction import BadCaseError
-from stages.data.pixels import PICTURES, SUFFIXES
+from stages.data.image_masks import Masks
+from stages.data.pixels import PICTURES, SUFFIXES, read_pixels
 from stages.data.radiographs import read_grey, resample, to_unit_range
 from stages.data.store import IMAGE_DTYPE
 from stages.errors import InputError
@@ -205,13 +206,13 @@ def find_images(paths: Sequence[Path], data: dict) -> dict[str, Path]:
     Raises:
         InputError: one is not there, a folder holds no image, or one in it is called as if it held masks.
     """
-    masks = image_tree.Masks.of(data.get("images", {}))
+    masks = Masks.of(data.get("images", {}))
     found: dict[Path, None] = {}
     for path in paths:
         _there(path)
         pictures = [path]
         if path.is_dir():
-            pictures = list(image_tree.pictures(path, _below_raw(path, data) or PurePath(), masks))
+            pictures = image_tree.pictures(path, _below_raw(path, data) or PurePath(), masks)
             if not pictures:
                 raise InputError(f"{path} holds no image ({', '.join(SUFFIXES)}): name an image or its folder")
         found |= dict.fromkeys(pictures)
@@ -227,7 +228,7 @@ def read_image(name: str, path: Path, data: dict, positions: Sequence[int] | Non
     """
     _without_slices(positions)
     try:
-        image, shape = images.read_slice(path, images.Recipe.from_parameters(data))
+        image, shape = images.as_slice(read_pixels(path), images.Recipe.from_parameters(data))
     except ValueError as error:
         raise InputError(f"{path} {error}") from error
     return Input(name, [_image_id(path, data)], image[None], PixelGrid(path, shape), [])

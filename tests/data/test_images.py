@@ -269,3 +269,71 @@ def test_a_folder_without_images(raw):
     raw.mkdir()
     with pytest.raises(InputError, match=r"holds no image \(\.png, "):
         extract(raw)
+
+
+def test_linked_folders_are_read_inside_and_refused_outside(raw):
+    mvtec(raw)
+    for place in (raw / "kept", raw.with_name("elsewhere")):
+        (raw / "test/crack").rename(place)
+        (raw / "test/crack").symlink_to(place)
+        if place.is_relative_to(raw):
+            lines = images.extract(parameters(masks=MASKS), raw, raw.parent / "out")
+            assert open_store(raw.parent / "out").manifest["slice_id"].str.startswith("test_crack").sum() == 3
+            assert "left out: 3 files that are read by another name, as links, the first: kept/000.png" in lines
+            (raw / "test/crack").unlink()
+            place.rename(raw / "test/crack")
+    with pytest.raises(InputError, match=r"test/crack is a link that leads out of the data set's folder"):
+        extract(raw, masks=MASKS)
+
+
+def test_bmp_and_gif_are_read_and_what_is_no_image_is_said(raw):
+    for name in ("good/a.bmp", "good/b.gif", "crack/c.BMP"):
+        picture(raw / name)
+    (raw / "good/d.webp").write_bytes(b"")
+    (raw / "good/Thumbs.db").write_bytes(b"")
+    lines = images.extract(parameters(), raw, raw.parent / "out")
+    assert lines[1:] == ["left out: 1 files of no kind that is read (1 .webp), the first: good/d.webp"]
+    assert len(open_store(raw.parent / "out")) == 3
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "key"),
+    [
+        ("benign (1)", "benign (1)_mask", r"\{ending: _mask\}"),
+        ("a", "a_GT", r"\{ending: _GT\}"),
+        ("case1_flair_60", "case1_seg_60", r"\{replace: \{flair: seg\}\}"),
+    ],
+)
+def test_masks_beside_images_are_not_taken_for_images(raw, image, mask, key):
+    picture(raw / f"normal/{image}.png")
+    picture(raw / f"tumour/{image}.png")
+    lesion(raw / f"tumour/{mask}.png")
+    with pytest.raises(InputError, match=f"is called as if it were the mask of .*set data.images.masks to {key}"):
+        extract(raw)
+
+
+def test_masks_of_a_table_without_the_key_are_asked_about(raw):
+    picture(raw / "0.png")
+    (raw / "t.csv").write_text("image,label,mask\n0.png,1,there/2.png\n")
+    with pytest.raises(InputError, match=r"names masks in its column mask.*set it to \{folder: there\}"):
+        extract(raw, table="t.csv")
+
+
+@pytest.mark.parametrize(("most", "window"), [(4095, r"\[0, 4095\]"), (255, r"\[0, 255\]")])
+def test_few_bits_in_sixteen_are_refused_with_the_window(raw, most, window):
+    for name in ("good", "crack"):
+        values = np.linspace(0, most, 64).astype(np.uint16).reshape(8, 8)
+        (raw / name).mkdir(parents=True)
+        Image.fromarray(values).save(raw / name / "0.png")
+    with pytest.raises(InputError, match=rf"of 16 bits .*almost black; set data\.images\.scale to {window}"):
+        extract(raw)
+    assert not (raw.parent / "out/images.npy").exists()
+    assert extract(raw, scale=[0, most]).images[:].max() > 0.9
+
+
+def test_a_data_set_one_level_too_high_or_low_is_named(raw):
+    mvtec(raw / "bottle")
+    with pytest.raises(InputError, match=r"is no folder; .*raw/bottle has it: set data\.folder to that"):
+        extract(raw, masks=MASKS)
+    with pytest.raises(InputError, match=r"is no folder; .*raw/bottle has it: set data\.folder to that"):
+        images.extract(parameters(masks=MASKS), raw / "bottle/test", raw.parent / "out")

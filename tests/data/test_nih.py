@@ -108,6 +108,23 @@ def test_bad_input_gets_its_sentence(tmp_path, parameters):
     refused(r"holds none of the images that Data_Entry_2017\.csv lists: unpack images_\*\.tar\.gz there")
 
 
+def test_links_inside_are_read_and_a_level_too_low_is_named(tmp_path, parameters):
+    raw = tmp_path / "raw"
+    write_release(raw)
+    image = raw / "images_001/images" / name_of(1, 0)
+    (raw / ".kept").mkdir()
+    image.rename(raw / ".kept/x.png")
+    image.symlink_to(raw / ".kept/x.png")
+    assert nih.extract(parameters, raw, tmp_path / "out")[0].startswith("extracted: 5 subjects, 6 slices")
+    for folder in (raw / "images_001", tmp_path):
+        place = folder if folder != tmp_path else tmp_path / "a"
+        if folder == tmp_path:
+            (tmp_path / "a/b").mkdir(parents=True)
+            raw.rename(tmp_path / "a/b/raw")
+        with pytest.raises(InputError, match=r"raw has it: set data\.folder to that"):
+            nih.extract(parameters, place, tmp_path / "out")
+
+
 def test_an_archive_that_is_not_there_can_be_left_out(tmp_path, parameters):
     write_release(tmp_path / "raw")
     shutil.rmtree(tmp_path / "raw/images_002")
