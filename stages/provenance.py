@@ -197,7 +197,7 @@ def read(place: Path) -> Provenance:
 def _fits(value: Any, kind: Any, levels: int = _LEVELS) -> bool:
     """Whether a value out of JSON is of an annotated kind, and at most so many levels deep."""
     if kind is Any:
-        kind = {dict: dict[str, Any], list: list[Any]}.get(type(value), type(value))
+        kind = dict[str, Any] if isinstance(value, dict) else list[Any] if isinstance(value, list) else type(value)
     if isinstance(kind, UnionType):
         return any(_fits(value, one, levels) for one in get_args(kind))
     if is_dataclass(kind):
