@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from pathlib import Path
 
 from tqdm import tqdm
@@ -64,6 +65,11 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     SIGTERM raises SystemExit, so that what is half-written is removed.
     """
     signal.signal(signal.SIGTERM, _leave)
+    if sys.getfilesystemencoding() != "utf-8":
+        # A name would be another one to the tables, which are UTF-8: cases would be left out for want of their files.
+        sys.exit(f"error: file names are read as {sys.getfilesystemencoding()} here: set PYTHONUTF8=1 and start again")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: names may hold bytes that are no UTF-8
     options = argparse.Namespace()
     try:
         at_work.join_run()

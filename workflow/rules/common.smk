@@ -19,10 +19,12 @@ from stages.errors import InputError
 from stages.parameters import by_schema, inert, reading, sections
 from stages.regular_files import read_regular
 
-# `python` in a rule is the one that runs Snakemake, whether or not its environment is activated, and prints at once.
+# `python` in a rule is the one that runs Snakemake, whether or not its environment is activated, prints at once, and reads
+# file names as UTF-8 in every locale.
 os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()]),
     PYTHONUNBUFFERED="1",
+    PYTHONUTF8="1",
 )
 
 # Configuration
