@@ -109,6 +109,23 @@ def test_after_a_kill_the_same_command_goes_on(folder):
     assert (folder / "made").exists()
 
 
+def test_where_another_computer_left_its_lock_the_command_of_the_readme_frees_it(folder):
+    run = started(folder)
+    wait_for_job(folder, run)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    (folder / ".snakemake/at_work").write_text("another-computer\n")
+    (folder / "go").touch()
+    refused, _ = started(folder).communicate()
+    assert "Directory cannot be locked" in refused
+    assert "--unlock" in refused
+    freed, _ = started(folder, "--unlock").communicate()
+    assert "Unlocked working directory" in freed
+    again = started(folder)
+    output, _ = again.communicate()
+    assert again.returncode == 0, output
+
+
 def test_two_runs_in_one_folder_exclude_each_other_and_a_dry_run_beside_them_changes_nothing(folder):
     run = started(folder)
     wait_for_job(folder, run)
