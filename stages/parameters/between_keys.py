@@ -2,7 +2,7 @@
 
 What a single key may hold is the schema's to say (by_schema.py), what a method needs its own module's
 (stages/methods.py); what is said about data alone stands in data_keys.py, about single values of a method in
-method_keys.py. As there, each problem is `(path, sentence)`.
+method_keys.py, about what numbers come to together in limits.py. As there, each problem is `(path, sentence)`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
