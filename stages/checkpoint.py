@@ -22,6 +22,8 @@ from stages.repeats import Repeat
 from stages.writing import replacing
 
 EMA = "ema."
+_ANOTHER = "correct the network's keys, or take another checkpoint"
+"""Not: train again. A checkpoint of others is told the same."""
 
 
 def save(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
@@ -46,6 +48,11 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        if "header" not in metadata:
+            raise InputError(
+                f"{path} has no header of this project; bring a foreign checkpoint in with "
+                "`python -m stages.networks.import_checkpoint`"
+            )
         header = json.loads(metadata["header"])
         written = header["tensors_sha256"], header.pop("header_sha256")
         found = _digest(tensors), _header_digest(header)
@@ -55,8 +62,8 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise InputError(f"{path} is not a whole safetensors file ({error}); delete it and train again") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(
-            f"{path} has no header of this project; bring a foreign checkpoint in with "
-            "`python -m stages.networks.import_checkpoint`"
+            f"{path} has a header that is damaged, or of a version before headers were verified; delete it and train "
+            "again"
         ) from error
     if written != found:
         part = "weights do not match its header" if written[0] != found[0] else "header is not what was written"
@@ -96,14 +103,14 @@ def check_names(tensors: dict[str, Tensor], network: nn.Module, path: Path) -> N
     expected = network.state_dict()
     for name, tensor in expected.items():
         if name not in tensors:
-            raise InputError(f"{path} lacks {name}: it holds another network than params.yaml describes")
+            raise InputError(f"{path} lacks {name}: it holds another network than params.yaml describes; {_ANOTHER}")
         if tensors[name].shape != tensor.shape:
             raise InputError(
                 f"{path}: {name} has shape {tuple(tensors[name].shape)} where params.yaml's network has "
-                f"{tuple(tensor.shape)}; correct the network's keys or train again"
+                f"{tuple(tensor.shape)}; {_ANOTHER}"
             )
     if unknown := sorted(tensors.keys() - expected.keys()):
-        raise InputError(f"{path} holds {unknown[0]}, which params.yaml's network has not; correct the network's keys")
+        raise InputError(f"{path} holds {unknown[0]}, which params.yaml's network has not; {_ANOTHER}")
 
 
 def _header_digest(header: dict) -> str:

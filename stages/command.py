@@ -6,15 +6,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from pathlib import Path
 
 from tqdm import tqdm
 
 from stages import at_work, provenance, space
-from stages.errors import InputError
+from stages.errors import InputError, one_line
 
 TERMINAL = 3
 """The file descriptor on which a rule whose output goes to a log hands its stage the terminal, for progress bars."""
+_SMALLER = "lower batches, networks or data.size in params.yaml, or take a larger machine or card"
 
 
 def parser(description: str, required: bool = True) -> argparse.ArgumentParser:
@@ -58,11 +60,16 @@ def progress(label: str, total: int, done: int = 0, unit: str = "it", over: Iter
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
-    """Parse the command line and call `main`; exit with status 1 and one sentence on an InputError or a full disk.
+    """Parse the command line and call `main`; exit with status 1 and a sentence on an InputError, full disk or memory.
 
     SIGTERM raises SystemExit, so that what is half-written is removed.
     """
     signal.signal(signal.SIGTERM, _leave)
+    if sys.getfilesystemencoding() != "utf-8":
+        # A name would be another one to the tables, which are UTF-8: cases would be left out for want of their files.
+        sys.exit(f"error: file names are read as {sys.getfilesystemencoding()} here: set PYTHONUTF8=1 and start again")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: names may hold bytes that are no UTF-8
     options = argparse.Namespace()
     try:
         at_work.join_run()
@@ -78,6 +85,10 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         if not space.is_full(error):
             raise
         sys.exit(f"error: {space.none_left(error, _paths(options))}")
+    except (MemoryError, RuntimeError) as error:
+        if not space.is_out_of_memory(error):
+            raise
+        sys.exit(f"error: memory does not hold what is asked for ({one_line(str(error)) or 'MemoryError'}): {_SMALLER}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -14,17 +14,19 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import Any, Self
+from types import UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 import stages
 from stages import digests
 from stages.errors import InputError
 from stages.imports import ROOT
+from stages.regular_files import read_regular
 from stages.writing import replacing
 
 FILE = "provenance.json"
@@ -46,6 +48,8 @@ PACKAGES = (
 CODE = ("Snakefile", "workflow", "stages")
 GIT_SECONDS = 10
 """Git on a slow disk: no job waits longer for it."""
+_BYTES, _LEVELS = 2**24, 64
+"""Of a file, more than any: parameters come from a params.yaml of at most 1 MB and 32 levels."""
 
 
 @dataclass(frozen=True)
@@ -178,14 +182,32 @@ def read(place: Path) -> Provenance:
     """The provenance in a file.
 
     Raises:
-        InputError: it is missing, damaged or none.
+        InputError: it is missing, damaged or none: a key lacks or is unknown, or a value is of another kind.
     """
     try:
-        values = json.loads(place.read_text(encoding="utf-8"))
-        code = Code(**values.pop("code"))
-        return Provenance(code=code, **values)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        values = json.loads(read_regular(place, _BYTES))
+        json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        if not _fits(values, Provenance):
+            raise ValueError("these are not a provenance's keys and kinds of value")
+        return Provenance(code=Code(**values.pop("code")), **values)
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{place} is missing or no provenance; make again what lies beside it") from error
+
+
+def _fits(value: Any, kind: Any, levels: int = _LEVELS) -> bool:
+    """Whether a value out of JSON is of an annotated kind, and at most so many levels deep."""
+    if kind is Any:
+        kind = dict[str, Any] if isinstance(value, dict) else list[Any] if isinstance(value, list) else type(value)
+    if isinstance(kind, UnionType):
+        return any(_fits(value, one, levels) for one in get_args(kind))
+    if is_dataclass(kind):
+        kinds = get_type_hints(kind)
+        whole = isinstance(value, dict) and value.keys() == kinds.keys()
+        return whole and all(_fits(value[name], of_field, levels) for name, of_field in kinds.items())
+    if type(value) is not (get_origin(kind) or kind):  # isinstance would take True for a whole number
+        return False
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_fits(item, get_args(kind)[-1], levels - 1) for item in items)
 
 
 def current(

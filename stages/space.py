@@ -1,4 +1,4 @@
-"""Room on the disk: taken before an array is filled, and one sentence where there is none left."""
+"""Room on the disk, taken before an array is filled, and in memory: one sentence where there is none left."""
 
 import errno
 import os
@@ -39,6 +39,15 @@ def reserve(path: Path) -> None:
 def is_full(error: OSError) -> bool:
     """Whether a disk, or a user's share of it, is used up."""
     return error.errno in _FULL
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an array was asked for that the machine's memory, or its card's, does not hold.
+
+    Of torch, which is not imported for it: its CPU has no error of its own for that, its cards' has a name.
+    """
+    of_torch = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and of_torch)
 
 
 def none_left(error: OSError, written: Iterable[Path]) -> str:

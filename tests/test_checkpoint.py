@@ -7,9 +7,11 @@ import struct
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from stages import checkpoint
 from stages.errors import InputError
+from stages.networks import foreign_files
 
 HEADER = {"stage": "train_vae", "parameters": {"seed": 3}, "step": 12, "levels": {10: 1, 9: 2}}
 
@@ -50,9 +52,22 @@ def test_an_edited_header_is_refused(path, change):
 
 
 @pytest.mark.parametrize("header", [None, [], 3, {}, {"tensors_sha256": "0"}])
-def test_a_file_without_the_projects_header_is_refused(path, header):
+def test_a_header_that_nothing_verifies_is_refused(path, header):
     rewrite_header(path, lambda _: header)
-    with pytest.raises(InputError, match="has no header of this project"):
+    with pytest.raises(InputError, match=r"damaged, or of a version before headers were verified; delete it and train"):
+        checkpoint.load(path)
+
+
+def test_advice_does_not_lead_in_a_circle(path, tmp_path):
+    """What `load` sends to `import_checkpoint`, that takes; what it sends back, `load` does not send there again."""
+    save_file({"weight": torch.arange(100.0)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(InputError, match=r"bring a foreign checkpoint in with `python -m stages.networks.import_check"):
+        checkpoint.load(tmp_path / "foreign.safetensors")
+    assert foreign_files.tensors(tmp_path / "foreign.safetensors", "cpu").keys() == {"weight"}
+    rewrite_header(path, lambda header: {key: value for key, value in header.items() if key != "header_sha256"})
+    with pytest.raises(InputError, match="is a checkpoint of this project; copy it, there is nothing to import"):
+        foreign_files.tensors(path, "cpu")
+    with pytest.raises(InputError, match="headers were verified; delete it and train again"):
         checkpoint.load(path)
 
 

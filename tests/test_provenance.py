@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from stages import command, digests, provenance
 from stages.data.store import COLUMNS, StoreWriter
+from stages.errors import InputError
 
 PARAMETERS = {"seed": 7, "methods": {"vae": {"file": "/home/someone/model.py", "grid": [{"k": [1]}]}}}
 
@@ -109,6 +111,53 @@ def test_inputs_of_several_stores_have_no_hash_in_common(project):
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"stage": "x"}', '{"code": 3}', "[" * 100_000])
 def test_a_broken_note_is_none(project, text):
     (project / provenance.FILE).write_text(text)
+    assert provenance.of(project) is None
+
+
+def deep(levels):
+    return {"a": deep(levels - 1)} if levels else 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", "7"),
+        ("seed", True),
+        ("seed", 7.0),
+        ("ended", 3),
+        ("ended", None),
+        ("devices", "Some card"),
+        ("devices", None),
+        ("devices", [["Some card"]]),
+        ("packages", ["numpy"]),
+        ("packages", {"numpy": 2}),
+        ("parameters", []),
+        ("parameters", None),
+        ("parameters", deep(200)),
+        ("parameters", {"a": "\ud800"}),
+        ("outputs", [1]),
+        ("code", {"version": "1"}),
+        ("code", {"version": 1, "commit": None, "modified": None, "sha256": "0"}),
+        ("code", {"version": "1", "commit": None, "modified": "no", "sha256": "0"}),
+        ("more", 0),
+    ],
+)
+def test_a_note_with_a_value_of_another_kind_is_none(project, key, value):
+    with provenance.job("stages.one", options()):
+        provenance.note(project)
+    place = project / provenance.FILE
+    note = json.loads(place.read_text())
+    place.write_text(json.dumps(note | {key: value}))
+    with pytest.raises(InputError, match=r"provenance\.json is missing or no provenance; make again"):
+        provenance.read(place)
+    with provenance.job("stages.two", options()):
+        assert provenance.current(made_from=[project]).devices == []
+    place.write_text(json.dumps(note | {"parameters": deep(20)}))
+    assert provenance.read(place).parameters == deep(20)
+
+
+def test_a_pipe_is_no_note_and_not_waited_for(project):
+    os.mkfifo(project / provenance.FILE)
     assert provenance.of(project) is None
 
 

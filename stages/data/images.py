@@ -24,7 +24,7 @@ import numpy as np
 from stages import command
 from stages.data import extraction
 from stages.data.image_tree import Item, find_images, left_out
-from stages.data.pixels import LOSSY, read_pixels, to_unit_range
+from stages.data.pixels import LOSSY, Pixels, read_pixels, to_unit_range
 from stages.data.radiographs import resample
 from stages.data.store import DISEASED, HEALTHY, IMAGE_DTYPE, MASK_DTYPE
 from stages.data.value_range import Range, Ranges
@@ -166,7 +166,7 @@ def read_image(item: Item, raw: Path, recipe: Recipe) -> Slice:
     return Slice(small, (area >= 0.5 - 1e-9).astype(MASK_DTYPE), values)  # one half counts, however it was rounded
 
 
-def as_slice(pixels: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, tuple[int, int]]:
+def as_slice(pixels: Pixels, recipe: Recipe) -> tuple[np.ndarray, tuple[int, int]]:
     """An image as the store holds it, (C, size, size) float16 in [0, 1], and its own rows and columns.
 
     Args:

@@ -109,7 +109,7 @@ def raw_split(path: Path, reader: str) -> SplitList:
         InputError: the reader writes none, or a subject is in two of them.
     """
     known = split_lists.raw_splits(reader)
-    table = _written_table(path)
+    table = _written_table(path, "subject_id")
     if "raw_split" not in table:
         raise InputError(
             f"{path} has no column raw_split: stages/data/{reader}.py, which has RAW_SPLITS, must write it"
@@ -127,21 +127,27 @@ def raw_split(path: Path, reader: str) -> SplitList:
 
 def strata_of(path: Path, subjects: Sequence[str]) -> dict[str, str]:
     """Subject -> stratum, as subjects.csv has them; one stratum where it has none."""
-    table = _written_table(path)
+    table = _written_table(path, "subject_id")
     known = dict(zip(table["subject_id"], table["stratum"], strict=True)) if "stratum" in table else {}
     return {subject: known.get(subject, _NO_STRATUM) for subject in subjects}
 
 
-def _written_table(path: Path) -> pd.DataFrame:
+def _written_table(path: Path, *columns: str) -> pd.DataFrame:
     """A table that extraction has left in the store's folder, as text; without a column where the reader writes none.
 
     Raises:
-        InputError: it is no longer there, or not what was written.
+        InputError: it is no longer there, not what was written, no CSV file, or without one of `columns`.
     """
     if not path.exists() and path.name not in digests.read(path.parent):
         return pd.DataFrame()
     digests.check(path.parent, path.name)
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except ValueError as error:
+        raise digests.refused(path.parent, path.name, f"is no CSV file of text ({error})") from error
+    if missing := [name for name in columns if name not in table]:
+        raise digests.refused(path.parent, path.name, f"has no column {missing[0]}, which its reader must write")
+    return table
 
 
 @contextmanager
@@ -151,7 +157,7 @@ def naming_bad_cases(data: Path) -> Iterator[None]:
         yield
     except InputError as error:
         path = data / "bad_cases.csv"
-        bad = _written_table(path)
+        bad = _written_table(path, "file", "reason")
         if bad.empty:
             raise
         first = f"{bad['file'][0]}: {bad['reason'][0]}"

@@ -34,6 +34,8 @@ from stages.errors import InputError
 from stages.space import reserve
 from stages.writing import replacing
 
+# All of these come out of numpy's.
+_OF_HEADERS = (ValueError, TypeError, ArithmeticError, SyntaxError, TokenError, RecursionError, MemoryError)
 IMAGE_DTYPE = np.dtype(np.float16)
 MASK_DTYPE = np.dtype(np.uint8)
 HEALTHY, DISEASED = 0, 1
@@ -105,8 +107,7 @@ def _opening(path: Path) -> Iterator[None]:
         raise _refused(path, "is missing") from None
     except OSError as error:
         raise _refused(path, f"cannot be read ({error.strerror})") from error
-    # All of these come out of numpy's reader of headers.
-    except (ValueError, TypeError, ArithmeticError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+    except (*_OF_HEADERS, IndexError) as error:  # the latter out of pandas' reader of tables
         reason = " ".join(str(error).split())
         raise _refused(path, f"is truncated, damaged or no {path.suffix} file ({reason})") from error
 

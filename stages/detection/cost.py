@@ -1,6 +1,7 @@
 """What detection costs, as cost.json beside its results says: seconds an image, and memory."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -11,9 +12,11 @@ import torch
 from stages import device
 from stages.detection.resumable import ResumableArrays
 from stages.errors import InputError
+from stages.regular_files import read_regular
 from stages.writing import replacing
 
 FILE = "cost.json"
+_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,15 @@ def read(folder: Path) -> tuple[Cost, dict[str, int]]:
         InputError: the rule that writes the folder has not finished there.
     """
     try:
-        note = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return Cost(**{field.name: note.pop(field.name) for field in fields(Cost)}), note
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        note = json.loads(read_regular(folder / FILE, _BYTES))
+        found = Cost(**{field.name: note.pop(field.name) for field in fields(Cost)})
+        measured = all(map(math.isfinite, (found.seconds, found.memory_mb))) and isinstance(found.device, str)
+        if not measured or not all(type(value) is int and value > 0 for value in note.values()):
+            raise ValueError(f"{found}, {note}")
+        return found, note
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise _damaged(folder) from error
 
 
 def _damaged(folder: Path) -> InputError:
-    return InputError(f"{folder / FILE} is missing or damaged; make it again with the rule that writes {folder}")
+    return InputError(f"{folder / FILE} is missing or damaged; delete {folder} and run Snakemake again")

@@ -35,8 +35,8 @@ def main(options: Namespace) -> None:
     filled = [folder for folder, images in held.items() if images]
     if not filled:
         raise InputError(f"the shards {', '.join(map(str, options.shards))} hold no slice: none of them needs joining")
-    for split in parts[filled[0]]:
-        _check(split, [(folder, parts[folder][split]) for folder in options.shards])
+    for split in dict.fromkeys(split for found in parts.values() for split in found):
+        _check(split, [(folder, parts[folder].get(split, Part(0, 0, 0))) for folder in options.shards])
         names = {name for folder in filled for name in digests.read(folder)}
         for name in sorted(name for name in names if name.startswith(f"{split}/")):
             joining = _join_arrays if name.endswith(".npy") else _join_lists

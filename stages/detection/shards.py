@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Self
 
 from stages.errors import InputError
+from stages.regular_files import read_regular
 from stages.writing import replacing
 
 FILE = "shard.json"
+_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,15 @@ def read(folder: Path) -> dict[str, Part]:
     """What a shard holds of each split, as `write` noted it.
 
     Raises:
-        InputError: it is not there.
+        InputError: it is not there, or no such note.
     """
     try:
-        note = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return {split: Part(*map(int, bounds)) for split, bounds in note.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        note = json.loads(read_regular(folder / FILE, _BYTES))
+        parts = {split: Part(*bounds) for split, bounds in note.items()}
+        for part in parts.values():
+            whole = all(type(edge) is int for edge in part.bounds)
+            if not whole or not 0 <= part.start <= part.stop <= part.of:
+                raise ValueError(f"{part} is none")
+        return parts
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{folder / FILE} is missing or damaged; delete {folder} and run Snakemake again") from error

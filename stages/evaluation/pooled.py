@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +34,11 @@ _TYPES = {
     "lesion": np.uint32,
     "other": np.uint32,
 }
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, EOFError, TypeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, TokenError),
+)
+"""What numpy and zipfile raise at an archive that is none, and at a header that asks for more than there is."""
 
 
 @dataclass(frozen=True)
@@ -193,9 +199,11 @@ def read(path: Path) -> PixelCounts:
             found = {name: file[name] for name in ("subjects", "exponent", *_TYPES)}
     except FileNotFoundError:
         raise InputError(f"{path} is missing: {again}") from None
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{path} cannot be read as counts of pixels ({error}): {again}") from None
     types_fit = all(found[name].dtype == kind for name, kind in _TYPES.items()) and found["subjects"].dtype.kind == "U"
     if not types_fit or found["exponent"].shape != () or len({found[name].shape for name in _TYPES}) > 1:
         raise InputError(f"{path} holds arrays of other types or lengths than pixel counts have: {again}")
+    if found["subjects"].ndim != 1 or found["subject"].ndim != 1 or (found["subject"] >= len(found["subjects"])).any():
+        raise InputError(f"{path} counts pixels of subjects that it does not name: {again}")
     return PixelCounts(**found | {"exponent": int(found["exponent"])})

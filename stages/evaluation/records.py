@@ -24,6 +24,7 @@ import pandas as pd
 
 from stages.data.store import SliceStore
 from stages.errors import InputError
+from stages.regular_files import read_regular
 from stages.writing import replacing
 
 SCORED_SPLITS = ("validation", "test")
@@ -245,11 +246,15 @@ def read_record(path: Path) -> Record:
 def read_cost(path: Path) -> Cost:
     """Read what an image cost from the detection's cost.json; nan without the file, InputError where it is damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Cost(float(found["seconds"]), float(found["memory_mb"]))
+        found = json.loads(read_regular(path, 2**16))
+        seconds, memory_mb = (float(found[name]) for name in ("seconds", "memory_mb"))
+        if not math.isfinite(seconds) or not math.isfinite(memory_mb):
+            raise ValueError("no finite number")
+        return Cost(seconds, memory_mb)
     except FileNotFoundError:
         return UNMEASURED
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(
-            f"{path} does not say seconds and memory_mb ({error!r}): delete it and run the detection again"
+            f"{path} does not say seconds and memory_mb ({error!r}): delete the folder {path.parent} and run Snakemake "
+            "again"
         ) from None

@@ -174,7 +174,8 @@ class Translator:
             if not chosen.brought:
                 raise
             raise InputError(
-                f"{error.what}: say with --benchmark and --repeat what trained it, or leave --checkpoints out"
+                f"{error.what}: say with --benchmark and --repeat, and of another project with its --params and "
+                "--results, what trained it, or leave --checkpoints out"
             ) from error
 
     def _load(self, chosen: Plan, fabric: Fabric) -> None:

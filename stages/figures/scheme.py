@@ -9,6 +9,7 @@ the range of x_k is not that of images; gradients around 0.
 
 import argparse
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from stages.detection.difference import anomaly_map
 from stages.errors import InputError
 from stages.figures import panels, style
 from stages.figures.trade_off_figure import SOLVER_TITLES
+from stages.regular_files import read_regular
 
 GAP = 3  # points between an arrow and an image
 PANEL, HEADLINE = 1.0, 0.3  # inches from one image to the next, and of a row with a line of text
@@ -83,14 +85,18 @@ def read(folder: Path, data: Path, split_list: Path, difference: str) -> Traject
     """
     path = folder / "trajectory.json"
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = json.loads(read_regular(path, 2**16))
         keys = ("slice_id", "split", "levels", "setting", "solver")
         slice_id, split, levels, setting, solver = (note[key] for key in keys)
+        ascending = all(type(level) is int for level in levels) and levels == sorted({0, *levels}) and len(levels) > 1
+        named = isinstance(slice_id, str) and isinstance(split, str) and solver in SOLVER_TITLES
+        if not (ascending and named and math.isfinite(setting["s"])):
+            raise ValueError("no such slice, levels, setting and solver can be")
         guided = setting["s"] != 0
     except FileNotFoundError:
         raise InputError(f"{path} is missing: run the rule trajectory") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error!r}): run the rule trajectory again") from None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({error!r}): delete {folder} and run Snakemake again") from None
     store = open_split(data, split_list, split)
     rows = np.flatnonzero(store.manifest["slice_id"] == slice_id)
     if not rows.size:

@@ -264,7 +264,8 @@ def page(
         *(f"{table_html(table, frame)}\n{provenance_html(made_by[table])}" for table, frame in tables.items()),
         glossary_html([column for frame in tables.values() for column in frame.columns]),
         '<h2 id="parameters">Parameters <span class="file">params.yaml</span></h2>',
-        f"<p>What {name} runs with: the paper's values with its own over them.</p>",
+        f"<p>What {name} runs with: the paper's values with its own over them; keys that change no result "
+        "are left out.</p>",
         '<div class="search"><label for="parameters-search">Search keys and values</label>'
         '<input type="search" id="parameters-search" autocomplete="off">'
         '<span class="count" id="parameters-count" role="status"></span></div>',
@@ -311,7 +312,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Write the page of the tables and parameters; --parameters is the whole benchmark, merged."""
+    """Write the page of the tables and parameters; --parameters is the whole benchmark, merged, without inert keys."""
     tables = {path.stem: records.read_csv(path, [], []) for path in options.tables}
     made_by = {path.stem: provenance.of(path) for path in options.tables}
     records.write_text(options.output, page(options.benchmark, tables, made_by, options.parameters))

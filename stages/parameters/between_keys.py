@@ -2,7 +2,7 @@
 
 What a single key may hold is the schema's to say (by_schema.py), what a method needs its own module's
 (stages/methods.py); what is said about data alone stands in data_keys.py, about single values of a method in
-method_keys.py. As there, each problem is `(path, sentence)`.
+method_keys.py, about what numbers come to together in limits.py. As there, each problem is `(path, sentence)`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -13,6 +13,7 @@ from stages import imports, methods, split_lists
 from stages.errors import InputError
 from stages.parameters.by_schema import KeyPath, Problem, known_sections, schema_problems, shown, value_at
 from stages.parameters.data_keys import data_problems
+from stages.parameters.limits import limit_problems
 from stages.parameters.method_keys import listed_problems, number_problems
 from stages.parameters.sections import masked
 
@@ -24,9 +25,9 @@ def problems_between(parameters: dict, makers: Collection[str]) -> Iterator[Prob
         parameters: merged.
         makers: the benchmarks whose phantom is this one's, itself first.
     """
-    problems = list(_module_problems(parameters))
+    problems = [*_module_problems(parameters), *limit_problems(parameters)]
     yield from problems
-    if problems:  # what follows asks these modules
+    if problems:  # what follows asks these modules, and lists the grids
         return
     problems = list(data_problems(parameters, makers))
     yield from problems

@@ -12,7 +12,7 @@ from stages.parameters.inert import without_inert
 from stages.repeats import Repeat, first
 
 # The keys of the merged parameters that each rule's stage uses. What depends on a name (reader, network, class, method)
-# is added by `section`; `tables_page` shows all parameters.
+# is added by `section`. `tables_page` shows all parameters but inert ones, of which it would show what they once were.
 _IMAGE = ("data.size", "data.channels")
 _DETECTION = ("seed", *_IMAGE, "compile", "detection.batch", "detection.precision")
 _SHOWN = ("seed", "repeats", "data.channels", "detection.difference", "methods", "figures.method")
@@ -80,7 +80,7 @@ def section(
     if rule not in RULES:
         raise InputError(f"there is no rule '{rule}' with parameters, only {', '.join(RULES)}")
     if rule == "tables_page":
-        return parameters
+        return without_inert(parameters)
     keys = list(RULES[rule])
     extra: dict[str, Any] = {}
     if rule in ("extract", "export"):

@@ -106,7 +106,7 @@ def test_an_encoding_without_its_cost_is_refused_at_once(networks, encoded, dete
     monkeypatch.setattr(GuidedDdim, "detect", lambda self, batch: pytest.fail("a batch was decoded first"))
     path = networks / "latents/cost.json"
     path.unlink() if text is None else path.write_text(text)
-    with pytest.raises(InputError, match=r"latents/cost\.json is missing or damaged; make it again with the rule"):
+    with pytest.raises(InputError, match=r"latents/cost\.json is missing or damaged; delete .*latents and run"):
         detected(GuidedDdim, {"L": 20, "s": 0}, {"encode_class": "none", "decode_class": "healthy"})
     assert not (networks / "maps").exists()
 

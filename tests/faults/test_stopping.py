@@ -34,6 +34,11 @@ def slow(*arguments, **options):
 """
 """SIGTERM while the scheduler holds its lock."""
 
+FAILING = """
+rule all:
+    log: "results/a/logs/all.log", "results/a/logs/old.log", "results/a/logs/link.log"
+    shell: "echo begun > {log[0]}; echo 'error: what is wrong now' >> {log[0]}; exit 1"
+"""
 STAGE = f"""
 import sys, time
 from pathlib import Path
@@ -104,6 +109,23 @@ def test_after_a_kill_the_same_command_goes_on(folder):
     assert (folder / "made").exists()
 
 
+def test_where_another_computer_left_its_lock_the_command_of_the_readme_frees_it(folder):
+    run = started(folder)
+    wait_for_job(folder, run)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    (folder / ".snakemake/at_work").write_text("another-computer\n")
+    (folder / "go").touch()
+    refused, _ = started(folder).communicate()
+    assert "Directory cannot be locked" in refused
+    assert "--unlock" in refused
+    freed, _ = started(folder, "--unlock").communicate()
+    assert "Unlocked working directory" in freed
+    again = started(folder)
+    output, _ = again.communicate()
+    assert again.returncode == 0, output
+
+
 def test_two_runs_in_one_folder_exclude_each_other_and_a_dry_run_beside_them_changes_nothing(folder):
     run = started(folder)
     wait_for_job(folder, run)
@@ -135,3 +157,17 @@ def test_while_a_job_outlives_its_run_the_folder_stays_locked(folder):
         job.kill()
     assert second.returncode == 1, output
     assert "Directory cannot be locked" in output
+
+
+def test_a_run_that_fails_ends_in_what_its_failed_jobs_have_said(folder):
+    (folder / "Snakefile").write_text(STOPPING + FAILING)
+    logs = folder / "results/a/logs"
+    logs.mkdir(parents=True)
+    for name in ("old", "of-no-job"):
+        (logs / f"{name}.log").write_text("error: of an earlier run\n")
+        os.utime(logs / f"{name}.log", (time.time() + 3600,) * 2)  # by a clock that is ahead
+    (logs / "link.log").symlink_to("nowhere")
+    output, _ = started(folder).communicate()
+    assert "results/a/logs/all.log: error: what is wrong now\n" in output
+    assert "of an earlier run" not in output
+    assert "Traceback" not in output

@@ -46,12 +46,14 @@ class Target:
         read: reads the file at a path as the project does, all of it; raises InputError where it refuses.
         file: its name in the folder.
         words: what is spliced into it.
+        prepare: makes what lies beside a changed file and depends on it.
     """
 
     seeds: list[bytes]
     read: Callable[[Path], object]
     file: str
     words: tuple[bytes, ...] = ()
+    prepare: Callable[[Path], object] = lambda path: None
 
 
 NUMBERS = tuple(
@@ -239,11 +241,6 @@ def _store(folder: Path) -> None:
         store.append(np.full((2, 1, 4, 4), 0.5, np.float16), None, rows)
 
 
-def manifest(folder: Path) -> Target:
-    _store(folder)
-    return Target([(folder / "manifest.csv").read_bytes()], lambda path: open_store(path.parent), "manifest.csv", PATHS)
-
-
 def foreign_maps(folder: Path) -> Target:
     _store(folder)
     store = open_store(folder)
@@ -265,6 +262,5 @@ TARGETS = {
     "params": params,
     "checkpoint": trained,
     "import": foreign,
-    "manifest": manifest,
     "foreign-maps": foreign_maps,
 }

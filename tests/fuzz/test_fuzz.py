@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-KINDS = re.findall(r'^    "([a-z-]+)": ', (ROOT / "tests/fuzz/targets.py").read_text(), re.MULTILINE)
+SOURCES = "".join((ROOT / "tests/fuzz" / name).read_text() for name in ("targets.py", "written.py"))
+KINDS = re.findall(r'^    "([a-z-]+)": ', SOURCES, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,33 @@ def test_a_method_gets_its_networks_and_what_they_are_made_from():
     assert "stride" not in plain["detection"]
 
 
+INERT = {
+    "vae/training/gpus": 2,
+    "denoiser/training/save_minutes": 77,
+    "data/published_slices": {"train": 3},
+    "compile": "kernels",
+    "detection/batch": 3,
+    "detection/shards": 3,
+    "detection/runtime_minutes": 3,
+}
+
+
+@pytest.mark.parametrize("name", ["smoke", "phantom-brain-256"])
+def test_the_page_of_tables_shows_no_key_whose_change_does_not_make_it_again(name):
+    parameters = copy.deepcopy(reading.benchmark(PARAMS, name))
+    before = copy.deepcopy(sections.section(parameters, "tables_page"))
+    assert {"seed", "methods", "vae"} <= before.keys()
+    for path, value in INERT.items():
+        put(parameters, path, value)
+    after = sections.section(parameters, "tables_page")
+    changed = {key for key in ("compile", "detection") if before.get(key) != after.get(key)}
+    assert changed == ({"compile", "detection"} if "trade_off" in parameters else set()), "where seconds are measured"
+    kept = ("compile", "detection")
+    assert {key: value for key, value in before.items() if key not in kept} == {
+        key: value for key, value in after.items() if key not in kept
+    }
+
+
 def test_a_repeat_has_its_own_seed_where_something_is_drawn_from_it():
     smoke = reading.benchmark(PARAMS, "smoke") | {"seed": 5, "repeats": {"folds": 2, "seeds": [7, 8]}}
     other = Repeat(2, 8)

@@ -1,6 +1,7 @@
 """What shards add to the plan, and that their number reruns nothing; a few jobs of them, through to the end."""
 
 import json
+import os
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -65,6 +66,30 @@ def test_another_number_of_shards_reruns_nothing(project, made, asked):
         shutil.rmtree(folder)
     again = project.plan("maps", run="smoke")
     assert sum(job.rule in new for job in again) == 2 * sum(new.values()), "and what was deleted"
+
+
+DAMAGED = (
+    "",
+    "{",
+    "[]",
+    "null",
+    "[" * 100_000,
+    *(f'{{"shards": {value}}}' for value in ('"2"', 0, -1, 2.0, 10**12, "true")),
+)
+
+
+def test_what_cost_json_cannot_have_said_is_not_believed(project):
+    project.set_parameters({SHARDS: 3})
+    made_by = [job for job in project.plan("maps", run="smoke") if job.rule in ("join_latents", "join_maps")]
+    assert len(made_by) > len(DAMAGED)
+    for job, text in zip(made_by, DAMAGED, strict=False):
+        (project.folder / job.output[0]).mkdir(parents=True)
+        (project.folder / job.output[0] / "cost.json").write_text(text)
+    pipe = project.folder / made_by[-1].output[0]
+    pipe.mkdir(parents=True)
+    os.mkfifo(pipe / "cost.json")
+    again = [job for job in project.plan("maps", run="smoke") if job.rule in ("join_latents", "join_maps")]
+    assert [len(job.named["shards"]) for job in again] == [3] * len(made_by)
 
 
 def test_a_cluster_is_asked_for_a_shards_share_of_the_time(project):

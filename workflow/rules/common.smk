@@ -16,12 +16,15 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parents[1]))
 
 from stages import channels, dates, imports, methods, repeats, split_lists
 from stages.errors import InputError
-from stages.parameters import inert, reading, sections
+from stages.parameters import by_schema, inert, reading, sections
+from stages.regular_files import read_regular
 
-# `python` in a rule is the one that runs Snakemake, whether or not its environment is activated, and prints at once.
+# `python` in a rule is the one that runs Snakemake, whether or not its environment is activated, prints at once, and reads
+# file names as UTF-8 in every locale.
 os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()]),
     PYTHONUNBUFFERED="1",
+    PYTHONUTF8="1",
 )
 
 # Configuration
@@ -271,12 +274,18 @@ def latents_argument(wildcards):
 def shard_count(benchmark, folder):
     """Into how many jobs the making of a folder is cut: `detection.shards`, but what is there keeps its number.
 
-    Snakemake runs again what has other inputs than those that it was made from; so another number reruns nothing.
+    Snakemake runs again what has other inputs than those that it was made from; so another number reruns nothing. Where
+    the cost.json that says it is damaged, or says what no key could, nothing is known.
     """
     try:
-        return json.loads(Path(folder, "cost.json").read_text()).get("shards", 1)
-    except (OSError, ValueError, AttributeError):
+        made = json.loads(read_regular(Path(folder, "cost.json"), 2**16)).get(
+            "shards", 1
+        )
+    except (OSError, ValueError, AttributeError, RecursionError):
+        made = None
+    if any(by_schema.schema_problems(made, "shards")):
         return benchmark_parameters(benchmark)["detection"]["shards"]
+    return made
 
 
 def shards(folder, parts):

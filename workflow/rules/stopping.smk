@@ -3,6 +3,7 @@
 import atexit
 import signal
 import threading
+from collections import deque
 
 from snakemake.logging import logger
 
@@ -17,6 +18,14 @@ if at_work.join(
 os.environ[at_work.VARIABLE] = os.path.abspath(".snakemake/at_work")
 
 
+def said_at(log):
+    """When a log was last written to; None where there is none, or it is no file."""
+    return log.stat().st_mtime_ns if log.is_file() else None
+
+
+SAID_BEFORE = {}
+
+
 # Snakemake 9.27 answers SIGTERM in the middle of whatever its main thread does, and waits there for a lock that this very
 # thread may hold (while its solver selects jobs, or a job's end is noted): for ever. From a thread of its own, it gets it.
 onstart:
@@ -25,21 +34,25 @@ onstart:
         signal.SIGTERM,
         lambda *what: threading.Thread(target=answer, args=what).start(),
     )
+    for job in workflow.dag.jobs:
+        SAID_BEFORE.update({log: said_at(Path(log)) for log in job.log})
 
 
-def failures(since):
-    """What logs that were written since then end in, where that is an error's sentence."""
-    for log in sorted(Path("results").glob("*/logs/**/*.log")):
-        *_, last = log.read_text(errors="replace").splitlines() or [""]
-        if log.stat().st_mtime >= since and last.startswith("error: "):
-            yield f"{log}: {last}"
+def failures():
+    """What the logs of this run's failed jobs end in, where that is an error's sentence.
 
-
-BEGUN = time.time()
+    A job that never began, as one that a cluster refused, has not written its log: what stands there is of an earlier run.
+    """
+    for log in sorted({log for job in workflow.scheduler.failed for log in job.log}):
+        if said_at(Path(log)) != SAID_BEFORE.get(log):
+            with open(log, errors="replace") as lines:
+                last = "".join(deque(lines, maxlen=1)).rstrip()
+            if last.startswith("error: "):
+                yield f"{log}: {last}"
 
 
 # Snakemake prints a failed job's command and inputs below what the job said, which is the last that a user should read,
 # and after this handler where its log lies and that a job failed: so the sentences wait for the end of the process.
 onerror:
-    for sentence in [*failures(BEGUN)][::-1]:
+    for sentence in [*failures()][::-1]:
         atexit.register(print, sentence, file=sys.stderr)
