@@ -41,9 +41,7 @@ def front_matter(found: terms.Terms | None) -> dict[str, Any]:
     return {**licence, "library_name": "pytorch", "tags": tags, "metrics": ["dice", "roc_auc"]}
 
 
-def text(
-    path: Path, metrics: Path, licence: str | None, slices: str | None = None, results: str | None = None
-) -> str:
+def text(path: Path, metrics: Path, licence: str | None, slices: str | None = None, results: str | None = None) -> str:
     """The card of a checkpoint.
 
     Args:

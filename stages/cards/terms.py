@@ -1,4 +1,4 @@
-"""Under which terms the data of a benchmark are used: what terms.yaml says of `data.licence`, or the user's own words."""
+"""Under which terms data are used: what terms.yaml says of `data.licence`, or the user's own words."""
 
 import re
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""Keys that change no result: how often a run logs and saves, on how many cards, how many slices at a time, compiled, and
-under which terms data are used.
+"""Keys that change no result: how often a run logs and saves, on how many cards, how many slices at a time, compiled,
+and under which terms data are used.
 
 They are handed to the stages, but nothing is made again when one of them changes: neither Snakemake nor a run that goes
 on from its state compares them.

@@ -124,7 +124,7 @@ def kept(parameters: dict, method: dict, setting: Mapping) -> dict[str, Any]:
 
 
 def licence(parameters: dict) -> str | None:
-    """Under which terms a benchmark's data are used, as stages.cards.terms knows them; None where nobody has said it."""
+    """Under which terms a benchmark's data are used, as stages.cards.terms knows them; None where nobody says it."""
     return "phantom" if "phantom" in parameters else parameters["data"].get("licence")
 
 
