@@ -16,21 +16,24 @@ from stages.parameters import reading, sections
 from stages.writing import replacing
 
 FILE = "croissant.json"
+TERMS = (
+    "citeAs column equivalentProperty extract field fileProperty fileObject fileSet format "
+    "includes isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate "
+    "separator source subField transform"
+)
+"""Croissant's own, which its context maps one by one."""
 CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "dct": "http://purl.org/dc/terms/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
+    **{name: f"cr:{name}" for name in TERMS.split()},
     "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "recordSet": "cr:recordSet",
-    "source": "cr:source",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
 }
 TYPES = {".npy": "application/octet-stream", ".csv": "text/csv"}
 
@@ -67,6 +70,8 @@ def card(benchmark: str, parameters: dict, store: Path) -> dict[str, Any]:
         }
         for name, kind in COLUMNS.items()
     ]
+    names, size = ", ".join(parameters["data"]["channels"]), f"{height}, {width}"
+    masks = "" if opened.masks is None else f"; masks.npy ({n}, {size}) uint8"
     passed = (
         "" if found.images else " The files themselves are not passed on: Snakemake makes them from the raw data set."
     )
@@ -77,9 +82,8 @@ def card(benchmark: str, parameters: dict, store: Path) -> dict[str, Any]:
         "name": f"{benchmark}-slices",
         "description": (
             f"{n} slices of {opened.manifest['subject_id'].nunique()} subjects out of {found.name}: images.npy "
-            f"({n}, {channels}, {height}, {width}) float16 in [0, 1], channels {', '.join(parameters['data']['channels'])}"
-            f"{'' if opened.masks is None else f'; masks.npy ({n}, {height}, {width}) uint8'}; manifest.csv a row a slice, "
-            f"in this order. {found.terms}{passed}"
+            f"({n}, {channels}, {size}) float16 in [0, 1], channels {names}{masks}; manifest.csv a row a slice, in "
+            f"this order. {found.terms}{passed}"
         ),
         "license": f"https://spdx.org/licenses/{found.licence}"
         if found.licence != "other"

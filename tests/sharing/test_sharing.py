@@ -70,7 +70,13 @@ def test_the_card_says_data_budget_seed_losses_limits_and_licence(shared):
     assert (head["license"], head["library_name"]) == ("mit", "pytorch")
     for words in ("# vae of smoke, fold1-seed0", "| budget | 8 steps |", "| seed | 0 |", "1 slices of 1 subjects"):
         assert words in card
-    for words in ("metrics.csv | 0.25 |", "no medical device", "made-up images alone", "no patient is in it", "\n3 param"):
+    for words in (
+        "metrics.csv | 0.25 |",
+        "no medical device",
+        "made-up images alone",
+        "no patient is in it",
+        "\n3 param",
+    ):
         assert words in card
     assert yaml.safe_load((shared / "README.md").read_text().split("---\n")[1])["license"] == "mit"
 
@@ -150,4 +156,4 @@ def test_the_validator_accepts_the_data_card(shared):
     card = str(shared / "data" / croissant.FILE)
     run = subprocess.run([validator, "validate", "--jsonld", card], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    assert "WARNING" not in run.stderr.replace("WARNING: All log messages", "")
+    assert "WARNING" not in run.stderr
