@@ -14,19 +14,24 @@
 # make compare several people's runs on one page, runs.html  (make compare RUNS="ours=results/NAME theirs=NAME.zip")
 # make verify  look whether results are as they were written  (make verify BENCHMARKS="phantom-brain smoke")
 # make pull    fetch versioned results with DVC and tell Snakemake that they are up to date
+# make share   put checkpoints with their cards into share/NAME, for Zenodo or the Hugging Face hub  (make share BENCHMARK=NAME)
+# make checkpoints FROM=folder  put the checkpoints of such a folder in place, and tell Snakemake that they are trained
 #
 # In an activated environment (. .venv/bin/activate) the plain commands do as well: snakemake --cores 8, dvc repro.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run figures report env test test-cluster test-faults fuzz fidelity performance lint docs lock pull verify compare
+.PHONY: run figures report env test test-cluster test-faults fuzz fidelity performance lint docs lock pull share checkpoints verify compare
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
 COUNT ?= 1000
 TARGET ?=
 BENCHMARKS ?= phantom-brain phantom-chest
+BENCHMARK ?= phantom-brain
+FROM ?=
+export BENCHMARK FROM
 BIN := .venv/bin
 STAMP := .venv/set-up
 BIOME := npx --yes --prefer-offline --fetch-retries=0 @biomejs/biome@2.6.8
@@ -138,3 +143,14 @@ pull: env
 	@dvc status -q || { echo "error: the results do not belong to this code and these parameters: dvc repro" >&2; exit 1; }
 	snakemake --cores all --quiet all -- raw_data
 	snakemake --cores 1 --touch --forceall --quiet all
+
+share: env
+	python -m stages.sharing.share "$$BENCHMARK" $(ARGS)
+
+# The store comes first: checkpoints older than it, or of other slices, would be trained again.
+checkpoints: env
+	@name=$$(python -m stages.sharing.folder "$$FROM"); \
+	snakemake --cores all --config run="$$name" -- data; \
+	files=$$(python -m stages.sharing.receive "$$FROM"); \
+	snakemake --cores 1 --touch --force --quiet all --config run="$$name" -- $$files; \
+	echo "$$files"

@@ -1,4 +1,5 @@
-"""Keys that change no result: how often a run logs and saves, on how many cards, how many slices at a time, compiled.
+"""Keys that change no result: how often a run logs and saves, on how many cards, how many slices at a time, compiled,
+and under which terms data are used.
 
 They are handed to the stages, but nothing is made again when one of them changes: neither Snakemake nor a run that goes
 on from its state compares them.
@@ -7,7 +8,8 @@ on from its state compares them.
 COMPUTING = ("compile",)  # the same operations, but for rounding
 # A batch that several cards share makes the same step, but for rounding.
 TRAINING = ("gpus", "log_every", "sheet_every", "save_minutes")
-DATA = ("published_slices",)  # only printed beside the counts of a split
+DATA = ("published_slices", "licence")  # printed beside the counts of a split; said in cards
+CARD = ("licence",)  # the same, as training is handed it
 # What a detector makes of a slice does not depend on its batch, but for rounding. Its seconds and memory do a little:
 # they are those of the batch with which it ran.
 DETECTION = ("batch", "shards", "runtime_minutes")
@@ -23,7 +25,7 @@ def without_inert(section: dict) -> dict:
     """
     result = {}
     for key, value in section.items():
-        if key in COMPUTING and "trade_off" not in section:
+        if key in CARD or (key in COMPUTING and "trade_off" not in section):
             continue
         if key == "data":
             value = {name: inner for name, inner in value.items() if name not in DATA}

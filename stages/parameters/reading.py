@@ -42,7 +42,10 @@ def benchmark(config: dict, name: str, file: str = FILE) -> dict:
     """
     merged = config["paper"]
     for ancestor in reversed(lineage(config, name, file)):
-        merged = deep_merge(merged, _overrides(config, ancestor))
+        own = _overrides(config, ancestor)
+        if isinstance(data := own.get("data"), dict) and "folder" in data:  # another data set, under other terms
+            merged = deep_merge(merged, {"data": {"licence": None}})
+        merged = deep_merge(merged, own)
     return merged
 
 

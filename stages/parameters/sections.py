@@ -69,8 +69,8 @@ def section(
     Args:
         parameters: of the benchmark, merged.
         rule: its name.
-        item: for `train` the network, for `latents` the class (adds `levels`), for `detect` the method (adds its
-            `options`, `setting` and `kept`); `comparison_tables` adds `trained_on`, method -> word.
+        item: for `train` the network (adds `licence`), for `latents` the class (adds `levels`), for `detect` the method
+            (adds its `options`, `setting` and `kept`); `comparison_tables` adds `trained_on`, method -> word.
         setting: for `detect`, out of the method's grid.
         repeat: for the rules in `REPEATED`, whose `seed` is the repeat's; the first where it is left out.
 
@@ -88,6 +88,7 @@ def section(
             keys.append(f"data.{reader}")
     elif rule == "train":
         keys += methods.network_sections([item] if item else [])
+        extra = {"licence": licence(parameters)}
     elif rule == "comparison_tables":
         found = methods.of(parameters)
         extra = {"trained_on": {name: methods.trained_on(parameters, method) for name, method in found.items()}}
@@ -120,6 +121,11 @@ def kept(parameters: dict, method: dict, setting: Mapping) -> dict[str, Any]:
     reported = method["setting"]
     healthy = reported == "validation" or dict(setting) == reported or not masked(parameters)
     return {"healthy": healthy, "reconstructions": parameters["detection"].get("kept_slices")}
+
+
+def licence(parameters: dict) -> str | None:
+    """Under which terms a benchmark's data are used, as stages.cards.terms knows them; None where nobody says it."""
+    return "phantom" if "phantom" in parameters else parameters["data"].get("licence")
 
 
 def masked(parameters: dict) -> bool:

@@ -10,6 +10,7 @@ import torch
 
 from stages import methods, provenance
 from stages.at_work import only_one
+from stages.cards import model_card
 from stages.data.store import DISEASED, HEALTHY, SliceStore, open_split
 from stages.device import cards, describe, leased
 from stages.errors import InputError
@@ -86,3 +87,6 @@ def _train(
         if rank == 0:
             devices = [torch.device("cpu") if card is None else torch.device("cuda", card) for card in held]
             provenance.note(options.checkpoint, devices=[describe(device) for device in devices])
+            slices = f"{len(store):,} slices of {store.manifest['subject_id'].nunique():,} subjects"
+            licence = options.parameters.get("licence")
+            model_card.write(options.checkpoint, options.log / "metrics.csv", licence, slices)

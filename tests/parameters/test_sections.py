@@ -98,6 +98,7 @@ def test_a_repeat_has_its_own_seed_where_something_is_drawn_from_it():
         ("detection/batch", 3, set()),
         ("compile", "kernels", set()),
         ("data/published_slices", {"test": 3}, set()),
+        ("data/licence", "CC-BY-4.0", set()),
         ("detection/kept_slices", 9, set()),
         ("evaluation/bootstrap", 3, set()),
         ("methods/classifier-free/grid", [{"L": [5, 10, 20], "w": [2]}], set()),
@@ -193,9 +194,9 @@ def test_levels_are_those_of_the_class():
 def test_a_stage_gets_its_part_and_nothing_else():
     smoke = reading.benchmark(PARAMS, "smoke")
     section = sections.section(smoke, "train", "denoiser")
-    assert list(section) == ["seed", "data", "compile", "denoiser", "intensity", "noise_schedule"]
+    assert list(section) == ["seed", "data", "compile", "denoiser", "intensity", "noise_schedule", "licence"]
     assert section["data"] == {"size": 16, "channels": ["t1", "t1ce", "t2", "flair"]}
-    assert list(sections.section(smoke, "train", "vae")) == ["seed", "data", "compile", "vae"]
+    assert list(sections.section(smoke, "train", "vae")) == ["seed", "data", "compile", "vae", "licence"]
     data = sections.section(smoke, "extract")["data"]
     assert "folder" not in data
     assert "chexpert" not in data

@@ -1,0 +1,159 @@
+"""A shared folder: what is in it, what is refused, and that its checkpoints come back."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from stages import checkpoint, split_lists
+from stages.data.store import StoreWriter, open_split
+from stages.errors import InputError
+from stages.parameters import reading, sections
+from stages.repeats import Repeat
+from stages.sharing import croissant, folder, receive, share
+from stages.split_lists import SplitList
+
+VALUES = reading.load(Path(__file__).parents[2] / "params.yaml")
+SMOKE = reading.benchmark(VALUES, "smoke")
+VAE = "checkpoints/fold1-seed0/vae.safetensors"
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Store, split list and one checkpoint of smoke."""
+    here = tmp_path / "results/smoke"
+    with StoreWriter(here / "data", channels=4, size=16) as writer:
+        for name in ("a", "b"):
+            row = {"slice_id": name, "subject_id": name, "position": 0, "label": 0, "lesion_pixels": 0}
+            row |= {"source": "", "affine": ""}
+            writer.append(np.full((1, 4, 16, 16), 0.5), np.zeros((1, 16, 16)), [row])
+    split_lists.write(here / "split/fold1.csv", SplitList("subject_id", {"a": "train", "b": "test"}))
+    header = {
+        "stage": "train_vae",
+        "repeat": "fold1-seed0",
+        "step": 8,
+        "parameters": sections.section(SMOKE, "train", "vae", repeat=Repeat(1, 0)),
+        "data_sha256": open_split(here / "data", here / "split/fold1.csv", "train").content_hash(),
+    }
+    checkpoint.save(here / VAE, {"weight": torch.ones(3), "ema.weight": torch.ones(3)}, header)
+    metrics = here / "training/fold1-seed0/vae/metrics.csv"
+    metrics.parent.mkdir(parents=True)
+    metrics.write_text("step,loss,learning_rate\n8,0.25,0.001\n")
+    return here
+
+
+@pytest.fixture
+def shared(results, tmp_path):
+    output = tmp_path / "a folder"
+    assert share.share("smoke", SMOKE, results, output) == 1
+    return output
+
+
+@pytest.fixture
+def elsewhere(results, tmp_path):
+    """Other results with the same store and split list, and no checkpoint."""
+    other = tmp_path / "other"
+    for name in ("data", "split"):
+        shutil.copytree(results / name, other / "smoke" / name)
+    return other
+
+
+def test_the_card_says_data_budget_seed_losses_limits_and_licence(shared):
+    card = (shared / VAE).with_suffix(".md").read_text()
+    head = yaml.safe_load(card.split("---\n")[1])
+    assert (head["license"], head["library_name"]) == ("mit", "pytorch")
+    for words in ("# vae of smoke, fold1-seed0", "| budget | 8 steps |", "| seed | 0 |", "1 slices of 1 subjects"):
+        assert words in card
+    for words in (
+        "metrics.csv | 0.25 |",
+        "no medical device",
+        "made-up images alone",
+        "no patient is in it",
+        "\n3 param",
+    ):
+        assert words in card
+    assert yaml.safe_load((shared / "README.md").read_text().split("---\n")[1])["license"] == "mit"
+
+
+def test_the_folder_comes_back(shared, results, elsewhere):
+    assert receive.receive(shared, VALUES, elsewhere) == [elsewhere / "smoke" / VAE]
+    assert (elsewhere / "smoke" / VAE).read_bytes() == (results / VAE).read_bytes()
+    assert (elsewhere / "smoke" / VAE).with_suffix(".md").exists()
+    assert receive.receive(shared, VALUES, elsewhere), "again"
+    if shutil.which("sha256sum"):
+        assert subprocess.run(["sha256sum", "-c", "--quiet", folder.SUMS], cwd=shared, check=False).returncode == 0
+
+
+def other_parameters(shared):
+    about = json.loads((shared / folder.ABOUT).read_text())
+    about["data"]["extract"]["data"]["size"] = 99
+    (shared / folder.ABOUT).write_text(json.dumps(about))
+    (shared / folder.SUMS).unlink()
+    folder.seal(shared)
+
+
+def other_benchmark(shared):
+    (shared / folder.ABOUT).write_text('{"benchmark": "theirs", "data": {}}')
+    (shared / folder.SUMS).unlink()
+    folder.seal(shared)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda shared: (shared / VAE).write_bytes(b"x"), "vae.safetensors is not what was shared: download it again"),
+        (lambda shared: (shared / VAE).unlink(), "vae.safetensors is missing: download the folder again"),
+        (lambda shared: (shared / folder.SUMS).unlink(), "cannot be read: name a folder that `make share` has made"),
+        (lambda shared: (shared / folder.SUMS).write_text("0  ../x\n"), "names ../x, outside of the folder"),
+        (other_parameters, "was made with other parameters than params.yaml has: extract.data.size is 99 there and 16"),
+        (other_benchmark, "holds checkpoints of 'theirs', which is no benchmark of params.yaml"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_placed(shared, elsewhere, spoil, sentence):
+    spoil(shared)
+    with pytest.raises(InputError) as refused:
+        receive.receive(shared, VALUES, elsewhere)
+    assert sentence in str(refused.value)
+    assert not (elsewhere / "smoke/checkpoints").exists()
+
+
+def test_other_slices_are_refused(shared, elsewhere):
+    split_lists.write(elsewhere / "smoke/split/fold1.csv", SplitList("subject_id", {"a": "test", "b": "train"}))
+    with pytest.raises(InputError, match="was trained on other slices than"):
+        receive.receive(shared, VALUES, elsewhere)
+
+
+def test_what_nobody_has_licensed_is_not_shared(results, tmp_path):
+    own = {key: value for key, value in SMOKE.items() if key != "phantom"}
+    with pytest.raises(InputError, match=r"benchmarks.smoke.data.licence does not say under which terms"):
+        share.share("smoke", own, results, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_brats_the_terms_are_said_and_no_image_is_shared(results, tmp_path):
+    brats = {**SMOKE, "data": SMOKE["data"] | {"licence": "brats"}}
+    del brats["phantom"]
+    share.share("smoke", brats, results, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.npy"))
+    for card in ("README.md", VAE.replace("safetensors", "md")):
+        text = (tmp_path / "out" / card).read_text()
+        assert "license: other" in text
+        assert "register with its organisers" in text
+        assert "Menze et al." in text
+
+
+def test_the_validator_accepts_the_data_card(shared):
+    """In an environment of its own (MLCROISSANT: its mlcroissant), since it brings many packages."""
+    validator = os.environ.get("MLCROISSANT") or shutil.which("mlcroissant")
+    if validator is None:
+        pytest.skip("needs mlcroissant: pipx install mlcroissant")
+    card = str(shared / "data" / croissant.FILE)
+    run = subprocess.run([validator, "validate", "--jsonld", card], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "WARNING" not in run.stderr
