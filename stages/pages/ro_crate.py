@@ -10,6 +10,7 @@ is copied: the folder itself is the crate.
 import hashlib
 import json
 import mimetypes
+import os
 import re
 import tomllib
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -133,7 +134,8 @@ def _description(note: Provenance) -> str:
 def _part(crate: ROCrate, results: Path, parts: dict[Path, Entity], name: str) -> Entity | None:
     """The file or folder of the crate that a job calls so; None for what lies elsewhere or is no longer there."""
     path = Path(name)
-    if path in parts or not path.is_dir() or not path.is_relative_to(results) or path == results:
+    # isdir, since a noted name may be longer than any file's
+    if path in parts or not os.path.isdir(path) or not path.is_relative_to(results) or path == results:
         return parts.get(path)
     properties = {"name": path.relative_to(results).as_posix()}
     parts[path] = crate.add_dataset(path, path.relative_to(results), properties=properties)
