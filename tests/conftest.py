@@ -8,7 +8,7 @@ import pytest
 # before torch is imported, and inherited by the stages that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["tiny_training", "snakemake_project", "synthetic_results", "synthetic_benchmark"]
+pytest_plugins = ["tiny_training", "snakemake_project", "synthetic_results"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

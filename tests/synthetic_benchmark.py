@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pandas as pd
-import pytest
 from synthetic_results import IDENTITY
 
 from stages import digests
@@ -150,33 +149,3 @@ class Benchmark:
             "metrics": (output or self.root) / "metrics",
         }
         comparison_tables.main(argparse.Namespace(**given | options))
-
-
-@pytest.fixture
-def new_benchmark():
-    """`Benchmark`, for tests of more than one."""
-    return Benchmark
-
-
-@pytest.fixture
-def benchmark(tmp_path):
-    return Benchmark(tmp_path)
-
-
-@pytest.fixture
-def scored(benchmark):
-    benchmark.score_all()
-    return benchmark
-
-
-@pytest.fixture
-def repeated(tmp_path):
-    """Two folds, three and two test subjects, with two seeds."""
-    return Benchmark(tmp_path / "repeated", folds=2, seeds=(0, 1))
-
-
-@pytest.fixture
-def unmasked(tmp_path):
-    result = Benchmark(tmp_path / "unmasked")
-    result.remove_masks()
-    return result

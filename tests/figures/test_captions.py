@@ -36,18 +36,6 @@ def test_text_renders(path):
             assert words in body
 
 
-@pytest.mark.parametrize("run", [["brats2020", "phantom-chest"], "brats2020, phantom-chest"])
-def test_global_text_names_what_was_run(run):
-    """`run` as Snakemake holds it: a list, or a text from --config."""
-    config = reading.read(ROOT / "params.yaml") | {"run": run}
-    items = re.findall(r"<li><strong>(.*?)</strong>, (.*?)</li>", rendered(REPORT / "workflow.rst", config), re.DOTALL)
-    assert [name for name, _ in items] == ["brats2020", "phantom-chest"]
-    assert "256 x 256" in items[0][1]
-    assert "data/brats2020" in items[0][1]
-    assert "64 x 64" in items[1][1]
-    assert "no patient" in items[1][1]
-
-
 def test_every_figure_of_the_rules_has_its_caption():
     rules = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
     names = set(re.findall(r'captioned\(\s*"([a-z0-9-]+)"', rules))
