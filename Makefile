@@ -31,6 +31,9 @@ TARGET ?=
 BENCHMARKS ?= phantom-brain phantom-chest
 BENCHMARK ?= phantom-brain
 FROM ?=
+# As they are given: make would expand a dollar in a folder's name.
+override BENCHMARK := $(value BENCHMARK)
+override FROM := $(value FROM)
 export BENCHMARK FROM
 BIN := .venv/bin
 STAMP := .venv/set-up
@@ -145,12 +148,12 @@ pull: env
 	snakemake --cores 1 --touch --forceall --quiet all
 
 share: env
-	python -m stages.sharing.share "$$BENCHMARK" $(ARGS)
+	python -m stages.sharing.share $(ARGS) -- "$$BENCHMARK"
 
 # The store comes first: checkpoints older than it, or of other slices, would be trained again.
 checkpoints: env
-	@name=$$(python -m stages.sharing.folder "$$FROM"); \
+	@name=$$(python -m stages.sharing.folder -- "$$FROM"); \
 	snakemake --cores all --config run="$$name" -- data; \
-	files=$$(python -m stages.sharing.receive "$$FROM"); \
+	files=$$(python -m stages.sharing.receive -- "$$FROM"); \
 	snakemake --cores 1 --touch --force --quiet all --config run="$$name" -- $$files; \
 	echo "$$files"

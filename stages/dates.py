@@ -21,7 +21,7 @@ def set_back(paths: Iterable[Path], now: float, compared: int) -> list[Path]:
     edited module is newer and reruns its jobs, and one that is as it was reruns none.
 
     Args:
-        paths: files and folders; one that is gone meanwhile is passed over.
+        paths: files and folders; one that is gone meanwhile, or in a folder that is closed to us, is passed over.
         now: in seconds since 1970.
         compared: bytes up to which Snakemake compares checksums. A folder's date is that of its `.snakemake_timestamp`.
 
@@ -35,7 +35,7 @@ def set_back(paths: Iterable[Path], now: float, compared: int) -> list[Path]:
     for path in paths:
         try:
             found = path.lstat()
-        except FileNotFoundError:
+        except OSError:
             continue
         if found.st_mtime > now + AHEAD:
             future.append((found.st_mtime_ns, path))

@@ -55,7 +55,7 @@ def test_where_all_was_made_under_the_wrong_clock_all_is_old(dated):
 
 def test_a_clock_that_is_a_little_off_is_none_that_jumped(dated, tmp_path):
     path = dated("maps", NOW + dates.AHEAD)
-    assert dates.set_back([path, tmp_path / "gone"], NOW, LARGE) == []
+    assert dates.set_back([path, tmp_path / "gone", path / "below a file"], NOW, LARGE) == []
     assert dates_of(path) == [NOW + dates.AHEAD]
 
 

@@ -19,11 +19,14 @@ from typing import Any
 from stages import command, digests
 from stages.errors import InputError
 from stages.parameters import inert, reading, sections
+from stages.regular_files import read_regular
 
 SUMS = "SHA256SUMS"
 ABOUT = "benchmark.json"
 DATA = ("phantom", "extract", "split")
 """The rules that make what networks are trained on."""
+_BYTES = 2**24
+"""Of either list, more than any."""
 
 
 def seal(folder: Path) -> None:
@@ -40,7 +43,7 @@ def check(folder: Path, values: dict) -> tuple[str, set[str], dict[str, Any]]:
         InputError: no such folder, a file is missing or another one, or params.yaml has no such benchmark.
     """
     try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        lines = read_regular(folder / SUMS, _BYTES).decode().splitlines()
         noted = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / SUMS} cannot be read: name a folder that `make share` has made") from error
@@ -50,16 +53,18 @@ def check(folder: Path, values: dict) -> tuple[str, set[str], dict[str, Any]]:
         try:
             digests.version(folder / name)
             found = _sha256(folder / name)
-        except OSError:
+        except (OSError, ValueError):  # a NUL in the name
             raise InputError(f"{folder / name} is missing: download the folder again") from None
         if found != digest:
             raise InputError(f"{folder / name} is not what was shared: download it again")
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = json.loads(read_regular(folder / ABOUT, _BYTES))
         name, _ = about["benchmark"], about["data"].items()
+        if ABOUT not in noted or not isinstance(name, str):
+            raise ValueError("not what was shared")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{folder / ABOUT} does not say whose checkpoints these are: download it again") from error
-    if ABOUT not in noted or name not in values["benchmarks"]:
+    if name not in values["benchmarks"]:
         raise InputError(f"{folder} holds checkpoints of '{name}', which is no benchmark of params.yaml: add its entry")
     return name, set(noted), about
 

@@ -34,8 +34,11 @@ def require_trained_so(path: Path, header: dict, parameters: dict, network: str,
     """InputError where a checkpoint is another project's, or of other parameters than those of now."""
     if "data_sha256" not in header:
         raise InputError(f"{path} was brought in from elsewhere: share it from where it comes")
+    there = header.get("parameters")
+    if header.get("stage") != f"train_{network}" or not isinstance(there, dict):
+        raise InputError(f"{path} does not say that it is a {network} and how it was trained: it is another file")
     here = json.loads(json.dumps(sections.section(parameters, "train", network, repeat=repeat)))
-    folder.require_same(str(path), inert.without_inert(header["parameters"]), inert.without_inert(here))
+    folder.require_same(str(path), inert.without_inert(there), inert.without_inert(here))
 
 
 def share(name: str, parameters: dict, results: Path, output: Path) -> int:
@@ -56,6 +59,10 @@ def share(name: str, parameters: dict, results: Path, output: Path) -> int:
     table = _table(parameters, results, [results / place for *_, place in there])
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{partial} cannot be made ({error.strerror}): name another folder with --output") from error
     try:
         for repeat, network, place in there:
             _copy(results, partial, place, place.replace(".safetensors", ".provenance.json"))

@@ -19,7 +19,8 @@ from stages.repeats import Repeat
 from stages.sharing import croissant, folder, receive, share
 from stages.split_lists import SplitList
 
-VALUES = reading.load(Path(__file__).parents[2] / "params.yaml")
+ROOT = Path(__file__).parents[2]
+VALUES = reading.load(ROOT / "params.yaml")
 SMOKE = reading.benchmark(VALUES, "smoke")
 VAE = "checkpoints/fold1-seed0/vae.safetensors"
 
@@ -98,10 +99,32 @@ def other_parameters(shared):
     folder.seal(shared)
 
 
-def other_benchmark(shared):
-    (shared / folder.ABOUT).write_text('{"benchmark": "theirs", "data": {}}')
+def about(text):
+    """A function that writes benchmark.json anew."""
+
+    def spoil(shared):
+        (shared / folder.ABOUT).write_text(text)
+        (shared / folder.SUMS).unlink()
+        folder.seal(shared)
+
+    return spoil
+
+
+def header(**values):
+    """A function that changes a checkpoint's header, whose digest is then right."""
+
+    def spoil(shared):
+        tensors, found = checkpoint.load(shared / VAE)
+        checkpoint.save(shared / VAE, tensors, found | values)
+        (shared / folder.SUMS).unlink()
+        folder.seal(shared)
+
+    return spoil
+
+
+def pipe(shared):
     (shared / folder.SUMS).unlink()
-    folder.seal(shared)
+    os.mkfifo(shared / folder.SUMS)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +135,16 @@ def other_benchmark(shared):
         (lambda shared: (shared / folder.SUMS).unlink(), "cannot be read: name a folder that `make share` has made"),
         (lambda shared: (shared / folder.SUMS).write_text("0  ../x\n"), "names ../x, outside of the folder"),
         (other_parameters, "was made with other parameters than params.yaml has: extract.data.size is 99 there and 16"),
-        (other_benchmark, "holds checkpoints of 'theirs', which is no benchmark of params.yaml"),
+        (lambda shared: (shared / folder.SUMS).write_text("0  a\0b\n"), "is missing: download the folder again"),
+        (lambda shared: (shared / folder.SUMS).write_text(""), "benchmark.json does not say whose checkpoints"),
+        (pipe, "SHA256SUMS cannot be read"),
+        (about('{"benchmark": [], "data": {}}'), "benchmark.json does not say whose checkpoints"),
+        (header(parameters=[]), "vae.safetensors does not say that it is a vae and how it was trained"),
+        (header(stage="train_denoiser"), "vae.safetensors does not say that it is a vae and how it was trained"),
+        (
+            about('{"benchmark": "theirs", "data": {}}'),
+            "holds checkpoints of 'theirs', which is no benchmark of params.yaml",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_placed(shared, elsewhere, spoil, sentence):
@@ -146,6 +178,38 @@ def test_of_brats_the_terms_are_said_and_no_image_is_shared(results, tmp_path):
         assert "license: other" in text
         assert "register with its organisers" in text
         assert "Menze et al." in text
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "said"),
+    [
+        (
+            "share",
+            "BENCHMARK=-x $(shell touch made)`touch made`'",
+            "benchmarks has no '-x $(shell touch made)`touch made`''",
+        ),
+        (
+            "checkpoints",
+            "FROM=-x $(shell touch made)`touch made`'",
+            "-x $(shell touch made)`touch made`'/SHA256SUMS cannot be read",
+        ),
+    ],
+)
+def test_make_takes_names_as_they_are(tmp_path, target, given, said):
+    for name in ("Makefile", "pyproject.toml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    command = ["make", "--old-file=env", target, given]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert said in run.stderr, run.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_place_that_cannot_be_made_is_one_sentence(results, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/out.partial cannot be made \(Not a directory\)"):
+        share.share("smoke", SMOKE, results, tmp_path / "file/out")
 
 
 def test_the_validator_accepts_the_data_card(shared):
