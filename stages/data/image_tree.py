@@ -196,6 +196,8 @@ def _listed(raw: Path, options: dict, masks: Masks | None) -> Iterator[_Row]:
             yield from _in_json(raw, json.loads(path.read_text(encoding="utf-8")), ())
             return
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        if not isinstance(table.index, pd.RangeIndex):  # pandas has moved the columns by one
+            raise ValueError("its rows have more fields than its header: name them all there")
         table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
     except FileNotFoundError:
         meant = nearby.meant(raw, lambda folder: (folder / name).is_file()) or ": put it there"

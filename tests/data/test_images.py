@@ -339,32 +339,6 @@ def test_a_data_set_one_level_too_high_or_low_is_named(raw):
         images.extract(parameters(masks=MASKS), raw / "bottle/test", raw.parent / "out")
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("image,label\na.png,good\na.png,bad", "lists 'a.png' more than once"),
-        ("image;label\na.png;good", "commas between"),
-        ("image,label,split\na.png,good,train\nb.png,Validation,train", "the label 'Validation' is"),
-        ("image,label,Patient ID\na.png,good,1\nb.png,bad,1", "rename it"),
-    ],
-)
-def test_a_table_that_would_be_misread(raw, text, sentence):
-    picture(raw / "a.png")
-    picture(raw / "b.png", 1)
-    (raw / "labels.csv").write_text(text)
-    with pytest.raises(InputError, match=sentence):
-        extract(raw, table="labels.csv")
-
-
-def test_blanks_around_what_a_table_says_mean_nothing(raw):
-    for number in range(3):
-        picture(raw / f"{number}.png", number)
-    (raw / "labels.csv").write_text("image, label, subject\n0.png, good,p1\n1.png,good, p1 \n2.png, bad,p2\n")
-    manifest = extract(raw, table="labels.csv").manifest
-    assert manifest["label"].tolist() == [0, 0, 1]
-    assert manifest["subject_id"].tolist() == ["p1", "p1", "p2"]
-
-
 def test_masks_that_are_all_black(raw):
     mvtec(raw)
     for path in (raw / "ground_truth").rglob("*.png"):
