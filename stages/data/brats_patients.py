@@ -42,20 +42,21 @@ _OF_A_COHORT = re.compile(
     r"(?<![a-z0-9])(?:tcga-[a-z0-9]{2}-[a-z0-9]{4}|upenn-gbm-\d{5}|ucsf-pdgm-\d{4})(?![a-z0-9])", re.IGNORECASE
 )
 _STEMS = (
-    re.compile(r"(\D*\d+)(?:$|[-_. ]|[a-z](?![a-z0-9]))"),  # P005-A, pat005a, and P005 itself
+    re.compile(r"(\D*\d+)(?:$|[-_. ]|[a-z]\d{0,3}(?![a-z0-9]))"),  # P005-A, pat005a, s005v2, and P005 itself
     re.compile(r"(\D*\d{5})\d{3}(?!\d)"),  # GLI00005100: a patient's and a time point's number as BraTS has them
     re.compile(rf"(\D*\d+?){_DATE}(?!\d)"),
 )
 """What a name, in small letters, starts with that may be the patient, where what follows may be a time point."""
-_NUMBERS_ANYTHING = re.compile(r"\d{1,2}|[a-z]|scan[-_. ]?\d*")
+_NUMBERS_ANYTHING = re.compile(r"\d{1,2}|[a-z]|[dmtvwy]\d{1,4}|scan[-_. ]?\d*")
 """Names that number something in the folder around them, which may be a patient."""
 
+AROUND = "([^/]+)/[^/]+$"
 JOINING = (
     "(sub-[A-Za-z0-9]+)",
     "([^/]*?[0-9]+)[^/]*$",
     "([^/]*?[0-9]+?)(?:19|20)[0-9]{6}[^/]*$",
     "([^/]*?[0-9]{5})[0-9]{3}[^/]*$",
-    "([^/]+)/[^/]+$",
+    AROUND,
     "([^/]+)$",
     *(f"([0-9]{{{digits}}})" for digits in (5, 4, 3)),
     "^(.*?[0-9]+)",
@@ -215,8 +216,10 @@ def _doubtful(one: _Case, other: _Case, cases: Sequence[_Case]) -> InputError:
     ]
     # Of those that join the two, the one that joins the fewest others.
     join = max(joining, key=lambda pattern: len(set(patients_by[pattern])), default=JOINING[-1])
+    alike = one.path.rpartition("/")[2] == other.path.rpartition("/")[2]  # p1/before and p2/before
+    around = f", {AROUND!r} if the folder around a case is" if alike and all("/" in case.path for case in cases) else ""
     return InputError(
         f"the cases {one.path} and {other.path} may be time points of one patient, whom no split may divide: say in "
-        f"data.brats.patient what of a case's path names the patient, {join!r} if they are, {APART!r} if each case is "
-        "a patient"
+        f"data.brats.patient what of a case's path names the patient, {join!r} if they are{around}, {APART!r} if "
+        "each case is a patient"
     )

@@ -203,11 +203,24 @@ class Slice:
 
 
 def append_images(outputs: Outputs, items: Sequence[Labelled], results: Iterable[Slice]) -> pd.DataFrame:
-    """Append the slices of labelled images, one each and in their order; returns `subjects_table`."""
+    """Append the slices of labelled images, one each and in their order; returns `subjects_table`.
+
+    Raises:
+        InputError: there are masks, and none of them holds a lesion.
+    """
+    masked = lesions = 0
     progress = command.progress("Extracting images", len(items), unit="image", over=results)
     for item, result in zip(items, progress, strict=True):
         masks = None if result.mask is None else result.mask[None]
-        outputs.store.append(result.image[None], masks, [manifest_row(item, result.mask)])
+        row = manifest_row(item, result.mask)
+        outputs.store.append(result.image[None], masks, [row])
+        masked += result.mask is not None
+        lesions += row["lesion_pixels"] > 0
+    if masked and not lesions:
+        raise InputError(
+            f"none of the {masked:,} masks holds a lesion, once resampled to data.size, and so none could be found: "
+            "check them, or take the key masks out of the reader's section of data in params.yaml"
+        )
     return subjects_table(items)
 
 

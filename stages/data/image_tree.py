@@ -77,7 +77,7 @@ def find_images(raw: Path, options: dict) -> list[Item]:
     """
     masks = Masks.of(options)
     candidates = index(raw, masks) if masks else {}
-    rows = list(_listed(raw, options["table"], masks) if "table" in options else _in_folders(raw, masks))
+    rows = list(_listed(raw, options, masks) if "table" in options else _in_folders(raw, masks))
     if not rows:
         there = kinds(file.path for file in files_below(raw, raw)) or "it is empty"
         raise InputError(
@@ -185,8 +185,9 @@ def _above_split(raw: Path) -> str:
     return f", or set data.folder to {found}, of which {raw} is a part" if found else ""
 
 
-def _listed(raw: Path, name: str, masks: Masks | None) -> Iterator[_Row]:
+def _listed(raw: Path, options: dict, masks: Masks | None) -> Iterator[_Row]:
     """The rows of the table data.images.table: a CSV, or JSON with lists of images below split and class."""
+    name, subjects = options["table"], "subject" in options
     path = raw / name
     if leads_out(path, raw):
         raise InputError(f"{path} (data.images.table) {LEADS_OUT}: put the table itself there")
@@ -195,6 +196,9 @@ def _listed(raw: Path, name: str, masks: Masks | None) -> Iterator[_Row]:
             yield from _in_json(raw, json.loads(path.read_text(encoding="utf-8")), ())
             return
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        if not isinstance(table.index, pd.RangeIndex):  # pandas has moved the columns by one
+            raise ValueError("its rows have more fields than its header: name them all there")
+        table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
     except FileNotFoundError:
         meant = nearby.meant(raw, lambda folder: (folder / name).is_file()) or ": put it there"
         raise InputError(f"{path} (data.images.table) cannot be read (it is not there){meant}") from None
@@ -203,19 +207,46 @@ def _listed(raw: Path, name: str, masks: Masks | None) -> Iterator[_Row]:
         raise InputError(f"{path} (data.images.table) cannot be read ({reason})") from error
     for column in COLUMNS[:2]:
         if column not in table:
-            raise InputError(f"{path} lacks the column {column!r}; it needs {', '.join(COLUMNS[:2])}")
+            there = ", ".join(map(repr, table.columns[:8]))
+            needed = " and ".join(COLUMNS[:2])
+            raise InputError(
+                f"{path} lacks the column {column!r}; it needs {needed}, with commas between (it has {there})"
+            )
     if masks is None and "mask" in table and (named := [name for name in table["mask"] if name]):
         folder = os.path.commonpath([_inside(raw, name).parent.relative_to(raw) for name in named]) or "."
         raise InputError(
             f"{path} names masks in its column mask, which are read where data.images.masks says where they lie: set "
             f"it to {{folder: {folder}}}, or take the column out"
         )
+    _refuse_doubtful(path, table, subjects)
     for row in table.reindex(columns=list(COLUMNS), fill_value="").itertuples(index=False):
         if row.split and row.split.lower() not in SPLIT_NAMES:
             raise InputError(f"{path}: {row.split!r} is no split; it may be {', '.join(SPLIT_NAMES)}, or empty")
         if not row.label:
             raise InputError(f"{path}: {row.image!r} has no label; give it one, or take its row out")
         yield _Row(row.image, [part for part in (row.split, _word(row.label)) if part], row.subject, row.mask)
+
+
+def _refuse_doubtful(path: Path, table: pd.DataFrame, subjects: bool) -> None:
+    """Refuse what would be taken for something else without a word.
+
+    Args:
+        path: the CSV.
+        table: its text.
+        subjects: whether data.images.subject says whose an image is.
+    """
+    if twice := table["image"][table["image"].duplicated()].tolist():
+        raise InputError(f"{path} lists {twice[0]!r} more than once: leave one row of it")
+    if split := next((label for label in table["label"] if label.lower() in SPLIT_NAMES), None):
+        raise InputError(
+            f"{path}: the label {split!r} is the name of a split: put it in the column split, or rename it"
+        )
+    patient = next((name for name in table if re.sub(r"[-_ ]|id$", "", name.lower()) in ("patient", "subject")), None)
+    if patient and "subject" not in table and not subjects:
+        raise InputError(
+            f"{path} has the column {patient!r}, but patients are kept in one split by a column called 'subject': "
+            "rename it"
+        )
 
 
 def _word(label: str) -> str:

@@ -1,6 +1,7 @@
 """Whose case it is: what is joined, what is asked about, and what the answers that the question offers do."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_what_may_be_one_patient_is_asked_about(one, other, third, tmp_path):
         patients(cases)
     assert "\n" not in str(asked.value)
     joining, apart = re.search(
-        r"data\.brats\.patient .*, '(.+)' if they are, '(.+)' if each case", str(asked.value)
+        r"data\.brats\.patient .*?, '([^']+)' if they are, (?:.+, )?'([^']+)' if each case", str(asked.value)
     ).groups()
     of_other, of_third, of_one = patients(cases, joining)
     assert of_one == of_other != of_third
@@ -134,3 +135,17 @@ def test_patterns_that_do_not_fit(pattern, tmp_path):
     with pytest.raises(InputError, match=r"finds no patient in the path of the case a/p012: change it") as caught:
         patients(cases_of(["a/p012"], tmp_path), pattern)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("names", [["s01v1", "s01v2", "s02v1"], ["c12w3", "c12w7"], ["p1/m0", "p1/m12"]])
+def test_letters_and_numbers_may_be_time_points(names):
+    with pytest.raises(InputError, match="may be time points of one patient"):
+        patients([Case(Path("raw") / name, name) for name in names])
+
+
+def test_names_alike_in_folders_ask_whether_the_folder_is_the_patient():
+    cases = [Case(Path("raw") / name, name) for name in ("anna/first", "anna/second", "bob/first")]
+    with pytest.raises(InputError) as asked:
+        patients(cases)
+    assert r"'([^/]+)/[^/]+$' if the folder around a case is" in str(asked.value)
+    assert patients(cases, "([^/]+)/[^/]+$") == ["anna", "anna", "bob"]

@@ -337,3 +337,11 @@ def test_a_data_set_one_level_too_high_or_low_is_named(raw):
         extract(raw, masks=MASKS)
     with pytest.raises(InputError, match=r"is no folder; .*raw/bottle has it: set data\.folder to that"):
         images.extract(parameters(masks=MASKS), raw / "bottle/test", raw.parent / "out")
+
+
+def test_masks_that_are_all_black(raw):
+    mvtec(raw)
+    for path in (raw / "ground_truth").rglob("*.png"):
+        lesion(path, value=0)
+    with pytest.raises(InputError, match="masks holds a lesion"):
+        extract(raw, masks=MASKS)
