@@ -3,8 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-
-from stages.errors import InputError
+from typing import NamedTuple
 
 AHEAD = 60
 """Seconds; no clock of a file server is that far off."""
@@ -12,7 +11,14 @@ OLDEST = 315_532_800
 """1980-01-01, in seconds since 1970: the first date that every file system and archive knows."""
 
 
-def set_back(paths: Iterable[Path], now: float, compared: int) -> list[Path]:
+class Dated(NamedTuple):
+    """What was dated in the future, in order; and of what cannot be dated back, as by someone else, a sentence each."""
+
+    back: list[Path]
+    refused: list[str]
+
+
+def set_back(paths: Iterable[Path], now: float, compared: int) -> Dated:
     """Date results of the future in the past: older than any edit since, and in the order in which they were made.
 
     When they were made is not known: the clock that dated them was wrong. Snakemake takes an input that is newer for a
@@ -24,12 +30,6 @@ def set_back(paths: Iterable[Path], now: float, compared: int) -> list[Path]:
         paths: files and folders; one that is gone meanwhile, or in a folder that is closed to us, is passed over.
         now: in seconds since 1970.
         compared: bytes up to which Snakemake compares checksums. A folder's date is that of its `.snakemake_timestamp`.
-
-    Returns:
-        What was dated in the future, in order.
-
-    Raises:
-        InputError: a date that cannot be set, as by someone who does not own the file.
     """
     past, future = [OLDEST * 10**9], []
     for path in paths:
@@ -42,7 +42,7 @@ def set_back(paths: Iterable[Path], now: float, compared: int) -> list[Path]:
         elif path.name == ".snakemake_timestamp" or found.st_size > compared:
             past.append(found.st_mtime_ns)
     future.sort()
-    date, before = max(past), 0
+    date, before, result = max(past), 0, Dated([], [])
     for original, path in future:
         date += 1000 * (original > before)  # what has one date keeps one; Snakemake tells microseconds apart
         before = original
@@ -51,8 +51,10 @@ def set_back(paths: Iterable[Path], now: float, compared: int) -> list[Path]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise InputError(
+            result.refused.append(
                 f"{path} is dated in the future, as by a clock that jumped, which hides edits, and cannot be dated "
                 f"back ({error.strerror}): have its owner run `snakemake -n` here"
-            ) from None
-    return [path for _, path in future]
+            )
+        else:
+            result.back.append(path)
+    return result

@@ -7,7 +7,6 @@ from itertools import pairwise
 import pytest
 
 from stages import dates
-from stages.errors import InputError
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -40,22 +39,22 @@ def test_what_is_of_the_future_comes_after_its_inputs_in_its_order_and_before_an
     last, first = dated("tables", NOW + 2 * DAY), dated("maps", NOW + DAY)
     same = dated("maps too", NOW + DAY)
     paths = [last, store, first, record, checkpoint, same]
-    assert dates.set_back(paths, NOW, LARGE) == [first, same, last]
+    assert dates.set_back(paths, NOW, LARGE).back == [first, same, last]
     assert all(earlier < later for earlier, later in pairwise(dates_of(store, checkpoint, first, last, edited, record)))
     assert dates_of(first) == dates_of(same)
     assert dates_of(store, checkpoint, edited, record) == [NOW - 7 * DAY, NOW - 5 * DAY, NOW - 60, NOW - 1]
-    assert dates.set_back(paths, NOW, LARGE) == []
+    assert dates.set_back(paths, NOW, LARGE) == ([], [])
 
 
 def test_where_all_was_made_under_the_wrong_clock_all_is_old(dated):
     paths = [dated(name, NOW + DAY) for name in ("data", "maps")]
-    assert dates.set_back(paths, NOW, LARGE) == paths
+    assert dates.set_back(paths, NOW, LARGE) == (paths, [])
     assert set(dates_of(*paths)) == {dates.OLDEST + 1e-6}
 
 
 def test_a_clock_that_is_a_little_off_is_none_that_jumped(dated, tmp_path):
     path = dated("maps", NOW + dates.AHEAD)
-    assert dates.set_back([path, tmp_path / "gone", path / "below a file"], NOW, LARGE) == []
+    assert dates.set_back([path, tmp_path / "gone", path / "below a file"], NOW, LARGE) == ([], [])
     assert dates_of(path) == [NOW + dates.AHEAD]
 
 
@@ -68,13 +67,16 @@ def test_a_link_is_dated_itself(dated, tmp_path):
     assert dates_of(tmp_path / "link")[0] < NOW
 
 
-def test_what_someone_else_owns_is_named(dated, monkeypatch):
-    def utime(*arguments, **options):
-        raise PermissionError(errno.EPERM, "Operation not permitted")
+def test_what_someone_else_owns_is_named_and_the_rest_is_dated_back(dated, monkeypatch):
+    theirs, own, utime = dated("maps", NOW + DAY), dated("tables", NOW + 2 * DAY), os.utime
 
-    path = dated("maps", NOW + DAY)
-    monkeypatch.setattr(os, "utime", utime)
-    with pytest.raises(
-        InputError, match=r"maps is dated in the future.*\(Operation not permitted\): have its owner run"
-    ):
-        dates.set_back([path], NOW, LARGE)
+    def refused(path, *arguments, **options):
+        if path == theirs:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        utime(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "utime", refused)
+    found = dates.set_back([theirs, own], NOW, LARGE)
+    assert found.back == [own]
+    assert [sentence.partition(" is dated in the future")[0] for sentence in found.refused] == [str(theirs)]
+    assert "(Operation not permitted): have its owner run" in found.refused[0]

@@ -33,7 +33,10 @@ def wanted(parameters: dict) -> list[tuple[Repeat, str, str]]:
 def require_trained_so(path: Path, header: dict, parameters: dict, network: str, repeat: Repeat) -> None:
     """InputError where a checkpoint is another project's, or of other parameters than those of now."""
     if "data_sha256" not in header:
-        raise InputError(f"{path} was brought in from elsewhere: share it from where it comes")
+        raise InputError(
+            f"{path} does not say of which data it learnt (data_sha256 in its header): if it was brought in from "
+            "elsewhere, share it from where it comes"
+        )
     there = header.get("parameters")
     if header.get("stage") != f"train_{network}" or not isinstance(there, dict):
         raise InputError(f"{path} does not say that it is a {network} and how it was trained: it is another file")

@@ -19,16 +19,16 @@ def date_back_what_is_of_the_future():
     if not workflow.is_main_process:
         return
     compared = DAGSettings().max_checksum_file_size  # the run's own are not known yet
-    try:
-        dated = dates.set_back(made_here(), time.time(), compared)
-    except InputError as error:
-        raise WorkflowError(str(error))
-    if dated:
+    dated = dates.set_back(made_here(), time.time(), compared)
+    if dated.back:
         print(
-            f"{dated[0]} and {len(dated) - 1} more were dated in the future, as by a clock that jumped: they are dated back, "
-            "so that what is edited since reruns its jobs",
+            f"{dated.back[0]} and {len(dated.back) - 1} more were dated in the future, as by a clock that jumped: they are "
+            "dated back, so that what is edited since reruns its jobs",
             file=sys.stderr,
         )
+    # No reason to refuse: someone else's results, or those on a disk that is only read, can be looked at as they are.
+    for sentence in dated.refused[:1]:
+        print(f"warning: {sentence}", file=sys.stderr)
 
 
 def is_only_data(benchmark):
