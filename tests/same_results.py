@@ -10,6 +10,7 @@ TIMED = (
     "cost.json",
     "provenance.json",
     "*.provenance.json",
+    "checkpoints/*/*.md",  # cards say when training ran
     "metrics.csv",
     "runs.csv",
     "_trade_off/digests.json",  # of runs.csv, too
