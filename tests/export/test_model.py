@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from translate_project import CASES
 
 from stages import checkpoint
@@ -60,8 +61,14 @@ def test_checkpoints_of_another_seed_are_refused_with_advice_that_fits(project, 
     for path in own.iterdir():
         tensors, _ = checkpoint.load(path)
         checkpoint.save(brought / path.name, tensors, {"parameters": {"seed": 8}})
-    with pytest.raises(InputError, match=r"with seed = 8 where this job has 0: say with --benchmark and --repeat"):
+    with pytest.raises(InputError, match=r"with seed = 8 where this job has 0: say with --benchmark and --repeat, and"):
         run("brain", project / "raw" / CASES[0], "--checkpoints", brought)
+    config = yaml.safe_load((project / "params.yaml").read_text())
+    config["benchmarks"]["brain"]["repeats"] = {"folds": 1, "seeds": [8]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config))
+    theirs = ["--params", tmp_path / "params.yaml", "--results", tmp_path / "results", "--repeat", "fold1-seed8"]
+    said, _ = run("brain", project / "raw" / CASES[0], "--checkpoints", brought, *theirs, *("--L", 20, "--s", 5))
+    assert said["repeat"] == "fold1-seed8"
     parked = tmp_path / "parked"
     own.rename(parked)
     brought.rename(own)

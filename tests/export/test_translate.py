@@ -11,11 +11,10 @@ import synthetic_brats
 import synthetic_chexpert
 import synthetic_decathlon
 import torch
-import yaml
 from PIL import Image
 from translate_project import CASES, parameters_of
 
-from stages import checkpoint, methods, split_lists
+from stages import methods, split_lists
 from stages.costs.evaluations import detector_class
 from stages.data import brats, chexpert, images
 from stages.data.store import open_store
@@ -249,28 +248,3 @@ def test_a_killed_run_leaves_whole_files_and_no_summary(project, run, tmp_path, 
         run("brain", case, "--method", "intensity", "--slices", 5)
     left = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert left == {name: content for name, content in whole.items() if name != "translate.json"}
-
-
-def test_checkpoints_of_another_seed_are_refused_with_advice_that_fits(project, run, tmp_path):
-    own, brought = project / "results/brain/checkpoints/fold1-seed0", tmp_path / "brought"
-    brought.mkdir()
-    for path in own.iterdir():
-        tensors, _ = checkpoint.load(path)
-        checkpoint.save(brought / path.name, tensors, {"parameters": {"seed": 8}})
-    with pytest.raises(InputError, match=r"with seed = 8 where this job has 0: say with --benchmark and --repeat, and"):
-        run("brain", project / "raw" / CASES[0], "--checkpoints", brought)
-    config = yaml.safe_load((project / "params.yaml").read_text())
-    config["benchmarks"]["brain"]["repeats"] = {"folds": 1, "seeds": [8]}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config))
-    theirs = ["--params", tmp_path / "params.yaml", "--results", tmp_path / "results", "--repeat", "fold1-seed8"]
-    said, _ = run("brain", project / "raw" / CASES[0], "--checkpoints", brought, *theirs, *("--L", 20, "--s", 5))
-    assert said["repeat"] == "fold1-seed8"
-    parked = tmp_path / "parked"
-    own.rename(parked)
-    brought.rename(own)
-    try:
-        with pytest.raises(InputError, match=r"with seed = 8 where this job has 0; delete it and run Snakemake again"):
-            run("brain", project / "raw" / CASES[0])
-    finally:
-        own.rename(brought)
-        parked.rename(own)
