@@ -85,13 +85,11 @@ def read_run(label: str, folder: Path, config: Path = Path(reading.FILE)) -> Sha
     record, noted = folder / "record", provenance.of(folder / "tables.html")
     if not record.is_dir():
         raise InputError(f"{folder} has no folder record: name a folder results/<benchmark>, or a crate of one")
-    if noted is not None and "methods" in noted.parameters:
-        parameters = noted.parameters
-    else:
+    parameters = noted.parameters if noted else {}
+    if mine := "methods" not in parameters:
         parameters = reading.benchmark(reading.load(config), folder.resolve().name)
     made_by = provenance.of(folder / "tables") if (folder / "tables").is_dir() else None
     methods, wanted, words = _methods(folder, parameters, made_by)
-    mine = noted is None
 
     def as_it_says(repeat: Repeat, method: str, setting: str) -> str:
         return records.record_identity(record_path(record, repeat, method, setting)) or ""
@@ -103,7 +101,7 @@ def read_run(label: str, folder: Path, config: Path = Path(reading.FILE)) -> Sha
         if len(missing_records(record, wanted, {name: method}, identity)) == len(wanted)
     ]
     if lacking and len(lacking) < len(methods):
-        methods, words = ({name: all_[name] for name in all_ if name not in lacking} for all_ in (methods, words))
+        methods, words = ({name: some[name] for name in some if name not in lacking} for some in (methods, words))
     else:
         lacking = []
     used, notes = of_finished(label, record, wanted, methods, identity)

@@ -195,7 +195,12 @@ def test_records_alone_are_those_of_the_benchmark_of_their_name(two, monkeypatch
     monkeypatch.setattr(comparison_tables.sections, "identity", lambda *_: "0123abcd")
     assert between_runs.read_run("ours", folder).made_by is None
     monkeypatch.setattr(comparison_tables.sections, "identity", lambda *_: "other")
-    with pytest.raises(InputError, match=r"no repeat of ours is finished: .* made with other parameters"):
+    refused = r"no repeat of ours is finished: .* made with other parameters"
+    with pytest.raises(InputError, match=refused):
+        between_runs.read_run("ours", folder)
+    with provenance.job("stages.pages.tables_page", argparse.Namespace(parameters={"seed": 0})):
+        provenance.note(folder / "tables.html")  # a note without methods says no more than none
+    with pytest.raises(InputError, match=refused):
         between_runs.read_run("ours", folder)
 
 
