@@ -60,6 +60,7 @@ LAYOUTS = {
     "nothing but sequences": "{case}/{key}.nii.gz",
     "folders called like sequences": "{case}/{KEY}/anything.nii.gz",
     "sequence folders": "{key}/{case}.nii.gz",
+    "sequence folders with case folders": "{KEY}/{case}/anything.nii.gz",
     "sequence folders, sequences in names": "{new}/{case}-{new}.nii.gz",
     "side by side": "all/{case}_{key}.nii.gz",
 }

@@ -90,7 +90,7 @@ def test_a_file_of_another_number_of_volumes_is_named(tmp_path):
     task = write_task(tmp_path)
     file = task / f"imagesTr/{CASES[0]}.nii.gz"
     nib.save(nib.Nifti1Image(nib.load(file).get_fdata()[..., :3], nib.load(file).affine), file)
-    with pytest.raises(InputError, match=r"BRATS_001\.nii\.gz: the volume must have 4 axes, the last of 4 sequences"):
+    with pytest.raises(InputError, match=r"BRATS_001\.nii\.gz: the file holds 3 volumes .* names 4 sequences"):
         read_one(file)
     alone = tmp_path / "here" / "scan.nii.gz"
     alone.parent.mkdir()
@@ -141,7 +141,8 @@ def test_what_is_no_case(tmp_path):
         (lambda t1: np.zeros_like(t1), "the volume has no voxel above zero$"),
         (lambda t1: np.pad(t1, ((0, 0), (0, 20), (0, 0))), "slices of 24 x 40 do not fit data.brats.pad"),
         (lambda t1: t1[:, :, :7], "data.brats.slices reaches 7, but the volume's last slice is 6"),
-        (lambda t1: t1[..., None], "must have 3 axes, not 4"),
+        (lambda t1: t1[..., None], r"has 4 axes \(shape \(24, 20, 10, 1\)\), where a volume has 3"),
+        (lambda t1: np.stack([t1, t1], -1), r"holds 2 volumes \(shape .*\), where 1 is expected"),
         (lambda t1: t1 - 300, "below 0, as in standardised volumes"),
     ],
 )
