@@ -249,7 +249,7 @@ def _in_bids(folder: Path, below: list[str]) -> bool:
 
 
 def _folders(raw: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """The folders from `raw` downwards, each once, with the names of folders, which can be taken out, and files in it."""
+    """The folders from `raw` downwards, each once, with its folders' names, which can be taken out, and its files'."""
     seen = set()
     for path, below, files in os.walk(raw, followlinks=True, onerror=_refuse):
         folder = Path(path)

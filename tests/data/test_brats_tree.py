@@ -108,7 +108,7 @@ def test_cases_are_found_at_any_depth_and_through_links(tmp_path, raw):
         (["t1.nii.gz"], r"x/t2\.nii\.gz: the file is missing: .* \(there is t1\.nii\.gz\); repair"),
         (
             ["x-seg.nii", "x-t1n.nii"],
-            r"x/x-t2w\.nii: the file is missing: .* \(there is x-seg\.nii, x-t1n\.nii\); repair",
+            r"x/x-t2w\.nii: the file is missing: .* is x-seg\.nii, x-t1n\.nii\); repair",
         ),
         (["T1/a.nii"], r"x/T2: the file is missing: .* \(there is T1\); repair"),
         (["a.nii"], r"\(there is a\.nii\); expected: a folder for each case \(<case>/<case>_t1\.nii\.gz, "),

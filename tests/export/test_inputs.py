@@ -9,7 +9,7 @@ import pytest
 import synthetic_brats
 import synthetic_chexpert
 from PIL import Image
-from synthetic_brats import NAMES, volumes_of, write_case
+from synthetic_brats import NAMES, volumes_of, write_bids, write_case
 from synthetic_decathlon import CASES, TEST, as_nnunet, write_task
 from synthetic_nih import LABELS, name_of, write_release
 
@@ -103,6 +103,16 @@ def test_two_cases_of_one_name_have_two_names(tmp_path):
     paths = [without_mask(tmp_path / visit, NAMES[0]) for visit in "ab"]
     names = list(find_volumes(paths, BRATS))
     assert len(names) == len(set(names)) == 2
+
+
+def test_cases_of_bids_are_called_by_subject_and_session(tmp_path):
+    anatomy = [write_bids(tmp_path, session) for session in ("sub-01/ses-1", "sub-01/ses-2", "sub-02/ses-1")]
+    names = ["sub-01_ses-1", "sub-01_ses-2", "sub-02_ses-1"]
+    assert list(find_volumes([tmp_path], BRATS)) == list(find_volumes(anatomy, BRATS)) == names
+    assert list(find_volumes([anatomy[1] / "sub-01_ses-2_FLAIR.nii.gz"], BRATS)) == names[1:2]
+    shutil.copytree(tmp_path / "sub-02", tmp_path / "other/sub-02")
+    both = [tmp_path / "sub-02", tmp_path / "other/sub-02"]
+    assert list(find_volumes(both, BRATS)) == ["sub-02_ses-1_anat", "other_sub-02_ses-1_anat"]
 
 
 def test_every_slice_of_the_range_that_shows_brain_or_those_asked_for(tmp_path):
