@@ -290,7 +290,7 @@ def _in_sequence_folders(folder: Path) -> list[Volume]:
 
     One with files of other sequences is none of these, but a time point called T1.
     """
-    found = []
+    found: list[Volume] = []
     for path in _entries(folder):
         if (sequence := SEQUENCE_OF.get(path.name.lower())) and path.is_dir():
             inside = [named(inner) for inner in _entries(path)]
