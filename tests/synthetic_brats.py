@@ -43,12 +43,12 @@ def write_bids(raw: Path, session: str) -> Path:
     """Write the anatomy of sub-<label> or sub-<label>/ses-<label> as BIDS has it; the volumes are those of its name."""
     name, folder = session.replace("/", "_"), raw / session / "anat"
     folder.mkdir(parents=True)
-    endings = {"t1": "T1w", "t1ce": "ce-gadolinium_T1w", "t2": "T2w", "flair": "FLAIR", "seg": "label-lesion_mask"}
     for key, volume in volumes_of(name).items():
-        nib.save(nib.Nifti1Image(volume, AFFINE), folder / f"{name}_{endings[key]}.nii.gz")
+        nib.save(nib.Nifti1Image(volume, AFFINE), folder / f"{name}_{BIDS[key]}.nii.gz")
     return folder
 
 
+BIDS = {"t1": "T1w", "t1ce": "ce-gadolinium_T1w", "t2": "T2w", "flair": "FLAIR", "seg": "label-lesion_mask"}
 SINCE_2023 = {"t1": "t1n", "t1ce": "t1c", "t2": "t2w", "flair": "t2f", "seg": "seg"}
 LAYOUTS = {
     "2017 to 2021": "{case}/{case}_{key}.nii.gz",
@@ -60,6 +60,7 @@ LAYOUTS = {
     "nothing but sequences": "{case}/{key}.nii.gz",
     "folders called like sequences": "{case}/{KEY}/anything.nii.gz",
     "sequence folders": "{key}/{case}.nii.gz",
+    "sequence folders with case folders": "{KEY}/{case}/anything.nii.gz",
     "sequence folders, sequences in names": "{new}/{case}-{new}.nii.gz",
     "side by side": "all/{case}_{key}.nii.gz",
 }

@@ -31,7 +31,7 @@ import pandas as pd
 from stages import command
 from stages.data import decathlon, extraction
 from stages.data.brats_case import CaseSlices, Recipe, read_case
-from stages.data.brats_names import released, stratum
+from stages.data.brats_names import SEQUENCE_OF, released, stratum
 from stages.data.brats_patients import known, patients
 from stages.data.brats_tree import MASK, Case, find_cases
 from stages.data.extraction import BadCaseError
@@ -122,8 +122,10 @@ def refuse_too_low(raw: Path, cases: list[Case]) -> None:
         part = f"{real.name} of the Decathlon, of no use without {decathlon.DESCRIPTION} and labelsTr beside it"
     elif known(real.name) and not any(known(case.source) for case in cases):
         part = "one patient's"
-    elif [case.folder for case in cases] == [raw]:
-        part = "one case, or one sequence of many"
+    elif [case.folder for case in cases] == [raw] and real.name.lower() in SEQUENCE_OF:
+        part = "one sequence of many cases"
+    elif [case.folder for case in cases] == [raw] and any(volume.sequence for volume in cases[0].volumes()):
+        part = "one case"
     else:
         return
     raise InputError(f"{raw} is {part}: set data.folder to the folder above, {real.parent}, or make it a link to that")

@@ -146,8 +146,7 @@ def open_volumes(path: Path, case: str, pad: int = WIDEST, count: int | None = N
             header = Nifti1Header(start)
             shape = tuple(map(int, header.get_data_shape()))
             if shape[3:] != (() if count is None else (count,)) or len(shape) < 3:
-                wanted = "3 axes" if count is None else f"4 axes, the last of {count} sequences (dataset.json)"
-                raise BadCaseError(case, str(path), f"the volume must have {wanted}, not {len(shape)} (shape {shape})")
+                raise BadCaseError(case, str(path), _other_number(shape, count))
             if math.prod(shape) > largest:
                 words = (
                     f"a volume of {shape} voxels is too large: {pad} x {pad} x {DEEPEST} are of use (data.brats.pad)"
@@ -160,6 +159,16 @@ def open_volumes(path: Path, case: str, pad: int = WIDEST, count: int | None = N
         return Nifti1Image.from_bytes(whole)
     except _UNREADABLE as error:
         raise BadCaseError(case, str(path), _DAMAGED) from error
+
+
+def _other_number(shape: tuple[int, ...], count: int | None) -> str:
+    """What is wrong with a file of this shape that should hold one volume, or `count`."""
+    held = math.prod(shape[3:])
+    if len(shape) < 3 or (held == 1 and count is None):
+        return f"the file has {len(shape)} axes (shape {shape}), where a volume has 3"
+    volumes = "1 volume" if held == 1 else f"{held} volumes"
+    wanted = "1 is expected" if count is None else f"dataset.json names {count} sequences"
+    return f"the file holds {volumes} (shape {shape}), where {wanted}"
 
 
 def _voxels(image: Nifti1Image, part: Part | None, path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:

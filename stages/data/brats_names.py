@@ -15,6 +15,7 @@ NAMES = {
     MASK: ("seg", "segm"),
 }
 """What a file's name ends in, in whatever case: BraTS 2017 to 2021, 2023 and later, FeTS, BIDS, a mask of 2020."""
+OF_BIDS = {"t1": "T1w", "t1ce": "ce-gadolinium_T1w", "t2": "T2w", "flair": "FLAIR", MASK: "label-lesion_mask"}
 SEQUENCE_OF = {ending: sequence for sequence, endings in NAMES.items() for ending in endings}
 # <case>_t1, <case>-t1n, 00000057_brain_t1 and 00000057_final_seg, or t1 alone.
 _ENDING = re.compile(
@@ -139,6 +140,23 @@ def named(path: Path) -> Volume:
         if sequence == "t1" and "_ce-" in bids["entities"].lower():
             sequence = "t1ce"
     return Volume(case, sequence, path)
+
+
+def beside(name: str, sequence: str) -> str:
+    """What the file of a sequence is called beside one of this name; the name itself where that is of no sequence.
+
+    >>> beside("BraTS-GLI-00000-000-t1n.nii.gz", "t1ce"), beside("t1.nii", "flair"), beside("sub-01_T2w.nii.gz", "t1ce")
+    ('BraTS-GLI-00000-000-t1c.nii.gz', 'flair.nii', 'sub-01_ce-gadolinium_T1w.nii.gz')
+    """
+    stem = stem_of(name)
+    if not (match := _ENDING.fullmatch(stem)):
+        return name
+    ending, others = match["ending"], NAMES.get(sequence, (sequence,))
+    if bids := _BIDS.fullmatch(match["case"] or ""):
+        return f"{bids['case']}_{OF_BIDS.get(sequence, sequence)}{name.removeprefix(stem)}"
+    which = NAMES[SEQUENCE_OF[ending.lower()]].index(ending.lower())  # the same release's: t1n, t1c, t2w, t2f
+    new = others[0 if sequence == MASK else min(which, len(others) - 1)]
+    return stem.removesuffix(ending) + (new.upper() if ending.isupper() else new) + name.removeprefix(stem)
 
 
 def stem_of(name: str) -> str:

@@ -13,9 +13,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from stages.data import decathlon
-from stages.data.brats_names import MASK, NAMES, NO_MASK, SEQUENCE_OF, SUFFIXES, Part, Volume, named, stem_of
+from stages.data.brats_names import MASK, NAMES, NO_MASK, SEQUENCE_OF, SUFFIXES, Part, Volume, beside, named, stem_of
 from stages.data.brats_patients import case_name, known
 from stages.data.extraction import BadCaseError, leads_out
+from stages.data.image_files import kinds
 from stages.data.litter import is_litter
 from stages.errors import InputError
 
@@ -66,14 +67,11 @@ class Case:
             raise self._bad(self.folder, f"two files for the sequence {sequence} ({names})")
         if not found:
             endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES.get(sequence, (sequence,)))
-            there = _shown([volume.path.name for volume in volumes])
-            path = self.folder.with_name(f"{self.folder.name}_{sequence}{SUFFIXES[1]}")
-            if self.folder.is_dir():
-                path = self.folder / path.name
+            there = _shown([volume.path.relative_to(self._around).as_posix() for volume in volumes])
             is_a_case = any(volume.sequence for volume in volumes)
             expected = f"; {NO_MASK if is_a_case else _expected(volumes)}" if sequence == MASK or not is_a_case else ""
             reason = f"the file is missing: nothing of this case ends in {endings} (there is {there}){expected}"
-            raise self._bad(path, reason)
+            raise self._bad(self._beside(volumes, sequence), reason)
         return self._inside(found[0])
 
     def part(self, sequence: str) -> Part | None:
@@ -92,6 +90,11 @@ class Case:
             raise self._bad(self.folder, f"the folder cannot be read ({error.strerror})") from error
 
     @property
+    def _around(self) -> Path:
+        """The folder in which its files lie, or their folders."""
+        return self.folder if self.folder.is_dir() else self.folder.parent
+
+    @property
     def _of_decathlon(self) -> bool:
         return decathlon.holds_images(self.folder.parent)
 
@@ -106,6 +109,12 @@ class Case:
             held = _shown([path.name for path in _nifti_files(volume.path)])
             raise self._bad(volume.path, f"the folder stands for one volume but holds {held}")
         return files[0]
+
+    def _beside(self, volumes: list[Volume], sequence: str) -> Path:
+        """Where the file of a sequence would lie, called as those that are there, else as BraTS calls it."""
+        known = [volume.path.relative_to(self._around).parts for volume in volumes if volume.sequence]
+        like = known[-1] if known else (f"{self.folder.name}_t1{SUFFIXES[1]}",)
+        return self._around.joinpath(*(beside(part, sequence) for part in like))
 
     def _bad(self, path: Path, reason: str) -> BadCaseError:
         return BadCaseError(self.folder.name, str(path), reason)
@@ -187,7 +196,9 @@ def find_cases(raw: Path) -> list[Case]:
         raise InputError(f"the raw data folder {raw} is missing; {advice}")
     paths: list[Path] = []
     holding: dict[bool, Path] = {}  # by whether it is the Decathlon's
-    for folder, below in _folders(raw):
+    files: list[Path] = []
+    for folder, below, names in _folders(raw):
+        files += [folder / name for name in names]
         try:
             layout = layout_of(folder)
             found = layout.cases(folder) if layout else []
@@ -207,7 +218,7 @@ def find_cases(raw: Path) -> list[Case]:
             "patients under different names: set data.folder to one of them"
         )
     if not paths:
-        raise InputError(f"the raw data folder {raw} holds no case ({_contents(raw)}); {advice}")
+        raise InputError(f"the raw data folder {raw} holds no case ({kinds(files) or 'it is empty'}); {advice}")
     cases = [Case(path, path.relative_to(raw).as_posix()) for path in paths]
     for case in cases:
         try:
@@ -224,7 +235,8 @@ def case_of(file: Path) -> Case:
     if decathlon.holds_images(file.parent):
         path = decathlon.case_path(file)
         return Case(path, path.name)
-    for folder in (file.parent.parent, file.parent):  # a folder may stand for the file
+    highest = 2 if file.parent.parent.name.lower() in SEQUENCE_OF else 1  # a folder may stand for the file
+    for folder in file.parents[highest::-1]:
         layout = layout_of(folder)
         for case in (Case(path, path.name) for path in (layout.cases(folder) if layout else [])):
             if any(volume.path in (file, file.parent) for volume in case.volumes()):
@@ -236,20 +248,20 @@ def _in_bids(folder: Path, below: list[str]) -> bool:
     return any(name.startswith(("sub-", "ses-")) for name in (folder.name, *below))
 
 
-def _folders(raw: Path) -> Iterator[tuple[Path, list[str]]]:
-    """The folders from `raw` downwards, each once, with the names of those below it, which can be taken out."""
+def _folders(raw: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """The folders from `raw` downwards, each once, with its folders' names, which can be taken out, and its files'."""
     seen = set()
-    for path, below, _ in os.walk(raw, followlinks=True, onerror=_refuse):
+    for path, below, files in os.walk(raw, followlinks=True, onerror=_refuse):
         folder = Path(path)
         if (real := folder.resolve()) in seen:  # a link back to a folder above
             below.clear()
             continue
         seen.add(real)
-        beside = _BESIDE if _in_bids(folder, below) else ()
-        below[:] = sorted(name for name in below if not is_litter(name) and name not in beside)
+        no_anatomy = _BESIDE if _in_bids(folder, below) else ()
+        below[:] = sorted(name for name in below if not is_litter(name) and name not in no_anatomy)
         if leads_out(folder, raw):
             below.clear()
-        yield folder, below
+        yield folder, below, [name for name in files if not is_litter(name)]
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -274,15 +286,17 @@ def _stands_for_one(volume: Volume) -> bool:
 
 
 def _in_sequence_folders(folder: Path) -> list[Volume]:
-    """The volumes in those folders below `folder` that are called like a sequence and nothing else."""
-    found = []
+    """The volumes in those folders below `folder` that are called like a sequence and nothing else.
+
+    One with files of other sequences is none of these, but a time point called T1.
+    """
+    found: list[Volume] = []
     for path in _entries(folder):
         if (sequence := SEQUENCE_OF.get(path.name.lower())) and path.is_dir():
-            for inner in _entries(path):
-                volume = named(inner)
-                if stem_of(inner.name) != inner.name:
-                    case = volume.case if volume.sequence == sequence else stem_of(inner.name)
-                    found.append(Volume(case, sequence, inner))
+            inside = [named(inner) for inner in _entries(path)]
+            if all(volume.sequence in ("", sequence) for volume in inside):
+                volumes = [Volume(case or stem_of(inner.name), sequence, inner) for case, _, inner, _ in inside]
+                found += filter(_stands_for_one, volumes)
     return found
 
 
@@ -319,17 +333,6 @@ def _expected(volumes: list[Volume]) -> str:
 
 def _examples() -> str:
     return " or ".join(f"{layout.name} ({layout.example})" for layout in LAYOUTS[:-1])
-
-
-def _contents(folder: Path) -> str:
-    """What lies in a folder and below, by kind: 3 .zip, 57,195 .h5."""
-    kinds = Counter(
-        Path(name).suffix.lower() or "without an ending"
-        for _, _, files in os.walk(folder)
-        for name in files
-        if not is_litter(name)
-    )
-    return ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(3)) or "it is empty"
 
 
 def _shown(names: list[str], most: int = 6) -> str:

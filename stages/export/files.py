@@ -1,11 +1,13 @@
 """Files of anomaly maps: what they are called, and how a map or an image becomes a PNG."""
 
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from stages.data.brats_patients import case_name
 from stages.writing import replacing
 
 GREY_LEVELS = 65535
@@ -19,14 +21,18 @@ def file_names(names: list[str]) -> list[str]:
 
 
 def case_names(sources: list[str]) -> list[str]:
-    """What volumes are called: the last part of their source, or all of it where two would be called alike.
+    """What volumes are called: as cases are by their path, and where two are alike all that tells them apart.
 
-    >>> case_names(["HGG/case1", "LGG/case2"]), case_names(["a/t1.nii.gz", "b/t1.nii.gz"])
-    (['case1', 'case2'], ['a/t1', 'b/t1'])
+    >>> case_names(["HGG/case1", "sub-1/ses-2/anat"]), case_names(["x/a/t1.nii.gz", "x/b/t1.nii.gz", "x/b/t2.nii"])
+    (['case1', 'sub-1_ses-2'], ['a/t1', 'b/t1', 't2'])
     """
-    whole = [source.removesuffix(".gz").removesuffix(".nii") for source in sources]
-    last = [name.rsplit("/", 1)[-1] for name in whole]
-    return last if len(set(last)) == len(last) else whole
+    paths = [source.removesuffix(".gz").removesuffix(".nii").split("/") for source in sources]
+    names = [case_name(path) for path in paths]
+    folders = zip(*(path[:-1] for path in paths), strict=False)
+    common = len(list(takewhile(lambda alike: len(set(alike)) == 1, folders)))
+    return [
+        name if names.count(name) == 1 else "/".join(path[common:]) for name, path in zip(names, paths, strict=True)
+    ]
 
 
 def write_map_png(stem: Path, values: np.ndarray, end: float, largest: float) -> None:

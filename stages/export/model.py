@@ -83,7 +83,7 @@ def plan(choice: Choice) -> Plan:
         InputError: a name is unknown, the method has no detector, the setting is not known or impossible, or a
             checkpoint is not there.
     """
-    config = reading.load(choice.params)
+    config = reading.load(choice.params, choice.benchmark)
     parameters = reading.benchmark(config, choice.benchmark)
     every, folder = methods.of(parameters), choice.results / choice.benchmark
     name = choice.method or parameters["figures"]["method"]

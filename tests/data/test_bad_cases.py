@@ -77,7 +77,7 @@ DAMAGE = {
     "two files": (second_file, "", "two files for the sequence t2"),
     "shapes differ": (changed("flair", lambda v: v[:-1]), "_flair.nii.gz", r"shape \(23, 20, 10\) differs from"),
     "mask's shape": (changed("seg", lambda v: v[..., :-1]), "_seg.nii.gz", r"shape \(24, 20, 9\) differs from"),
-    "4 axes": (changed("t1", lambda v: v[..., None].repeat(2, 3)), "_t1.nii.gz", "must have 3 axes, not 4"),
+    "4 axes": (changed("t1", lambda v: v[..., None].repeat(2, 3)), "_t1.nii.gz", "holds 2 volumes"),
     "truncated gzip": (rewritten("t1ce", lambda c: c[: len(c) // 2]), "_t1ce.nii.gz", "truncated"),
     "gzip's end cut": (rewritten("t1ce", lambda c: c[:-3]), "_t1ce.nii.gz", "truncated"),
     "checksum": (rewritten("t1", without_checksum_match), "_t1.nii.gz", "truncated, damaged"),

@@ -37,8 +37,8 @@ def test_links_that_lead_out(tmp_path, parameters, what):
     ("folder", "part"),
     [
         ("BraTS20_Training_001", "one patient's"),
-        ("p1", "one case, or one sequence of many"),
-        ("t1", "one case, or one sequence of many"),
+        ("p1", "one case"),
+        ("t1", "one sequence of many cases"),
     ],
 )
 def test_a_folder_too_low(tmp_path, parameters, folder, part, link):

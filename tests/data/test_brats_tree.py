@@ -105,6 +105,12 @@ def test_cases_are_found_at_any_depth_and_through_links(tmp_path, raw):
     ("files", "sentence"),
     [
         (["x_t1.nii.gz"], r"x_t2\.nii\.gz: the file is missing: nothing of this case ends in t2\.nii\[\.gz\] or t2w"),
+        (["t1.nii.gz"], r"x/t2\.nii\.gz: the file is missing: .* \(there is t1\.nii\.gz\); repair"),
+        (
+            ["x-seg.nii", "x-t1n.nii"],
+            r"x/x-t2w\.nii: the file is missing: .* is x-seg\.nii, x-t1n\.nii\); repair",
+        ),
+        (["T1/a.nii"], r"x/T2: the file is missing: .* \(there is T1\); repair"),
         (["a.nii"], r"\(there is a\.nii\); expected: a folder for each case \(<case>/<case>_t1\.nii\.gz, "),
         ([f"{i}.nii" for i in range(9)], r"4\.nii, 5\.nii and 3 more\); expected: all cases in one folder \(<case>_t1"),
         ([], r"the file is missing: .*; expected: a folder for each case"),
@@ -128,6 +134,18 @@ def test_a_case_of_shared_folders_without_a_sequence(tmp_path):
     assert other.file("t2").is_file()
     with pytest.raises(BadCaseError, match=rf"all/{NAMES[0]}_t2\.nii\.gz: the file is missing: nothing of this case"):
         case.file("t2")
+
+
+def test_sequence_folders_without_a_sequence(tmp_path):
+    touch(tmp_path, "T1/a/x.nii", "T1/b/x.nii")
+    case, _ = find_cases(tmp_path)
+    with pytest.raises(BadCaseError, match=r"/T2/a: the file is missing: nothing .* \(there is T1/a\)"):
+        case.file("t2")
+
+
+def test_time_points_may_be_called_like_sequences(tmp_path):
+    touch(tmp_path, *(f"p/T{n}/{name}.nii" for n in (1, 2) for name in ("t1", "t1ce", "p_t2", "flair")))
+    assert [case.source for case in find_cases(tmp_path)] == ["p/T1", "p/T2"]
 
 
 def test_a_folder_without_a_case_says_what_it_holds(tmp_path):

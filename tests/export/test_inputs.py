@@ -9,7 +9,7 @@ import pytest
 import synthetic_brats
 import synthetic_chexpert
 from PIL import Image
-from synthetic_brats import NAMES, volumes_of, write_case
+from synthetic_brats import NAMES, volumes_of, write_bids, write_case
 from synthetic_decathlon import CASES, TEST, as_nnunet, write_task
 from synthetic_nih import LABELS, name_of, write_release
 
@@ -90,7 +90,7 @@ def test_a_file_of_another_number_of_volumes_is_named(tmp_path):
     task = write_task(tmp_path)
     file = task / f"imagesTr/{CASES[0]}.nii.gz"
     nib.save(nib.Nifti1Image(nib.load(file).get_fdata()[..., :3], nib.load(file).affine), file)
-    with pytest.raises(InputError, match=r"BRATS_001\.nii\.gz: the volume must have 4 axes, the last of 4 sequences"):
+    with pytest.raises(InputError, match=r"BRATS_001\.nii\.gz: the file holds 3 volumes .* names 4 sequences"):
         read_one(file)
     alone = tmp_path / "here" / "scan.nii.gz"
     alone.parent.mkdir()
@@ -103,6 +103,16 @@ def test_two_cases_of_one_name_have_two_names(tmp_path):
     paths = [without_mask(tmp_path / visit, NAMES[0]) for visit in "ab"]
     names = list(find_volumes(paths, BRATS))
     assert len(names) == len(set(names)) == 2
+
+
+def test_cases_of_bids_are_called_by_subject_and_session(tmp_path):
+    anatomy = [write_bids(tmp_path, session) for session in ("sub-01/ses-1", "sub-01/ses-2", "sub-02/ses-1")]
+    names = ["sub-01_ses-1", "sub-01_ses-2", "sub-02_ses-1"]
+    assert list(find_volumes([tmp_path], BRATS)) == list(find_volumes(anatomy, BRATS)) == names
+    assert list(find_volumes([anatomy[1] / "sub-01_ses-2_FLAIR.nii.gz"], BRATS)) == names[1:2]
+    shutil.copytree(tmp_path / "sub-02", tmp_path / "other/sub-02")
+    both = [tmp_path / "sub-02", tmp_path / "other/sub-02"]
+    assert list(find_volumes(both, BRATS)) == ["sub-02_ses-1_anat", "other_sub-02_ses-1_anat"]
 
 
 def test_every_slice_of_the_range_that_shows_brain_or_those_asked_for(tmp_path):
@@ -141,7 +151,8 @@ def test_what_is_no_case(tmp_path):
         (lambda t1: np.zeros_like(t1), "the volume has no voxel above zero$"),
         (lambda t1: np.pad(t1, ((0, 0), (0, 20), (0, 0))), "slices of 24 x 40 do not fit data.brats.pad"),
         (lambda t1: t1[:, :, :7], "data.brats.slices reaches 7, but the volume's last slice is 6"),
-        (lambda t1: t1[..., None], "must have 3 axes, not 4"),
+        (lambda t1: t1[..., None], r"has 4 axes \(shape \(24, 20, 10, 1\)\), where a volume has 3"),
+        (lambda t1: np.stack([t1, t1], -1), r"holds 2 volumes \(shape .*\), where 1 is expected"),
         (lambda t1: t1 - 300, "below 0, as in standardised volumes"),
     ],
 )

@@ -78,3 +78,13 @@ def test_checkpoints_of_another_seed_are_refused_with_advice_that_fits(project, 
     finally:
         own.rename(brought)
         parked.rename(own)
+
+
+def test_a_wrong_benchmark_hinders_no_other(project, monkeypatch, tmp_path):
+    monkeypatch.chdir(project)
+    config = yaml.safe_load((project / "params.yaml").read_text())
+    config["benchmarks"]["chest"]["seed"] = "x"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config))
+    assert plan(project, params=tmp_path / "params.yaml").method == "guided-ddim"
+    with pytest.raises(InputError, match=r"params\.yaml: benchmarks\.chest\.seed must be"):
+        plan(project, "chest", params=tmp_path / "params.yaml")
