@@ -14,15 +14,37 @@ import yaml
 from stages import checkpoint, split_lists
 from stages.data.store import StoreWriter, open_split
 from stages.errors import InputError
+from stages.networks import build
+from stages.networks.vae import Vae
 from stages.parameters import reading, sections
 from stages.repeats import Repeat
 from stages.sharing import croissant, folder, receive, share
 from stages.split_lists import SplitList
+from stages.training.section import Training
 
 ROOT = Path(__file__).parents[2]
 VALUES = reading.load(ROOT / "params.yaml")
 SMOKE = reading.benchmark(VALUES, "smoke")
+MADE = "checkpoints/fold1-seed0/vae.provenance.json"
+METRICS = "training/fold1-seed0/vae/metrics.csv"
+FIRST = "encoder.0.weight"
 VAE = "checkpoints/fold1-seed0/vae.safetensors"
+
+
+def trained_vae(here):
+    """Tensors and header of a checkpoint as training leaves it."""
+    network = build.network(Vae, "vae", SMOKE)
+    raw = network.state_dict()
+    store = open_split(here / "data", here / "split/fold1.csv", "train")
+    parameters = sections.section(SMOKE, "train", "vae", repeat=Repeat(1, 0))
+    header = {
+        "stage": "train_vae",
+        "repeat": "fold1-seed0",
+        "step": Training.of(parameters, "vae").steps(len(store)),
+        "parameters": parameters,
+        "data_sha256": store.content_hash(),
+    }
+    return raw | {f"ema.{name}": tensor.clone() for name, tensor in raw.items()}, header
 
 
 @pytest.fixture
@@ -35,14 +57,7 @@ def results(tmp_path):
             row |= {"source": "", "affine": ""}
             writer.append(np.full((1, 4, 16, 16), 0.5), np.zeros((1, 16, 16)), [row])
     split_lists.write(here / "split/fold1.csv", SplitList("subject_id", {"a": "train", "b": "test"}))
-    header = {
-        "stage": "train_vae",
-        "repeat": "fold1-seed0",
-        "step": 8,
-        "parameters": sections.section(SMOKE, "train", "vae", repeat=Repeat(1, 0)),
-        "data_sha256": open_split(here / "data", here / "split/fold1.csv", "train").content_hash(),
-    }
-    checkpoint.save(here / VAE, {"weight": torch.ones(3), "ema.weight": torch.ones(3)}, header)
+    checkpoint.save(here / VAE, *trained_vae(here))
     metrics = here / "training/fold1-seed0/vae/metrics.csv"
     metrics.parent.mkdir(parents=True)
     metrics.write_text("step,loss,learning_rate\n8,0.25,0.001\n")
@@ -69,14 +84,14 @@ def test_the_card_says_data_budget_seed_losses_limits_and_licence(shared):
     card = (shared / VAE).with_suffix(".md").read_text()
     head = yaml.safe_load(card.split("---\n")[1])
     assert (head["license"], head["library_name"]) == ("mit", "pytorch")
-    for words in ("# vae of smoke, fold1-seed0", "| budget | 8 steps |", "| seed | 0 |", "1 slices of 1 subjects"):
+    for words in ("# vae of smoke, fold1-seed0", "| budget | 1 steps |", "| seed | 0 |", "1 slices of 1 subjects"):
         assert words in card
     for words in (
         "metrics.csv | 0.25 |",
         "no medical device",
         "made-up images alone",
         "no patient is in it",
-        "\n3 param",
+        "\n11,264 param",
     ):
         assert words in card
     assert yaml.safe_load((shared / "README.md").read_text().split("---\n")[1])["license"] == "mit"
@@ -91,23 +106,27 @@ def test_the_folder_comes_back(shared, results, elsewhere):
         assert subprocess.run(["sha256sum", "-c", "--quiet", folder.SUMS], cwd=shared, check=False).returncode == 0
 
 
-def other_parameters(shared):
-    about = json.loads((shared / folder.ABOUT).read_text())
-    about["data"]["extract"]["data"]["size"] = 99
-    (shared / folder.ABOUT).write_text(json.dumps(about))
-    (shared / folder.SUMS).unlink()
-    folder.seal(shared)
+def sealed(spoil):
+    """A function that changes a shared folder and notes its hashes anew, as whoever means harm does."""
+
+    def again(shared):
+        spoil(shared)
+        (shared / folder.SUMS).unlink()
+        folder.seal(shared)
+
+    return again
 
 
 def about(text):
     """A function that writes benchmark.json anew."""
+    return sealed(lambda shared: (shared / folder.ABOUT).write_text(text))
 
-    def spoil(shared):
-        (shared / folder.ABOUT).write_text(text)
-        (shared / folder.SUMS).unlink()
-        folder.seal(shared)
 
-    return spoil
+@sealed
+def other_parameters(shared):
+    about = json.loads((shared / folder.ABOUT).read_text())
+    about["data"]["extract"]["data"]["size"] = 99
+    (shared / folder.ABOUT).write_text(json.dumps(about))
 
 
 def header(**values):
@@ -116,8 +135,36 @@ def header(**values):
     def spoil(shared):
         tensors, found = checkpoint.load(shared / VAE)
         checkpoint.save(shared / VAE, tensors, found | values)
-        (shared / folder.SUMS).unlink()
-        folder.seal(shared)
+
+    return sealed(spoil)
+
+
+def weights(change):
+    """A function that changes a checkpoint's tensors, whose digest is then right."""
+
+    def spoil(shared):
+        tensors, found = checkpoint.load(shared / VAE)
+        checkpoint.save(shared / VAE, change(tensors), found)
+
+    return sealed(spoil)
+
+
+def without(tensors, name):
+    return {other: tensor for other, tensor in tensors.items() if other != name}
+
+
+def metrics(content):
+    """A function that writes metrics.csv anew."""
+    return sealed(lambda shared: (shared / METRICS).write_bytes(content))
+
+
+def link(name, to):
+    """A function that puts a link in a file's place; what it leads to is what was there."""
+
+    def spoil(shared):
+        outside = shared.parent / "outside"
+        shutil.move(shared / name, outside)
+        (shared / name).symlink_to(to or outside)
 
     return spoil
 
@@ -139,8 +186,36 @@ def pipe(shared):
         (lambda shared: (shared / folder.SUMS).write_text(""), "benchmark.json does not say whose checkpoints"),
         (pipe, "SHA256SUMS cannot be read"),
         (about('{"benchmark": [], "data": {}}'), "benchmark.json does not say whose checkpoints"),
-        (header(parameters=[]), "vae.safetensors does not say that it is a vae and how it was trained"),
-        (header(stage="train_denoiser"), "vae.safetensors does not say that it is a vae and how it was trained"),
+        (header(parameters=[]), "vae.safetensors does not say that it is a vae of fold1-seed0 and how it was trained"),
+        (header(stage="train_denoiser"), "vae.safetensors does not say that it is a vae of fold1-seed0 and how it was"),
+        (header(repeat=None), "vae.safetensors does not say that it is a vae of fold1-seed0 and how it was trained"),
+        (header(parameters={"data": 3}), "vae.safetensors was made with other parameters than params.yaml has: "),
+        (header(step="x"), 'vae.safetensors says that it was trained for "x" steps, where params.yaml makes 1: take'),
+        (header(step=True), "vae.safetensors says that it was trained for true steps"),
+        (header(step=2), "vae.safetensors says that it was trained for 2 steps, where params.yaml makes 1"),
+        (weights(lambda found: {FIRST: found[FIRST]}), "vae.safetensors lacks "),
+        (weights(lambda found: without(found, f"ema.{FIRST}")), "vae.safetensors lacks encoder.0.weight"),
+        (weights(lambda found: found | {"more": found[FIRST].clone()}), "vae.safetensors holds more, which"),
+        (weights(lambda found: found | {FIRST: found[FIRST][:1]}), "encoder.0.weight has shape (1, "),
+        (weights(lambda found: found | {FIRST: found[FIRST] / 0}), "encoder.0.weight (raw) holds a number that is not"),
+        (
+            weights(lambda found: found | {FIRST: found[FIRST].to(torch.complex64)}),
+            "encoder.0.weight holds torch.complex64 where torch.float32 is needed",
+        ),
+        (metrics(b"\0\xff"), "metrics.csv is no table of a training's losses"),
+        (
+            metrics(b"a,b\n1,2\n"),
+            "metrics.csv is no table of a training's losses (its columns are not step",
+        ),
+        (metrics(b"step,loss\n8,=cmd()\n"), "metrics.csv is no table of a training's losses (could not convert"),
+        (metrics(b"step,loss\n8,nan\n"), "metrics.csv is no table of a training's losses (a row is not of finite"),
+        (metrics(b"step,loss\n8\n"), "metrics.csv is no table of a training's losses"),
+        (sealed(lambda shared: (shared / MADE).write_text("{}")), "vae.provenance.json is missing or no provenance"),
+        (lambda shared: (shared / MADE).write_text("{}"), "vae.provenance.json is not among what was shared"),
+        (link(VAE, None), "vae.safetensors is a link that leads out of the folder: do not use it"),
+        (link(folder.SUMS, None), "SHA256SUMS is a link that leads out of the folder: do not use it"),
+        (link(VAE, "vae.safetensors"), "vae.safetensors is missing: download the folder again"),
+        (link(folder.SUMS, folder.SUMS), "SHA256SUMS cannot be read"),
         (
             about('{"benchmark": "theirs", "data": {}}'),
             "holds checkpoints of 'theirs', which is no benchmark of params.yaml",
@@ -152,7 +227,7 @@ def test_what_does_not_fit_is_refused_and_nothing_placed(shared, elsewhere, spoi
     with pytest.raises(InputError) as refused:
         receive.receive(shared, VALUES, elsewhere)
     assert sentence in str(refused.value)
-    assert not (elsewhere / "smoke/checkpoints").exists()
+    assert {path.name for path in (elsewhere / "smoke").iterdir()} == {"data", "split"}
 
 
 def test_other_slices_are_refused(shared, elsewhere):
@@ -208,8 +283,29 @@ def test_make_takes_names_as_they_are(tmp_path, target, given, said):
 
 def test_a_place_that_cannot_be_made_is_one_sentence(results, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"file/out.partial cannot be made \(Not a directory\)"):
+    with pytest.raises(InputError, match=r"file/out cannot be made \(Not a directory\)"):
         share.share("smoke", SMOKE, results, tmp_path / "file/out")
+
+
+def test_sharing_leaves_alone_what_lies_beside(results, tmp_path):
+    mine = tmp_path / "out.partial/mine"
+    mine.parent.mkdir()
+    mine.write_text("kept")
+    share.share("smoke", SMOKE, results, tmp_path / "out")
+    (results / METRICS).write_text("junk")
+    with pytest.raises(InputError, match=r"metrics\.csv is no table"):
+        share.share("smoke", SMOKE, results, tmp_path / "second")
+    assert mine.read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.partial", "results"]
+    assert (tmp_path / "out").stat().st_mode == mine.parent.stat().st_mode, "as the umask has it"
+
+
+def test_a_card_of_someone_else_is_not_taken(shared, results, elsewhere):
+    sealed(lambda folder: (folder / VAE).with_suffix(".md").write_bytes(b"---\n!!python/name:os.system\n\xff"))(shared)
+    receive.receive(shared, VALUES, elsewhere)
+    card = (elsewhere / "smoke" / VAE).with_suffix(".md").read_text()
+    assert "# vae of smoke, fold1-seed0" in card
+    assert "metrics.csv | 0.25 |" in card
 
 
 def test_the_validator_accepts_the_data_card(shared):
