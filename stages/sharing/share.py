@@ -81,7 +81,9 @@ def _beside(output: Path) -> Iterator[Path]:
         output.parent.mkdir(parents=True, exist_ok=True)
         scratch = TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent)
     except OSError as error:
-        raise InputError(f"{output} cannot be made ({error.strerror}): name another folder with --output") from error
+        raise InputError(
+            f"{output.parent} is no folder to write to ({error.strerror}): name another one with --output"
+        ) from error
     with scratch as path:
         partial = Path(path, output.name)
         partial.mkdir()  # as the umask has it; a temporary folder is its owner's alone

@@ -283,7 +283,7 @@ def test_make_takes_names_as_they_are(tmp_path, target, given, said):
 
 def test_a_place_that_cannot_be_made_is_one_sentence(results, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"file/out cannot be made \(Not a directory\)"):
+    with pytest.raises(InputError, match=r"/file is no folder to write to \(File exists\): name another"):
         share.share("smoke", SMOKE, results, tmp_path / "file/out")
 
 
