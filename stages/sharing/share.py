@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
 
 import stages
@@ -122,8 +123,11 @@ def _markdown(table: pd.DataFrame, parameters: dict, network: str | None) -> str
 
     rows = table[[uses(method) for method in table["method"]]]
     shown = {"method": rows["method"], "setting": rows["setting"]}
-    shown |= {title: rows[name].map("{:.3f}".format, na_action="ignore") for name, title in COLUMNS.items()}
-    return pd.DataFrame(shown).fillna("").to_markdown(index=False, disable_numparse=True)
+    shown |= {
+        title: rows[name].map(lambda value: "" if np.isnan(value) else f"{value:.3f}")
+        for name, title in COLUMNS.items()
+    }
+    return pd.DataFrame(shown).to_markdown(index=False, disable_numparse=True)
 
 
 def arguments() -> ArgumentParser:
