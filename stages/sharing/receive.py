@@ -12,6 +12,7 @@ import shutil
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import NamedTuple
 
 from stages import command, provenance
 from stages.cards import model_card, terms
@@ -21,8 +22,17 @@ from stages.sharing import folder, trained
 from stages.writing import replacing
 
 
-def receive(source: Path, values: dict, results: Path) -> list[Path]:
-    """Place the checkpoints of `source` below `results`/<benchmark>; returns where.
+class Accepted(NamedTuple):
+    """What a shared folder holds, once all of it fits: a benchmark's parameters, its checkpoints, what goes where."""
+
+    parameters: dict
+    checkpoints: list[Path]
+    copied: dict[Path, Path]
+    cards: dict[Path, str]
+
+
+def accept(source: Path, values: dict, results: Path) -> Accepted:
+    """Look at a shared folder, and at what lies below `results`/<benchmark>; writes nothing.
 
     Raises:
         InputError: something in the folder is not what was shared, or does not fit what is here.
@@ -33,28 +43,36 @@ def receive(source: Path, values: dict, results: Path) -> list[Path]:
     found = [entry for entry in trained.wanted(parameters) if entry[2] in noted]
     if not found:
         raise InputError(f"{source} holds no checkpoint that params.yaml asks for in {name}: look at its repeats")
-    slices, licence, cards = trained.slices_of(here), sections.licence(parameters), {}
+    slices, licence = trained.slices_of(here), sections.licence(parameters)
+    accepted = Accepted(parameters, [here / place for *_, place in found], {}, {})
     for repeat, network, place in found:
         trained.require(source / place, parameters, network, repeat, slices(repeat.fold))
+        if os.path.lexists(here / place) and not _same(here / place, source / place):
+            raise InputError(f"{here / place} is there already, and is another one: delete it first")
         made_by, metrics = trained.beside(repeat, network)
         for one in (made_by, metrics):
             if one not in noted and os.path.lexists(source / one):
                 raise InputError(f"{source / one} is not among what was shared: download the folder again")
         if made_by in noted:
             provenance.read(source / made_by)
-        cards[place] = model_card.text(source / place, source / metrics, licence, slices(repeat.fold)[0], name)
-        if os.path.lexists(here / place) and not _same(here / place, source / place):
-            raise InputError(f"{here / place} is there already, and is another one: delete it first")
-    for repeat, network, place in found:
-        for one in (place, *trained.beside(repeat, network)):
-            if one in noted:
-                with replacing(here / one) as partial:
-                    shutil.copyfile(source / one, partial)
-        with replacing((here / place).with_suffix(".md")) as partial:
-            partial.write_text(cards[place], encoding="utf-8")
-    if licence:
+        card = model_card.text(source / place, source / metrics, licence, slices(repeat.fold)[0], name)
+        accepted.cards[(here / place).with_suffix(".md")] = card
+        accepted.copied.update({here / one: source / one for one in (place, made_by, metrics) if one in noted})
+    return accepted
+
+
+def receive(source: Path, values: dict, results: Path) -> list[Path]:
+    """Place the checkpoints of `source` below `results`/<benchmark>; returns where. InputError as of `accept`."""
+    accepted = accept(source, values, results)
+    for target, origin in accepted.copied.items():
+        with replacing(target) as partial:
+            shutil.copyfile(origin, partial)
+    for target, card in accepted.cards.items():
+        with replacing(target) as partial:
+            partial.write_text(card, encoding="utf-8")
+    if licence := sections.licence(accepted.parameters):
         print(f"Trained on {terms.of(licence).name}. {terms.of(licence).terms}", file=sys.stderr)
-    return [here / place for *_, place in found]
+    return accepted.checkpoints
 
 
 def _same(one: Path, other: Path) -> bool:

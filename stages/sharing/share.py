@@ -44,12 +44,12 @@ def share(name: str, parameters: dict, results: Path, output: Path) -> int:
     for repeat, network, place in there:
         trained.require(results / place, parameters, network, repeat, slices(repeat.fold))
     data_card = croissant.card(name, parameters, results / "data")
-    table = _table(parameters, results, [results / place for *_, place in there])
+    table = comparison(parameters, results, [results / place for *_, place in there])
     with _beside(output) as partial:
         for repeat, network, place in there:
             made_by, metrics = trained.beside(repeat, network)
             _copy(results, partial, place, made_by, metrics, f"split/fold{repeat.fold}.csv")
-            scores = _markdown(table, parameters, network) if table is not None else None
+            scores = in_cards(table, parameters, network) if table is not None else None
             store, _ = slices(repeat.fold)
             card = model_card.text(
                 results / place, results / metrics, sections.licence(parameters), store, name, scores
@@ -68,7 +68,7 @@ def share(name: str, parameters: dict, results: Path, output: Path) -> int:
             benchmark=name,
             terms=found,
             places=[place for *_, place in there],
-            scores=_markdown(table, parameters, None) if table is not None else None,
+            scores=in_cards(table, parameters, None) if table is not None else None,
         )
         (partial / "README.md").write_text(overview, encoding="utf-8")
         folder.seal(partial)
@@ -100,8 +100,12 @@ def _copy(source: Path, target: Path, *names: str) -> None:
             shutil.copyfile(source / name, target / name)
 
 
-def _table(parameters: dict, results: Path, checkpoints: list[Path]) -> pd.DataFrame | None:
-    """The comparison, where it was made with these parameters and after these checkpoints; else nothing."""
+def comparison(parameters: dict, results: Path, checkpoints: list[Path]) -> pd.DataFrame | None:
+    """The comparison of a benchmark, where it was made with these parameters and after these checkpoints; else nothing.
+
+    Raises:
+        InputError: it is no table of scores, or not of these methods.
+    """
     path = results / "tables/comparison.csv"
     made, before = provenance.of(path), [provenance.of(one) for one in checkpoints]
     section = json.loads(json.dumps(sections.section(parameters, "comparison_tables")))
@@ -114,7 +118,7 @@ def _table(parameters: dict, results: Path, checkpoints: list[Path]) -> pd.DataF
     return table
 
 
-def _markdown(table: pd.DataFrame, parameters: dict, network: str | None) -> str:
+def in_cards(table: pd.DataFrame, parameters: dict, network: str | None) -> str:
     """The scores of the methods that use a network (None: of all)."""
 
     def uses(method: str) -> bool:
