@@ -45,6 +45,12 @@ def _target(
     return Target(seeds, read, file, words, prepare)
 
 
+def _in_place_of(target: Path, path: Path) -> None:
+    """A new file: what was loaded of the old one is mapped into memory still."""
+    target.unlink()
+    shutil.copyfile(path, target)
+
+
 def _sealed(folder: Path) -> None:
     (folder / SUMS).unlink()
     seal(folder)
@@ -73,7 +79,7 @@ def header(folder: Path) -> Target:
     odd = [whole | {key: value} for key in ("parameters", "repeat", "stage", "step") for value in ODD[::2]]
 
     def prepare(path: Path) -> None:
-        shutil.copyfile(path, folder / "shared" / VAE)
+        _in_place_of(folder / "shared" / VAE, path)
         with suppress(ValueError, TypeError, RecursionError):
             checkpoint.save(folder / "shared" / VAE, tensors, json.loads(path.read_bytes()))
         _sealed(folder / "shared")
@@ -86,7 +92,7 @@ def weights(folder: Path) -> Target:
     tensors, whole = checkpoint.load(_shared(folder) / VAE)
 
     def prepare(path: Path) -> None:
-        shutil.copyfile(path, folder / "shared" / VAE)
+        _in_place_of(folder / "shared" / VAE, path)
         with suppress(SafetensorError, KeyError, RuntimeError, ValueError):
             checkpoint.save(folder / "shared" / VAE, deserialised(path.read_bytes()), whole)
         _sealed(folder / "shared")
