@@ -86,16 +86,35 @@ def load_into(network: nn.Module, path: Path, weights: str = "raw") -> dict:
     """Load a checkpoint's weights ("raw" or "ema") into `network`; return the header.
 
     Raises:
-        InputError: as `load`, and where names or shapes are not the network's.
+        InputError: as `load` and `weights_for`.
     """
     tensors, header = load(path)
-    if weights == "ema":
-        tensors = {name.removeprefix(EMA): tensor for name, tensor in tensors.items() if name.startswith(EMA)}
-    else:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA)}
-    check_names(tensors, network, path)
-    network.load_state_dict(tensors)
+    network.load_state_dict(weights_for(network, tensors, path, weights))
     return header
+
+
+def weights_for(network: nn.Module, tensors: dict[str, Tensor], path: Path, weights: str = "raw") -> dict[str, Tensor]:
+    """The raw or averaged ("ema") weights out of a checkpoint's tensors, by the names that `network` has for them.
+
+    Args:
+        network: what they are for; on the meta device it takes no memory.
+        tensors: of `load`.
+        path: where they come from, for messages.
+        weights: which of them.
+
+    Raises:
+        InputError: names, shapes or kinds of number are not the network's, or a number is not finite.
+    """
+    averaged = {name.removeprefix(EMA): tensor for name, tensor in tensors.items() if name.startswith(EMA)}
+    raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA)}
+    found = averaged if weights == "ema" else raw
+    check_names(found, network, path)
+    for name, expected in network.state_dict().items():
+        if not torch.can_cast(found[name].dtype, expected.dtype):
+            raise InputError(f"{path}: {name} holds {found[name].dtype} where {expected.dtype} is needed; {_ANOTHER}")
+        if not found[name].to(expected.dtype).isfinite().all():
+            raise InputError(f"{path}: {name} ({weights}) holds a number that is not finite; take another checkpoint")
+    return found
 
 
 def check_names(tensors: dict[str, Tensor], network: nn.Module, path: Path) -> None:

@@ -8,6 +8,8 @@ corrected there trains nothing again. Nothing reads a card.
 import ast
 import csv
 import json
+import math
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,16 @@ import yaml
 
 from stages import checkpoint, methods, provenance
 from stages.cards import terms
+from stages.data.store import SliceStore
+from stages.errors import InputError
 from stages.imports import ROOT
+from stages.regular_files import read_regular
 from stages.writing import replacing
 
 _FOLDER = Path(__file__).parent
+_RATES = ("step", "learning_rate", "images_per_second")
+_BYTES = 2**24
+"""Of metrics.csv, more than any."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -41,23 +49,25 @@ def front_matter(found: terms.Terms | None) -> dict[str, Any]:
     return {**licence, "library_name": "pytorch", "tags": tags, "metrics": ["dice", "roc_auc"]}
 
 
-def text(path: Path, metrics: Path, licence: str | None, slices: str | None = None, results: str | None = None) -> str:
+def text(
+    path: Path, metrics: Path, licence: str | None, store: SliceStore, benchmark: str | None, results: str | None = None
+) -> str:
     """The card of a checkpoint.
 
     Args:
         path: <network>.safetensors, with its provenance beside it where that is known.
         metrics: metrics.csv of its training, which need not be there.
         licence: as stages.parameters.sections.licence has it.
-        slices: how many trained it, in words.
+        store: the slices that trained it.
+        benchmark: whose it is, where that is known.
         results: the scores of the methods that use it, as a Markdown table.
 
     Raises:
-        InputError: as stages.checkpoint.load.
+        InputError: as stages.checkpoint.load and `last_losses`.
     """
     tensors, header = checkpoint.load(path)
     found, parameters, network = terms.of(licence) if licence else None, header["parameters"], path.stem
     made = provenance.of(path) if provenance.beside(path).exists() else None
-    benchmark = path.parents[2].name if path.parents[1].name == "checkpoints" else None
     return render(
         "model_card.md.j2",
         head=head(front_matter(found)),
@@ -72,17 +82,18 @@ def text(path: Path, metrics: Path, licence: str | None, slices: str | None = No
         terms=found,
         trained_on=methods.TRAINED_ON[methods.learns_from(parameters, network)],
         made=asdict(made) if made else None,
-        losses=_last_losses(metrics),
-        slices=slices,
+        losses=last_losses(metrics),
+        slices=f"{len(store):,} slices of {store.manifest['subject_id'].nunique():,} subjects",
         results=results,
         phantom=licence == "phantom",
     )
 
 
-def write(path: Path, metrics: Path, licence: str | None, slices: str) -> None:
+def write(path: Path, metrics: Path, licence: str | None, store: SliceStore) -> None:
     """Write the card beside the checkpoint, <network>.md."""
+    benchmark = path.parents[2].name if path.parents[1].name == "checkpoints" else None
     with replacing(path.with_suffix(".md")) as partial:
-        partial.write_text(text(path, metrics, licence, slices), encoding="utf-8")
+        partial.write_text(text(path, metrics, licence, store, benchmark), encoding="utf-8")
 
 
 def _summary(network: str) -> str:
@@ -92,11 +103,25 @@ def _summary(network: str) -> str:
     return words.partition("\n")[0] if words else ""
 
 
-def _last_losses(metrics: Path) -> dict[str, str]:
-    """The last value of each term of metrics.csv."""
-    if not metrics.is_file():
+def last_losses(metrics: Path) -> dict[str, str]:
+    """The last value of each term of metrics.csv, as it is written there; nothing where there is no such file.
+
+    Raises:
+        InputError: it is no table of numbers with a step in each row.
+    """
+    if not os.path.lexists(metrics):
         return {}
-    with metrics.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    rates = ("step", "learning_rate", "images_per_second")
-    return {name: value for row in rows for name, value in row.items() if value and name not in rates}
+    try:
+        lines = read_regular(metrics, _BYTES).decode().splitlines()
+        columns, *rows = list(csv.reader(lines, strict=True)) or [["step"]]
+        if columns[0] != "step" or len(set(columns)) != len(columns):
+            raise ValueError("its columns are not step and losses")
+        for row in rows:
+            if int(row[0]) < 0 or not all(math.isfinite(float(value or 0)) for value in row[1:]):
+                raise ValueError(f"a row is not of finite numbers: {','.join(row)}")
+        named = [dict(zip(columns, row, strict=True)) for row in rows]
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise InputError(
+            f"{metrics} is no table of a training's losses ({error}): delete it, or fetch it again"
+        ) from error
+    return {name: value for row in named for name, value in row.items() if value and name not in _RATES}

@@ -8,8 +8,9 @@ from pathlib import Path
 import yaml
 
 FILE = Path(__file__).with_name("terms.yaml")
-HUB = ("apache-2.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "mit")
-"""Licences that the Hugging Face hub knows by the SPDX identifier in small letters; others are `other` there."""
+SPDX = ("Apache-2.0", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "MIT")
+HUB = {identifier.lower(): identifier for identifier in SPDX}
+"""Licences as the Hugging Face hub spells them -> their SPDX identifier; others are `other` there."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,17 @@ class Terms:
     """As terms.yaml describes them."""
 
     name: str
+    provider: str | None
     url: str | None
     licence: str
     images: bool
     terms: str
     cite: list[str]
+
+    @property
+    def licence_url(self) -> str | None:
+        """Where the licence can be read; None where its words are all there is."""
+        return f"https://spdx.org/licenses/{HUB[self.licence]}" if self.licence in HUB else self.url
 
     def front_matter(self) -> dict[str, str]:
         """The keys about the licence in the YAML head of a card, as the Hugging Face hub reads them."""
@@ -42,7 +49,7 @@ def of(licence: str) -> Terms:
         return Terms(**known()[licence])
     hub = licence.lower() if licence.lower() in HUB else "other"
     words = f"The owner of the data set says: {licence}"
-    return Terms("a data set of its owner", None, hub, images=False, terms=words, cite=[])
+    return Terms("a data set of its owner", None, None, hub, images=False, terms=words, cite=[])
 
 
 @cache

@@ -7,6 +7,7 @@ slices of the same data, scored alike. Code, devices, training and methods may d
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from stages.evaluation import comparison_tables, paired, records
 from stages.evaluation.between_benchmarks import Scored
 from stages.evaluation.choice import Choice, choose
 from stages.evaluation.comparison_tables import of_finished, of_now, tabulate
-from stages.evaluation.finished import Finished, missing_records, record_path
+from stages.evaluation.finished import Finished, every_run, missing_records, record_path
 from stages.methods import TRAINED_ON, of, trained_on
 from stages.parameters import reading
 from stages.parameters.inert import without_inert
@@ -43,6 +44,7 @@ class SharedRun:
         parameters: of its benchmark, merged.
         trained_on: method -> what trained it, a word of `stages.methods.TRAINED_ON`.
         made_by: the provenance of its tables; None where it is records alone.
+        digests: of its records, <repeat>/<method>/<setting> -> SHA-256 (hex).
         notes: sentences about repeats that it lacks.
     """
 
@@ -52,6 +54,7 @@ class SharedRun:
     parameters: dict[str, Any]
     trained_on: dict[str, str]
     made_by: Provenance | None
+    digests: dict[str, str]
     notes: list[str]
 
     @property
@@ -111,7 +114,8 @@ def read_run(label: str, folder: Path, config: Path = Path(reading.FILE)) -> Sha
     choices = {method: choose(method, values, by_repeat) for method, values in methods.items()}
     choices = _in_the_order_of(folder / "tables" / "comparison.csv", choices)
     scored = Scored(label, finished, choices, parameters["evaluation"], parameters["seed"])
-    run = SharedRun(label, folder.resolve().name, scored, parameters, words, made_by, notes)
+    digests = _digests(record, used, methods)
+    run = SharedRun(label, folder.resolve().name, scored, parameters, words, made_by, digests, notes)
     if not mine:
         _refuse_other_tables(run, folder / "tables" / "comparison.csv")
     return run
@@ -132,6 +136,11 @@ def _methods(
     if not methods:
         raise InputError(f"{folder} has no methods that could be compared: it makes only data")
     return methods, wanted, words
+
+
+def _digests(record: Path, used: list[Repeat], methods: dict) -> dict[str, str]:
+    paths = {"/".join((one[0].name, *one[1:])): record_path(record, *one) for one in every_run(used, methods)}
+    return {name: sha256(path.read_bytes()).hexdigest() for name, path in paths.items() if path.is_file()}
 
 
 def _in_the_order_of(table: Path, choices: dict[str, Choice]) -> dict[str, Choice]:
@@ -177,6 +186,35 @@ def why_not(one: SharedRun, other: SharedRun) -> str | None:
 
 def _keys(*runs: SharedRun) -> list[str]:
     return sorted({key for run in runs for key in run.parameters["evaluation"]} - {*DRAWN})
+
+
+def distinct(runs: list[SharedRun]) -> tuple[dict[str, SharedRun], list[str]]:
+    """Label -> the run that stands for it: itself, or an earlier one of the same records; and sentences about copies.
+
+    Records that are byte-identical are one run that was copied, as a clone's are, or one that was repeated to the bit:
+    either way they measure nothing a second time.
+    """
+    stands: dict[str, SharedRun] = {}
+    sentences = []
+    for run in runs:
+        earlier = list({one.label: one for one in stands.values()}.values())
+        same = [one for one in earlier if one.digests == run.digests]
+        stands[run.label] = [*same, run][0]
+        if same:
+            sentences.append(
+                f"{same[0].label} and {run.label}: records are byte-identical, the same run; {run.label} is left out "
+                "of the tables, since it measures nothing a second time."
+            )
+            continue
+        for one in earlier:
+            shared = {name for name, digest in run.digests.items() if one.digests.get(name) == digest}
+            if shared:
+                methods = dict.fromkeys(name.split("/")[1] for name in run.digests if name in shared)
+                sentences.append(
+                    f"{one.label} and {run.label}: {len(shared)} of their records are byte-identical, of the same run "
+                    f"({', '.join(methods)}); there the two do not agree, they are one."
+                )
+    return stands, sentences
 
 
 def groups(runs: list[SharedRun]) -> tuple[list[list[SharedRun]], list[str]]:

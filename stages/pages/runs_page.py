@@ -93,11 +93,13 @@ def _table(name: str, frames: dict[str, pd.DataFrame], title: str, text: str) ->
 
 def page(runs: list[SharedRun]) -> tuple[str, dict[str, pd.DataFrame]]:
     """The whole page, and its tables by the names of their CSV files."""
-    groups, reasons = between_runs.groups(runs)
-    group_of = {run.label: number for number, group in enumerate(groups, start=1) for run in group}
+    stands, copies = between_runs.distinct(runs)
+    groups, reasons = between_runs.groups([run for run in runs if stands[run.label] is run])
+    numbers = {run.label: number for number, group in enumerate(groups, start=1) for run in group}
+    group_of = {label: numbers[one.label] for label, one in stands.items()}
     frames = {"runs": between_runs.overview(runs, group_of)}
     parts = [_table("runs", frames, "The runs", RUNS_TEXT)]
-    parts += [f"<p>{html.escape(reason)}</p>" for reason in reasons]
+    parts += [f"<p>{html.escape(reason)}</p>" for reason in [*copies, *reasons]]
     parts += [f'<p class="note">{html.escape(f"{run.label}: {note}")}</p>' for run in runs for note in run.notes]
     for number, group in enumerate(groups, start=1):
         found, tables = group_html(number, group)

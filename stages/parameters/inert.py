@@ -27,9 +27,9 @@ def without_inert(section: dict) -> dict:
     for key, value in section.items():
         if key in CARD or (key in COMPUTING and "trade_off" not in section):
             continue
-        if key == "data":
+        if key == "data" and isinstance(value, dict):
             value = {name: inner for name, inner in value.items() if name not in DATA}
-        elif key == "detection" and "trade_off" not in section:
+        elif key == "detection" and isinstance(value, dict) and "trade_off" not in section:
             value = {name: inner for name, inner in value.items() if name not in DETECTION}
         elif isinstance(value, dict) and isinstance(value.get("training"), dict):
             training = {name: inner for name, inner in value["training"].items() if name not in TRAINING}

@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,14 @@ def card(benchmark: str, parameters: dict, store: Path) -> dict[str, Any]:
             f"({n}, {channels}, {size}) float16 in [0, 1], channels {names}{masks}; manifest.csv a row a slice, in "
             f"this order. {found.terms}{passed}"
         ),
-        "license": f"https://spdx.org/licenses/{found.licence}"
-        if found.licence != "other"
-        else found.url or found.terms,
-        "url": found.url or "https://schema.org/Dataset",
+        "license": found.licence_url or found.terms,
+        **({"url": found.url} if found.url else {}),
+        **({"creator": {"@type": "sc:Organization", "name": found.provider}} if found.provider else {}),
         "citeAs": "; ".join(found.cite) or found.name,
-        "datePublished": made.ended if made else "1970-01-01",
+        # The specification requires a date of publication, and the card is written for that; when the store was made,
+        # only its provenance knows.
+        "datePublished": datetime.now(UTC).date().isoformat(),
+        **({"dateCreated": made.ended} if made else {}),
         "version": stages.__version__,
         "distribution": files,
         "recordSet": [{"@type": "cr:RecordSet", "@id": "slices", "name": "slices", "field": fields}],

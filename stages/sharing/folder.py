@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stages import command, digests
+from stages.data.extraction import leads_out
 from stages.errors import InputError
 from stages.parameters import inert, reading, sections
 from stages.regular_files import read_regular
@@ -40,20 +41,23 @@ def check(folder: Path, values: dict) -> tuple[str, set[str], dict[str, Any]]:
     """A shared folder's benchmark, the files it vouches for, and benchmark.json, once all are what was shared.
 
     Raises:
-        InputError: no such folder, a file is missing or another one, or params.yaml has no such benchmark.
+        InputError: no such folder, a file is missing, another one or outside of it, or params.yaml has no such
+            benchmark.
     """
     try:
+        _refuse_leading_out(folder, SUMS)
         lines = read_regular(folder / SUMS, _BYTES).decode().splitlines()
         noted = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last of a link to itself
         raise InputError(f"{folder / SUMS} cannot be read: name a folder that `make share` has made") from error
     for name, digest in noted.items():
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise InputError(f"{folder / SUMS} names {name}, outside of the folder: do not use it")
         try:
+            _refuse_leading_out(folder, name)
             digests.version(folder / name)
             found = _sha256(folder / name)
-        except (OSError, ValueError):  # a NUL in the name
+        except (OSError, ValueError, RuntimeError):  # the second of a NUL in the name
             raise InputError(f"{folder / name} is missing: download the folder again") from None
         if found != digest:
             raise InputError(f"{folder / name} is not what was shared: download it again")
@@ -95,6 +99,11 @@ def differing(there: object, here: object, key: str = "") -> Iterator[str]:
             yield from differing(there.get(name), here.get(name), f"{key}.{name}".lstrip("."))
     elif there != here:
         yield f"{key} is {json.dumps(there)} there and {json.dumps(here)} here"
+
+
+def _refuse_leading_out(folder: Path, name: str) -> None:
+    if leads_out(folder / name, folder):
+        raise InputError(f"{folder / name} is a link that leads out of the folder: do not use it")
 
 
 def _sha256(path: Path) -> str:

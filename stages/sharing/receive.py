@@ -1,27 +1,38 @@
 """Put the checkpoints of a shared folder where Snakemake takes them as trained; prints where they lie now.
 
-Every file has to be what was shared, its parameters those of params.yaml, its training slices those of the store that
-is here. Nothing is placed unless all of it fits. `make checkpoints FROM=FOLDER` makes the store before, and tells
-Snakemake afterwards.
+Every file has to be what was shared, and each checkpoint one that params.yaml and the store that is here would train.
+Nothing is placed unless all of it fits. Model cards are written anew, as training writes them: those in the folder are
+for people, and nothing reads them. `make checkpoints FROM=FOLDER` makes the store before, and tells Snakemake
+afterwards.
 """
 
+import filecmp
+import os
 import shutil
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import NamedTuple
 
-from stages import checkpoint, command
-from stages.cards import terms
-from stages.data.store import open_split
+from stages import command, provenance
+from stages.cards import model_card, terms
 from stages.errors import InputError
 from stages.parameters import reading, sections
-from stages.sharing import folder
-from stages.sharing.share import require_trained_so, wanted
+from stages.sharing import folder, trained
 from stages.writing import replacing
 
 
-def receive(source: Path, values: dict, results: Path) -> list[Path]:
-    """Place the checkpoints of `source` below `results`/<benchmark>; returns where.
+class Accepted(NamedTuple):
+    """What a shared folder holds, once all of it fits: a benchmark's parameters, its checkpoints, what goes where."""
+
+    parameters: dict
+    checkpoints: list[Path]
+    copied: dict[Path, Path]
+    cards: dict[Path, str]
+
+
+def accept(source: Path, values: dict, results: Path) -> Accepted:
+    """Look at a shared folder, and at what lies below `results`/<benchmark>; writes nothing.
 
     Raises:
         InputError: something in the folder is not what was shared, or does not fit what is here.
@@ -29,30 +40,43 @@ def receive(source: Path, values: dict, results: Path) -> list[Path]:
     name, noted, about = folder.check(source, values)
     parameters, here = reading.benchmark(values, name), results / name
     folder.require_same(f"the data of {source}", about["data"], folder.data_sections(parameters))
-    found = [entry for entry in wanted(parameters) if entry[2] in noted]
+    found = [entry for entry in trained.wanted(parameters) if entry[2] in noted]
     if not found:
         raise InputError(f"{source} holds no checkpoint that params.yaml asks for in {name}: look at its repeats")
+    slices, licence = trained.slices_of(here), sections.licence(parameters)
+    accepted = Accepted(parameters, [here / place for *_, place in found], {}, {})
     for repeat, network, place in found:
-        _, header = checkpoint.load(source / place)
-        require_trained_so(source / place, header, parameters, network, repeat)
-        split_list = here / f"split/fold{repeat.fold}.csv"
-        if open_split(here / "data", split_list, "train").content_hash() != header["data_sha256"]:
-            raise InputError(
-                f"{source / place} was trained on other slices than {here / 'data'} and {split_list} hold: use the raw "
-                "data set and the versions of packages that its provenance.json names"
-            )
-        if (here / place).exists() and (here / place).read_bytes() != (source / place).read_bytes():
+        trained.require(source / place, parameters, network, repeat, slices(repeat.fold))
+        if os.path.lexists(here / place) and not _same(here / place, source / place):
             raise InputError(f"{here / place} is there already, and is another one: delete it first")
-    for repeat, network, place in found:
-        beside = [place.replace(".safetensors", ending) for ending in (".md", ".provenance.json")]
-        metrics = f"training/{repeat.name}/{network}/metrics.csv"
-        for one in (place, *(extra for extra in (*beside, metrics) if extra in noted)):
-            with replacing(here / one) as partial:
-                shutil.copyfile(source / one, partial)
-    licence = sections.licence(parameters)
-    if licence:
+        made_by, metrics = trained.beside(repeat, network)
+        for one in (made_by, metrics):
+            if one not in noted and os.path.lexists(source / one):
+                raise InputError(f"{source / one} is not among what was shared: download the folder again")
+        if made_by in noted:
+            provenance.read(source / made_by)
+        card = model_card.text(source / place, source / metrics, licence, slices(repeat.fold)[0], name)
+        accepted.cards[(here / place).with_suffix(".md")] = card
+        accepted.copied.update({here / one: source / one for one in (place, made_by, metrics) if one in noted})
+    return accepted
+
+
+def receive(source: Path, values: dict, results: Path) -> list[Path]:
+    """Place the checkpoints of `source` below `results`/<benchmark>; returns where. InputError as of `accept`."""
+    accepted = accept(source, values, results)
+    for target, origin in accepted.copied.items():
+        with replacing(target) as partial:
+            shutil.copyfile(origin, partial)
+    for target, card in accepted.cards.items():
+        with replacing(target) as partial:
+            partial.write_text(card, encoding="utf-8")
+    if licence := sections.licence(accepted.parameters):
         print(f"Trained on {terms.of(licence).name}. {terms.of(licence).terms}", file=sys.stderr)
-    return [here / place for *_, place in found]
+    return accepted.checkpoints
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def arguments() -> ArgumentParser:

@@ -5,43 +5,27 @@ Takes what is there and trains nothing; refuses where nobody has said under whic
 """
 
 import json
+import os
 import shutil
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
 
 import stages
-from stages import checkpoint, command, methods, provenance, repeats
+from stages import command, methods, provenance
 from stages.cards import model_card
-from stages.data.store import open_split
 from stages.errors import InputError
-from stages.parameters import inert, reading, sections
-from stages.repeats import Repeat
-from stages.sharing import croissant, folder
+from stages.evaluation import records
+from stages.parameters import reading, sections
+from stages.sharing import croissant, folder, trained
 
+_AGAIN = "delete it and run Snakemake again"
 COLUMNS = {"dice_average_otsu": "Dice (average Otsu)", "auroc": "AUROC", "image_auroc": "image AUROC"}
-
-
-def wanted(parameters: dict) -> list[tuple[Repeat, str, str]]:
-    """Each repeat and network of a benchmark, and where its checkpoint lies below its results."""
-    used = methods.networks_in_use(parameters)
-    every = [(repeat, network) for repeat in repeats.repeats(parameters) for network in used]
-    return [(repeat, network, f"checkpoints/{repeat.name}/{network}.safetensors") for repeat, network in every]
-
-
-def require_trained_so(path: Path, header: dict, parameters: dict, network: str, repeat: Repeat) -> None:
-    """InputError where a checkpoint is another project's, or of other parameters than those of now."""
-    if "data_sha256" not in header:
-        raise InputError(
-            f"{path} does not say of which data it learnt (data_sha256 in its header): if it was brought in from "
-            "elsewhere, share it from where it comes"
-        )
-    there = header.get("parameters")
-    if header.get("stage") != f"train_{network}" or not isinstance(there, dict):
-        raise InputError(f"{path} does not say that it is a {network} and how it was trained: it is another file")
-    here = json.loads(json.dumps(sections.section(parameters, "train", network, repeat=repeat)))
-    folder.require_same(str(path), inert.without_inert(there), inert.without_inert(here))
 
 
 def share(name: str, parameters: dict, results: Path, output: Path) -> int:
@@ -50,31 +34,26 @@ def share(name: str, parameters: dict, results: Path, output: Path) -> int:
     Raises:
         InputError: it is there already, nothing is there to share, or something may not be shared.
     """
-    if output.exists():
+    if os.path.lexists(output):
         raise InputError(f"{output} is there already: delete it, or name another folder with --output")
     found = croissant.terms_of(name, parameters)
-    there = [entry for entry in wanted(parameters) if (results / entry[2]).exists()]
+    there = [entry for entry in trained.wanted(parameters) if (results / entry[2]).exists()]
     if not there:
         raise InputError(f"{results} holds no checkpoint: run snakemake --config run={name} -- checkpoints")
+    slices = trained.slices_of(results)
     for repeat, network, place in there:
-        require_trained_so(results / place, checkpoint.load(results / place)[1], parameters, network, repeat)
+        trained.require(results / place, parameters, network, repeat, slices(repeat.fold))
     data_card = croissant.card(name, parameters, results / "data")
-    table = _table(parameters, results, [results / place for *_, place in there])
-    partial = output.with_name(f"{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{partial} cannot be made ({error.strerror}): name another folder with --output") from error
-    try:
+    table = comparison(parameters, results, [results / place for *_, place in there])
+    with _beside(output) as partial:
         for repeat, network, place in there:
-            _copy(results, partial, place, place.replace(".safetensors", ".provenance.json"))
-            metrics = f"training/{repeat.name}/{network}/metrics.csv"
-            _copy(results, partial, metrics, f"split/fold{repeat.fold}.csv")
-            store = open_split(results / "data", results / f"split/fold{repeat.fold}.csv", "train")
-            slices = f"{len(store):,} slices of {store.manifest['subject_id'].nunique():,} subjects"
-            scores = _markdown(table, parameters, network) if table is not None else None
-            card = model_card.text(results / place, results / metrics, sections.licence(parameters), slices, scores)
+            made_by, metrics = trained.beside(repeat, network)
+            _copy(results, partial, place, made_by, metrics, f"split/fold{repeat.fold}.csv")
+            scores = in_cards(table, parameters, network) if table is not None else None
+            store, _ = slices(repeat.fold)
+            card = model_card.text(
+                results / place, results / metrics, sections.licence(parameters), store, name, scores
+            )
             (partial / place).with_suffix(".md").write_text(card, encoding="utf-8")
         croissant.write(partial / "data" / croissant.FILE, data_card)
         if found.images:
@@ -89,15 +68,28 @@ def share(name: str, parameters: dict, results: Path, output: Path) -> int:
             benchmark=name,
             terms=found,
             places=[place for *_, place in there],
-            scores=_markdown(table, parameters, None) if table is not None else None,
+            scores=in_cards(table, parameters, None) if table is not None else None,
         )
         (partial / "README.md").write_text(overview, encoding="utf-8")
         folder.seal(partial)
-        partial.rename(output)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return len(there)
+
+
+@contextmanager
+def _beside(output: Path) -> Iterator[Path]:
+    """A folder that becomes `output` when the block ends well; its name until then is nobody else's."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        scratch = TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent)
+    except OSError as error:
+        raise InputError(
+            f"{output.parent} is no folder to write to ({error.strerror}): name another one with --output"
+        ) from error
+    with scratch as path:
+        partial = Path(path, output.name)
+        partial.mkdir()  # as the umask has it; a temporary folder is its owner's alone
+        yield partial
+        partial.rename(output)
 
 
 def _copy(source: Path, target: Path, *names: str) -> None:
@@ -108,16 +100,25 @@ def _copy(source: Path, target: Path, *names: str) -> None:
             shutil.copyfile(source / name, target / name)
 
 
-def _table(parameters: dict, results: Path, checkpoints: list[Path]) -> pd.DataFrame | None:
-    """The comparison, where it was made with these parameters and after these checkpoints; else nothing."""
+def comparison(parameters: dict, results: Path, checkpoints: list[Path]) -> pd.DataFrame | None:
+    """The comparison of a benchmark, where it was made with these parameters and after these checkpoints; else nothing.
+
+    Raises:
+        InputError: it is no table of scores, or not of these methods.
+    """
     path = results / "tables/comparison.csv"
-    made, trained = provenance.of(path), [provenance.of(one) for one in checkpoints]
+    made, before = provenance.of(path), [provenance.of(one) for one in checkpoints]
     section = json.loads(json.dumps(sections.section(parameters, "comparison_tables")))
-    fresh = made and made.parameters == section and all(one and one.ended <= made.ended for one in trained)
-    return pd.read_csv(path) if fresh and path.exists() else None
+    fresh = made and made.parameters == section and all(one and one.ended <= made.ended for one in before)
+    if not fresh or not path.exists():
+        return None
+    table = records.read_csv(path, ["method", "setting"], list(COLUMNS), _AGAIN)
+    if not set(table["method"]) <= parameters["methods"].keys():
+        raise InputError(f"{path} has methods that params.yaml has not: {_AGAIN}")
+    return table
 
 
-def _markdown(table: pd.DataFrame, parameters: dict, network: str | None) -> str:
+def in_cards(table: pd.DataFrame, parameters: dict, network: str | None) -> str:
     """The scores of the methods that use a network (None: of all)."""
 
     def uses(method: str) -> bool:
@@ -126,8 +127,11 @@ def _markdown(table: pd.DataFrame, parameters: dict, network: str | None) -> str
 
     rows = table[[uses(method) for method in table["method"]]]
     shown = {"method": rows["method"], "setting": rows["setting"]}
-    shown |= {title: rows[name].map("{:.3f}".format, na_action="ignore") for name, title in COLUMNS.items()}
-    return pd.DataFrame(shown).fillna("").to_markdown(index=False, disable_numparse=True)
+    shown |= {
+        title: rows[name].map(lambda value: "" if np.isnan(value) else f"{value:.3f}")
+        for name, title in COLUMNS.items()
+    }
+    return pd.DataFrame(shown).to_markdown(index=False, disable_numparse=True)
 
 
 def arguments() -> ArgumentParser:
@@ -144,7 +148,7 @@ def main(options: Namespace) -> None:
     parameters = reading.benchmark(reading.load(options.params), options.benchmark)
     output = options.output or Path("share", options.benchmark)
     count = share(options.benchmark, parameters, options.results / options.benchmark, output)
-    print(f"{output}: {count} of {len(wanted(parameters))} checkpoints; read README.md before you upload it")
+    print(f"{output}: {count} of {len(trained.wanted(parameters))} checkpoints; read README.md before you upload it")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,5 @@ def _train(
         if rank == 0:
             devices = [torch.device("cpu") if card is None else torch.device("cuda", card) for card in held]
             provenance.note(options.checkpoint, devices=[describe(device) for device in devices])
-            slices = f"{len(store):,} slices of {store.manifest['subject_id'].nunique():,} subjects"
             licence = options.parameters.get("licence")
-            model_card.write(options.checkpoint, options.log / "metrics.csv", licence, slices)
+            model_card.write(options.checkpoint, options.log / "metrics.csv", licence, store)

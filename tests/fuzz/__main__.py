@@ -21,10 +21,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from stages.errors import InputError
-from tests.fuzz import targets, written
+from tests.fuzz import shared, targets, written
 from tests.fuzz.targets import ROOT, Target
 
-TARGETS = targets.TARGETS | written.TARGETS
+TARGETS = targets.TARGETS | written.TARGETS | shared.TARGETS
 EVERY = list(HealthCheck)
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect")
 

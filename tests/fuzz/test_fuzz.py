@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = "".join((ROOT / "tests/fuzz" / name).read_text() for name in ("targets.py", "written.py"))
+SOURCES = "".join((ROOT / "tests/fuzz" / name).read_text() for name in ("targets.py", "written.py", "shared.py"))
 KINDS = re.findall(r'^    "([a-z-]+)": ', SOURCES, re.MULTILINE)
 
 

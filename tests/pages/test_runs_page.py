@@ -124,6 +124,32 @@ def test_what_differs_in_the_parameters_is_listed(two):
     assert len(rows) == 1
 
 
+def test_a_copy_is_said_to_be_the_same_run(two, tmp_path):
+    """The same folder named twice, and a clone that has what git tracks and tables of its own."""
+    clone = shutil.copytree(two["ours"].root, tmp_path / "clone/b", ignore=shutil.ignore_patterns("maps", "scores"))
+    page = run(*labelled(two), f"clone={clone}", f"again={two['ours'].root}")
+    for label in ("clone", "again"):
+        assert f"ours and {label}: records are byte-identical, the same run; {label} is left out of the tables" in page
+    assert read("comparison-1")["run"].tolist() == ["ours"] * 2 + ["theirs"] * 2
+    assert read("runs").set_index("run")["group"].to_dict() == {"ours": 1, "theirs": 1, "clone": 1, "again": 1}
+    page = run(f"ours={two['ours'].root}", f"clone={clone}")
+    assert runs_page.ONE in page
+
+
+def test_what_two_runs_share_is_said_to_be_one(two):
+    """As of a clone to whose records a method was added: here the four settings of guided-ddim of the first seed."""
+    page = run(*labelled(two))
+    assert "ours and theirs: 4 of their records are byte-identical, of the same run (guided-ddim); there" in page
+    record = records.read_record(two["theirs"].record("guided-ddim", "L10_s0"))
+    record.slices["test"]["auroc"] += 1e-3
+    records.write_record(two["theirs"].record("guided-ddim", "L10_s0"), record)
+    runs = [between_runs.read_run(label, one.root) for label, one in two.items()]
+    stands, (said,) = between_runs.distinct(runs)
+    assert stands == {"ours": runs[0], "theirs": runs[1]}
+    assert "ours and theirs: 3 of their records" in said
+    assert between_runs.distinct(runs[:1])[1] == []
+
+
 def test_an_upper_bound_is_never_the_best(two):
     two["theirs"].parameters["trained_on"]["ready-made"] = "masks"
     finish(two["theirs"])

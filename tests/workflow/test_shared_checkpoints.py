@@ -4,28 +4,21 @@ import re
 import shutil
 
 import pytest
-import torch
+from shared_checkpoint import VAE as PLACE
+from shared_checkpoint import write_vae
 from snakemake_project import copy
-
-from stages import checkpoint
-from stages.data.store import open_split
-from stages.parameters import reading, sections
 
 pytestmark = pytest.mark.slow
 
-VAE = "results/smoke/checkpoints/fold1-seed0/vae.safetensors"
+VAE = f"results/smoke/{PLACE}"
 
 
 def test_shared_checkpoints_are_not_trained_again(project, root, tmp_path):
-    """A stand-in for a trained network: nothing looks into it here."""
+    """A stand-in for a trained network: its weights are those of the start."""
     made = project.snakemake("--cores", "2", "--quiet", "all", "--config", "run=smoke", "--", "data")
     assert made.returncode == 0, made.stdout
     results = project.folder / "results/smoke"
-    parameters = reading.benchmark(reading.load(project.folder / "params.yaml"), "smoke")
-    data = open_split(results / "data", results / "split/fold1.csv", "train").content_hash()
-    header = {"stage": "train_vae", "repeat": "fold1-seed0", "step": 8, "data_sha256": data}
-    header["parameters"] = sections.section(parameters, "train", "vae")
-    checkpoint.save(project.folder / VAE, {"weight": torch.ones(3)}, header)
+    write_vae(results)
     other = copy(tmp_path / "other")
     for folder in (project.folder, other.folder):
         shutil.copy(root / "Makefile", folder)
