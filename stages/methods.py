@@ -241,7 +241,7 @@ def is_fitted(network: str) -> bool:
 
 
 def section_options(network: str) -> dict[str, tuple[str, ...] | str] | None:
-    """The keys of a fitted model's section, as its module's OPTIONS have them; None where it takes whatever is given."""
+    """The keys of a fitted model's section, as its OPTIONS have them; None where it takes whatever it is given."""
     return _words(training_module(network), "OPTIONS")
 
 

@@ -34,11 +34,11 @@ def head(keys: dict[str, Any]) -> str:
     return yaml.safe_dump(keys, sort_keys=False, allow_unicode=True)
 
 
-def front_matter(found: terms.Terms | None) -> dict[str, Any]:
+def front_matter(found: terms.Terms | None, library: str = "pytorch") -> dict[str, Any]:
     """What all heads of cards say, of a network or of a folder of them."""
     licence = found.front_matter() if found else {"license": "other", "license_name": "not-said"}
     tags = ["anomaly-detection", "medical-imaging", "diffusion"]
-    return {**licence, "library_name": "pytorch", "tags": tags, "metrics": ["dice", "roc_auc"]}
+    return {**licence, "library_name": library, "tags": tags, "metrics": ["dice", "roc_auc"]}
 
 
 def text(path: Path, metrics: Path, licence: str | None, slices: str | None = None, results: str | None = None) -> str:
@@ -56,12 +56,14 @@ def text(path: Path, metrics: Path, licence: str | None, slices: str | None = No
     """
     tensors, header = checkpoint.load(path)
     found, parameters, network = terms.of(licence) if licence else None, header["parameters"], path.stem
+    fitted = methods.is_fitted(network)
     made = provenance.of(path) if provenance.beside(path).exists() else None
     benchmark = path.parents[2].name if path.parents[1].name == "checkpoints" else None
     return render(
         "model_card.md.j2",
-        head=head(front_matter(found)),
+        head=head(front_matter(found, "safetensors" if fitted else "pytorch")),
         network=network,
+        arrays={name: (*value.shape,) for name, value in tensors.items()} if fitted else None,
         benchmark=benchmark,
         repeat=header.get("repeat"),
         summary=_summary(network),
@@ -93,10 +95,10 @@ def _summary(network: str) -> str:
 
 
 def _last_losses(metrics: Path) -> dict[str, str]:
-    """The last value of each term of metrics.csv."""
+    """The last value of each term of metrics.csv, or what a fit reports in it."""
     if not metrics.is_file():
         return {}
     with metrics.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    rates = ("step", "learning_rate", "images_per_second")
+    rates = ("slices", "step", "learning_rate", "images_per_second")
     return {name: value for row in rows for name, value in row.items() if value and name not in rates}

@@ -50,7 +50,8 @@ class Work:
 
 def work(parameters: dict, labels: Labels) -> Iterator[Work]:
     """All parts of a benchmark with merged `parameters` and `labels` of its slices."""
-    names, count = methods.networks_in_use(parameters), len(repeats.repeats(parameters))
+    names = [name for name in methods.networks_in_use(parameters) if not methods.is_fitted(name)]
+    count = len(repeats.repeats(parameters))
     for name in names:
         found = training.of(parameters, name, labels["train"])
         yield Work(

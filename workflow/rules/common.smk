@@ -161,9 +161,18 @@ def published_list(wildcards):
 
 
 def training_gpus(wildcards):
-    """The cards that train a network together."""
+    """The cards that train a network together; none for a model that is fitted."""
+    if methods.is_fitted(wildcards.network):
+        return 0
     values = benchmark_parameters(wildcards.benchmark)
     return values[wildcards.network]["training"]["gpus"]
+
+
+def training_sheet(wildcards):
+    """The sheet of pictures that training draws as it goes; none of a model that is fitted at once."""
+    if methods.is_fitted(wildcards.network):
+        return []
+    return f"results/{wildcards.benchmark}/training/{wildcards.repeat}/{wildcards.network}/sheet.png"
 
 
 # Methods and settings

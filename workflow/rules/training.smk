@@ -13,7 +13,7 @@ rule train:
     log:
         text="results/{benchmark}/logs/train/{repeat}/{network}.log",
         metrics="results/{benchmark}/training/{repeat}/{network}/metrics.csv",
-        sheet="results/{benchmark}/training/{repeat}/{network}/sheet.png",
+        sheet=training_sheet,
     retries: 1
     conda:
         "../../environment.yml"
