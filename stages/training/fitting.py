@@ -80,8 +80,9 @@ def _checked(found: Fitted, run: Run) -> tuple[dict[str, Tensor], dict[str, floa
         raise InputError(f"{fit} gave no array: name those that its detector needs")
     tensors = {}
     for name, value in found.arrays.items():
+        array = np.array(value, order="C")
         try:
-            tensors[name] = torch.from_numpy(np.array(value, order="C"))
+            tensors[name] = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
         except (TypeError, ValueError) as error:
             kind = type(value).__name__
             raise InputError(f"{fit} gave {name} as {kind}: a checkpoint holds arrays of numbers alone") from error

@@ -168,13 +168,6 @@ def training_gpus(wildcards):
     return values[wildcards.network]["training"]["gpus"]
 
 
-def training_sheet(wildcards):
-    """The sheet of pictures that training draws as it goes; none of a model that is fitted at once."""
-    if methods.is_fitted(wildcards.network):
-        return []
-    return f"results/{wildcards.benchmark}/training/{wildcards.repeat}/{wildcards.network}/sheet.png"
-
-
 # Methods and settings
 
 
