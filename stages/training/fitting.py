@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from stages import checkpoint, methods
@@ -32,7 +31,7 @@ class Fitted:
         metrics: what is worth a column of metrics.csv, and so a line of the model card.
     """
 
-    arrays: Mapping[str, ArrayLike]
+    arrays: Mapping[str, np.ndarray | float]
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
