@@ -64,7 +64,7 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/phantom", {"cases": 7}, "benchmarks.smoke.phantom.anatomy is missing"),
         ("benchmarks/smoke/phantom/anatomy", "leg", "phantom.anatomy must be brain or chest, not the text 'leg'"),
         ("benchmarks/smoke/denoiser/training/label_dropout", None, "benchmarks.smoke.denoiser.training.label_dropout is missing"),
-        ("benchmarks/smoke/denoiser/training", {"betas": None, "ema": None, "batch": 0}, "smoke.denoiser.training.ema is missing, and so is betas"),
+        ("benchmarks/smoke/denoiser/training", {"betas": None, "ema": None, "batch": 0}, "smoke.denoiser.training.betas is missing, and so is ema"),
         # types
         ("benchmarks/smoke/denoiser/training/batch", "ten", "training.batch must be a whole number, not the text 'ten' (images"),
         ("benchmarks/smoke/denoiser/training/batch", 4.0, "training.batch must be a whole number, not 4.0"),
