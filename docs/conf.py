@@ -4,6 +4,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+from numpy.typing import ArrayLike
+from sphinx.util.typing import stringify_annotation
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parent))  # extensions of its own
 sys.path.insert(0, str(ROOT))
@@ -58,3 +61,17 @@ html_show_sourcelink = False
 html_last_updated_fmt = None
 # Two classes have an attribute of that name, of which docstrings mention one.
 suppress_warnings = ["ref.python"]
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", _name_aliases)
+
+
+def _name_aliases(app, what, name, obj, options, signature, returns):
+    """Write numpy's ArrayLike by its name: at run time it is the union of all that it may be.
+
+    `autodoc_type_aliases` knows annotations alone that are kept as text, which those of these modules are not.
+    """
+    return tuple(
+        text and text.replace(stringify_annotation(ArrayLike, "smart"), "ArrayLike") for text in (signature, returns)
+    )

@@ -112,9 +112,14 @@ def weights_for(network: nn.Module, tensors: dict[str, Tensor], path: Path, weig
     for name, expected in network.state_dict().items():
         if not torch.can_cast(found[name].dtype, expected.dtype):
             raise InputError(f"{path}: {name} holds {found[name].dtype} where {expected.dtype} is needed; {_ANOTHER}")
-        if not found[name].to(expected.dtype).isfinite().all():
-            raise InputError(f"{path}: {name} ({weights}) holds a number that is not finite; take another checkpoint")
+        require_finite(found[name].to(expected.dtype), f"{name} ({weights})", path)
     return found
+
+
+def require_finite(tensor: Tensor, name: str, path: Path) -> None:
+    """Raise InputError where `tensor`, `name` of the checkpoint at `path`, holds nan or infinity."""
+    if not tensor.isfinite().all():
+        raise InputError(f"{path}: {name} holds a number that is not finite; take another checkpoint")
 
 
 def check_names(tensors: dict[str, Tensor], network: nn.Module, path: Path) -> None:

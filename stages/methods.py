@@ -15,7 +15,9 @@ A detector is a module of stages/detection. It says in literals, which are read 
 
 NETWORKS must be there; where GRID or OPTIONS are not, the detector takes whatever it is given.
 
-A network's module of stages/training says in the same way what it is trained on: LEARNS_FROM, a word of `TRAINED_ON`.
+A network's module of stages/training says in the same way what it is trained on, LEARNS_FROM, a word of `TRAINED_ON`.
+It defines one of two functions (`TRAINERS`): `objective`, what is minimised step by step, or `fit`, which makes a
+model's arrays at once. The OPTIONS of one that fits are the keys of its section.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,6 +35,9 @@ TRAINED_ON = {
     "unknown": "not said",
 }
 """What trained a method, in rising order of what it says about lesions, and as tables print it."""
+
+TRAINERS = ("objective", "fit")
+"""The functions of stages/training/<network>.py by which a network is trained: in steps, or fitted at once."""
 
 
 class Setting(Mapping[str, float | str]):
@@ -125,21 +130,21 @@ def module(method: dict) -> str:
 
 def grid(method: dict) -> dict[str, tuple[str, ...]] | None:
     """The keys of a method's settings, as its detector's GRID has them; None where it takes whatever it is given."""
-    return _words(method, "GRID")
+    return _words(module(method), "GRID") if "detector" in method else None
 
 
 def options(method: dict) -> dict[str, tuple[str, ...] | str] | None:
     """What a method is told, as its detector's OPTIONS have it; None where it takes whatever it is given."""
-    return _words(method, "OPTIONS")
+    return _words(module(method), "OPTIONS") if "detector" in method else None
 
 
-def _words(method: dict, name: str) -> dict | None:
-    if "detector" not in method or not imports.defines(module(method), name):
+def _words(module: str, name: str) -> dict | None:
+    if not imports.defines(module, name):
         return None
-    found = imports.constant(module(method), name)
+    found = imports.constant(module, name)
     kinds = (tuple, list, str) if name == "OPTIONS" else (tuple, list)
     if not isinstance(found, dict) or not all(isinstance(words, kinds) for words in found.values()):
-        raise InputError(f"{module(method)}: {name} must map each key to a tuple of words, () for any, not {found!r}")
+        raise InputError(f"{module}: {name} must map each key to a tuple of words, () for any, not {found!r}")
     return found
 
 
@@ -220,9 +225,29 @@ def networks_in_use(parameters: dict) -> list[str]:
     return list(dict.fromkeys(name for method, setting in asked for name in networks(method, setting)))
 
 
+def trainer(network: str) -> str | None:
+    """The function, out of `TRAINERS`, by which a network's module trains it; None where there is none."""
+    return next((name for name in TRAINERS if imports.defines(training_module(network), name)), None)
+
+
+def training_module(network: str) -> str:
+    """The module that trains a network."""
+    return f"stages.training.{network}"
+
+
+def is_fitted(network: str) -> bool:
+    """Whether a network is a model that is fitted at once: arrays by their names, and no training step by step."""
+    return trainer(network) == "fit"
+
+
+def section_options(network: str) -> dict[str, tuple[str, ...] | str] | None:
+    """The keys of a fitted model's section, as its OPTIONS have them; None where it takes whatever it is given."""
+    return _words(training_module(network), "OPTIONS")
+
+
 def needs_both_classes(network: str) -> bool:
     """Whether a network learns to tell the classes apart: its training module then says `BOTH_CLASSES = True`."""
-    module = f"stages.training.{network}"
+    module = training_module(network)
     return imports.defines(module, "BOTH_CLASSES") and bool(imports.constant(module, "BOTH_CLASSES"))
 
 
@@ -230,11 +255,13 @@ def learns_from(parameters: dict, network: str) -> str:
     """What a network is trained on: "healthy" (images, no others), "labels" (of images of both classes) or "masks".
 
     Its module's literal LEARNS_FROM says so as it was published (labels, where it has none); the key
-    `<network>.training.labels` (healthy or both) says otherwise.
+    `<network>.training.labels` (healthy or both) says otherwise, where it is trained step by step.
     """
-    module, labels = f"stages.training.{network}", parameters[network]["training"].get("labels")
-    published = imports.constant(module, "LEARNS_FROM", default="labels")
-    if labels is None or published == "masks":
+    published = imports.constant(training_module(network), "LEARNS_FROM", default="labels")
+    if published == "masks" or is_fitted(network):
+        return published
+    labels = parameters[network]["training"].get("labels")
+    if labels is None:
         return published
     return "healthy" if labels == "healthy" else "labels"
 
@@ -263,5 +290,5 @@ def detectors_of_one_class() -> list[str]:
 
 def network_sections(names: list[str]) -> list[str]:
     """The sections of params.yaml from which networks are made: each its own, and what its SECTIONS says."""
-    found = [imports.names(f"stages.training.{name}", "SECTIONS", default=(name,)) for name in names]
+    found = [imports.names(training_module(name), "SECTIONS", default=(name,)) for name in names]
     return list(dict.fromkeys(section for sections in found for section in sections))

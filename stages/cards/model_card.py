@@ -26,7 +26,8 @@ from stages.regular_files import read_regular
 from stages.writing import replacing
 
 _FOLDER = Path(__file__).parent
-_RATES = ("step", "learning_rate", "images_per_second")
+_COUNTS = ("step", "slices")
+_RATES = (*_COUNTS, "learning_rate", "images_per_second")
 _BYTES = 2**24
 """Of metrics.csv, more than any."""
 
@@ -42,11 +43,11 @@ def head(keys: dict[str, Any]) -> str:
     return yaml.safe_dump(keys, sort_keys=False, allow_unicode=True)
 
 
-def front_matter(found: terms.Terms | None) -> dict[str, Any]:
+def front_matter(found: terms.Terms | None, library: str = "pytorch") -> dict[str, Any]:
     """What all heads of cards say, of a network or of a folder of them."""
     licence = found.front_matter() if found else {"license": "other", "license_name": "not-said"}
     tags = ["anomaly-detection", "medical-imaging", "diffusion"]
-    return {**licence, "library_name": "pytorch", "tags": tags, "metrics": ["dice", "roc_auc"]}
+    return {**licence, "library_name": library, "tags": tags, "metrics": ["dice", "roc_auc"]}
 
 
 def text(
@@ -67,11 +68,13 @@ def text(
     """
     tensors, header = checkpoint.load(path)
     found, parameters, network = terms.of(licence) if licence else None, header["parameters"], path.stem
+    fitted = methods.is_fitted(network)
     made = provenance.of(path) if provenance.beside(path).exists() else None
     return render(
         "model_card.md.j2",
-        head=head(front_matter(found)),
+        head=head(front_matter(found, "safetensors" if fitted else "pytorch")),
         network=network,
+        arrays={name: (*value.shape,) for name, value in tensors.items()} if fitted else None,
         benchmark=benchmark,
         repeat=header.get("repeat"),
         summary=_summary(network),
@@ -106,16 +109,18 @@ def _summary(network: str) -> str:
 def last_losses(metrics: Path) -> dict[str, str]:
     """The last value of each term of metrics.csv, as it is written there; nothing where there is no such file.
 
+    Its rows are a training's steps, or one row with the number of slices that a model was fitted to.
+
     Raises:
-        InputError: it is no table of numbers with a step in each row.
+        InputError: it is no table of numbers with a step, or slices, in each row.
     """
     if not os.path.lexists(metrics):
         return {}
     try:
         lines = read_regular(metrics, _BYTES).decode().splitlines()
         columns, *rows = list(csv.reader(lines, strict=True)) or [["step"]]
-        if columns[0] != "step" or len(set(columns)) != len(columns):
-            raise ValueError("its columns are not step and losses")
+        if columns[0] not in _COUNTS or len(set(columns)) != len(columns):
+            raise ValueError("its columns are not step or slices, and losses")
         for row in rows:
             if int(row[0]) < 0 or not all(math.isfinite(float(value or 0)) for value in row[1:]):
                 raise ValueError(f"a row is not of finite numbers: {','.join(row)}")

@@ -95,14 +95,15 @@ OUTPUTS: dict[str, Callable[[Tensor], Any]] = {
 def of_method(parameters: dict, name: str, setting: Mapping) -> dict[str, Evaluations]:
     """Network -> its evaluations for one slice, at a setting of a method of a benchmark's merged parameters.
 
-    The encoding is not among them; it is shared by settings (`of_latents`).
+    The encoding is not among them; it is shared by settings (`of_latents`). Nor are models that are fitted at once,
+    which take no passes that could be counted.
 
     Raises:
         InputError: the method needs a network that has no stand-in.
     """
     section = sections.section(parameters, "detect", name, setting)
     names = methods.networks(parameters["methods"][name], setting)
-    if not names:
+    if all(map(methods.is_fitted, names)):
         return {}
     with _standing_in(names) as networks:
         detector = _loaded(detector_class(parameters["methods"][name]), section, networks)

@@ -13,6 +13,7 @@ from stages.costs.passes import Pass
 from stages.costs.slices import Labels
 from stages.detection.selected import select
 from stages.device import Precision
+from stages.errors import InputError
 from stages.networks import flops
 from stages.networks.flops import Flops
 from stages.parameters import sections
@@ -50,7 +51,8 @@ class Work:
 
 def work(parameters: dict, labels: Labels) -> Iterator[Work]:
     """All parts of a benchmark with merged `parameters` and `labels` of its slices."""
-    names, count = methods.networks_in_use(parameters), len(repeats.repeats(parameters))
+    names = [name for name in methods.networks_in_use(parameters) if not methods.is_fitted(name)]
+    count = len(repeats.repeats(parameters))
     for name in names:
         found = training.of(parameters, name, labels["train"])
         yield Work(
@@ -65,6 +67,10 @@ def work(parameters: dict, labels: Labels) -> Iterator[Work]:
             bytes=0,
         )
     kinds = {kind.SECTION: kind for kind in flops.listed() if kind.PART == "network"}
+    if unlisted := [name for name in names if name not in kinds]:
+        raise InputError(
+            f"the passes of {unlisted[0]} cannot be counted: make it a ListedNetwork (stages/networks/build.py)"
+        )
     inference = _Inference(parameters, labels, {name: flops.of(kinds[name], parameters) for name in names})
     yield from inference.latents()
     yield from inference.detection()

@@ -107,11 +107,20 @@ class Detector(ABC):
 
     def load(self, name: str, kind: type[Network]) -> Network:
         """The network `name`, of class `kind` and made as its section in params.yaml says, with trained weights."""
-        if name not in self.checkpoints:
-            raise InputError(f"--networks names no {name}: this method and setting need its checkpoint")
-        path, device = self.checkpoints[name], self.fabric.device
+        path, device = self._checkpoint(name), self.fabric.device
         network, self.weights[name] = trained.network(kind, name, self.parameters, path, device)
         return network
+
+    def load_fitted(self, name: str) -> dict[str, Tensor]:
+        """The arrays that `fit` of stages/training/<name>.py has made, by its names for them, on the device."""
+        path, device = self._checkpoint(name), self.fabric.device
+        arrays, self.weights[name] = trained.fitted(name, self.parameters, path, device)
+        return arrays
+
+    def _checkpoint(self, name: str) -> Path:
+        if name not in self.checkpoints:
+            raise InputError(f"--networks names no {name}: this method and setting need its checkpoint")
+        return self.checkpoints[name]
 
 
 def run(detector: type[Detector]) -> None:

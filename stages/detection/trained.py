@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from stages import checkpoint
 from stages.errors import InputError
@@ -38,6 +39,20 @@ def network(kind: type[Network], name: str, parameters: dict, path: Path, device
     placed(result, device)
     compile_forward(result, parameters["compile"], device)
     return result, header["tensors_sha256"]
+
+
+def fitted(name: str, parameters: dict, path: Path, device: torch.device) -> tuple[dict[str, Tensor], str]:
+    """The arrays of the fitted model `name`, on the device, and the SHA-256 (hex) of them.
+
+    Raises:
+        InputError: the checkpoint is missing, damaged or another network's.
+        OtherParametersError: it was fitted with other parameters.
+    """
+    tensors, header = checkpoint.load(path)
+    if header.get("stage") != f"train_{name}":
+        raise InputError(f"{path} is no {name} but of {header.get('stage')}: put the right file there, or delete it")
+    _check_trained_with(parameters, header.get("parameters", {}), path)
+    return {key: tensor.to(device) for key, tensor in tensors.items()}, header["tensors_sha256"]
 
 
 def _check_trained_with(parameters: dict, noted: dict, path: Path) -> None:

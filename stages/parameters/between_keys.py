@@ -1,21 +1,21 @@
 """What the keys of a benchmark's parameters say against one another, and against the modules that they name.
 
 What a single key may hold is the schema's to say (by_schema.py), what a method needs its own module's
-(stages/methods.py); what is said about data alone stands in data_keys.py, about single values of a method in
-method_keys.py, about what numbers come to together in limits.py. As there, each problem is `(path, sentence)`.
+(stages/methods.py); what is said about data alone stands in data_keys.py, about networks in network_keys.py, about
+single values of a method in method_keys.py, about what numbers come to together in limits.py. As there, each problem is
+`(path, sentence)`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from difflib import get_close_matches
 from functools import partial
 
 from stages import imports, methods, split_lists
 from stages.errors import InputError
-from stages.parameters.by_schema import KeyPath, Problem, known_sections, schema_problems, shown, value_at
+from stages.parameters.by_schema import KeyPath, Problem, value_at
 from stages.parameters.data_keys import data_problems
 from stages.parameters.limits import limit_problems
-from stages.parameters.method_keys import listed_problems, number_problems
-from stages.parameters.sections import masked
+from stages.parameters.method_keys import number_problems, option_problems
+from stages.parameters.network_keys import network_problems, section_problems
 
 
 def problems_between(parameters: dict, makers: Collection[str]) -> Iterator[Problem]:
@@ -34,9 +34,12 @@ def problems_between(parameters: dict, makers: Collection[str]) -> Iterator[Prob
     if problems or "methods" not in parameters:  # a benchmark may be only data
         return
     used = methods.networks_in_use(parameters)
+    problems = [problem for network in used for problem in section_problems(parameters, network)]
+    yield from problems
+    if problems:  # what follows reads these sections
+        return
     for network in used:
-        problems = list(_section_problems(parameters, network))
-        yield from problems or _network_problems(parameters, network)
+        yield from network_problems(parameters, network)
     yield from _diffusion_problems(parameters, used)
     for method in parameters["methods"]:
         yield from _method_problems(parameters, method)
@@ -70,74 +73,12 @@ def _ask_detector(method: dict) -> None:
     methods.grid(method)
     methods.options(method)
     for network in imports.names(methods.module(method), "NETWORKS"):
-        if not imports.defines(f"stages.training.{network}", "objective"):
+        if methods.trainer(network) is None:
             raise InputError(
-                f"it needs the network {network}, but there is no stages/training/{network}.py with an `objective`"
+                f"it needs the network {network}, but there is no stages/training/{network}.py with a function "
+                f"{' or '.join(methods.TRAINERS)}"
             )
         methods.network_sections([network])
-
-
-# --- networks --------------------------------------------------------------------------------------------------------
-
-
-def _section_problems(parameters: dict, network: str) -> Iterator[Problem]:
-    """Whether a network has its section, also one that the schema does not know."""
-    section = parameters.get(network)
-    if not isinstance(section, dict) or not isinstance(section.get("training"), dict):
-        yield (network, "training"), "is missing: a network's section says how it is trained"
-        return
-    if network not in known_sections():
-        for path, sentence in schema_problems(section["training"], "training"):
-            yield (network, "training", *path), sentence
-    if "iterations" not in section["training"] and "epochs" not in section["training"]:
-        yield (network, "training", "epochs"), "is missing (or iterations)"
-
-
-def _network_problems(parameters: dict, network: str) -> Iterator[Problem]:
-    """What a network asks of the image's size: of a U-Net by its keys, of others by the literals of their training."""
-    section, size, module = parameters[network], parameters["data"]["size"], f"stages.training.{network}"
-    batch, gpus = section["training"]["batch"], section["training"]["gpus"]
-    if batch % gpus:
-        yield (network, "training", "batch"), f"must be a multiple of {network}.training.gpus = {gpus}, not {batch}"
-    if section["training"].get("labels") == "healthy" and methods.needs_both_classes(network):
-        yield (network, "training", "labels"), f"cannot be healthy: {network} learns to tell the classes apart"
-    if methods.learns_from(parameters, network) == "masks" and not masked(parameters):
-        yield (
-            (network,),
-            f"cannot be trained: it learns from masks, which data.{parameters['data']['reader']} does not name",
-        )
-    if "multipliers" in section.get("network", {}):
-        yield from _unet_problems(section["network"], (network, "network"), size)
-    if imports.defines(module, "HALVED_BY"):
-        path = (network, *imports.names(module, "HALVED_BY"))
-        value = value_at(parameters, path)
-        count = value if isinstance(value, int) else len(value)
-        if size % 2**count or size < 2**count:
-            yield path, f"must be fewer: data.size = {size} cannot be halved {count} times"
-    if imports.defines(module, "SIZES"):
-        least, step = imports.constant(module, "SIZES")
-        if size % step or size < least:
-            yield ("data", "size"), f"must be a multiple of {step} from {least} on for {network}, not {size}"
-
-
-def _unet_problems(network: dict, path: KeyPath, size: int) -> Iterator[Problem]:
-    levels = len(network["multipliers"])
-    widths = [network["channels"] * multiplier for multiplier in network["multipliers"]]
-    if size % 2 ** (levels - 1):
-        yield (*path, "multipliers"), f"must have fewer levels: data.size = {size} cannot be halved {levels - 1} times"
-        return
-    for width in dict.fromkeys([network["channels"], *widths]):
-        if width % network["groups"]:
-            yield (*path, "groups"), f"must divide every width of the network, but {width} is one"
-    resolutions = methods.resolutions(network, size)
-    for resolution in network["attention"]:
-        if resolution not in resolutions:
-            yield (*path, "attention"), f"may only name resolutions of the network, {resolutions}, not {resolution}"
-    key = "heads" if "heads" in network else "head_channels"
-    attended = [width for width, pixels in zip(widths, resolutions, strict=True) if pixels in network["attention"]]
-    for width in dict.fromkeys([*attended, widths[-1]]):  # the middle block attends whatever `attention` says
-        if width % network[key]:
-            yield (*path, key), f"must divide every width with attention, but {width} is one"
 
 
 def _diffusion_problems(parameters: dict, used: list[str]) -> Iterator[Problem]:
@@ -169,7 +110,7 @@ def _method_problems(parameters: dict, name: str) -> Iterator[Problem]:
             (*path, "trained_on"),
             "is for maps of someone else: of its networks, their training says it",
         )
-    problems = list(_options_problems(parameters, path, method))
+    problems = list(option_problems(parameters, (*path, "options"), method.get("options", {}), methods.options(method)))
     yield from problems
     if not problems:  # what follows reads them
         yield from _told_problems(parameters, path, method)
@@ -183,28 +124,6 @@ def _method_problems(parameters: dict, name: str) -> Iterator[Problem]:
     for setting in methods.settings(method):
         if named.setdefault(setting.name, setting) != setting:
             yield (*path, "grid"), f"has two settings that would both be named {setting.name}"
-
-
-def _options_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator[Problem]:
-    """What a detector's OPTIONS ask of the options."""
-    options, known = method.get("options", {}), methods.options(method)
-    if known is None:
-        return
-    for key, value in options.items():
-        where = (*path, "options", key)
-        if key not in known:
-            close = get_close_matches(key, known, n=1, cutoff=0.6)
-            hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known) or 'none'}"
-            yield where, f"is not a known key; {hint}"
-            continue
-        words = known[key]
-        if isinstance(words, str):
-            yield from listed_problems(parameters, where, value, words)
-        elif words and value not in words:
-            yield where, f"must be {' or '.join(words)}, not {shown(value)}"
-    for key in known:
-        if key not in options:
-            yield (*path, "options", key), "is missing"
 
 
 def _told_problems(parameters: dict, path: KeyPath, method: dict) -> Iterator[Problem]:

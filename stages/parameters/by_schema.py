@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
-from stages import imports
+from stages import imports, methods
 
 SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "params.schema.yaml"
 KINDS = {
@@ -34,6 +35,9 @@ BOUNDS = {
     "exclusiveMinimum": "must be greater than",
     "exclusiveMaximum": "must be less than",
 }
+
+MISSING = "is missing"
+"""What is said of a key that has to be there."""
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 Problem: TypeAlias = tuple[KeyPath, str]
@@ -78,6 +82,26 @@ def _keys_that_are_no_text(value: object, path: KeyPath) -> Iterator[Problem]:
             yield from _keys_that_are_no_text(below, (*path, index))
 
 
+def together(problems: Iterator[Problem]) -> Iterator[Problem]:
+    """The same problems, but keys that one section lacks named in one sentence, so that nobody meets them one by one.
+
+    >>> found = [(("vae", "kl"), "is missing"), (("vae", "epochs"), "is missing (or steps)"), (("seed",), "must be 0")]
+    >>> list(together(iter(found)))
+    [(('vae', 'kl'), 'is missing, and so is epochs (or steps)'), (('seed',), 'must be 0')]
+    """
+
+    def place(problem: Problem) -> tuple:
+        path, sentence = problem
+        return path[:-1] if sentence == MISSING or sentence.startswith(f"{MISSING} (") else problem
+
+    for _, group in groupby(problems, place):
+        (path, sentence), *others = dict.fromkeys(group)  # each once
+        if others:
+            named = [f"{other[-1]}{said.removeprefix(MISSING)}" for other, said in others]
+            sentence += f", and so {'is' if len(named) == 1 else 'are'} {', '.join(named)}"
+        yield path, sentence
+
+
 def known_sections() -> set[str]:
     """The sections of a benchmark that the schema describes."""
     return set(_definitions()["parameters"]["properties"])
@@ -119,12 +143,13 @@ def _in_words(error: ValidationError) -> Iterator[Problem]:
             if key not in known and not _is_own_section(path, key):
                 close = get_close_matches(str(key), known, n=1, cutoff=0.6)
                 hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
-                yield (*path, key), f"is not a known key; {hint}"
+                own = "" if close or not isinstance(value[key], dict) else _own_module(error.schema, key)
+                yield (*path, key), f"is not a known key; {hint}{own}"
     elif kind in ("required", "dependentRequired"):
         needed = bound if kind == "required" else [key for owner in bound if owner in value for key in bound[owner]]
         for key in needed:
             if key not in value:
-                yield (*path, key), "is missing"
+                yield (*path, key), MISSING
     elif error.parent is None and "propertyNames" in error.absolute_schema_path:
         yield (*path, value), f"is not a good name here: use {error.schema.get('description', bound)}"
     elif kind == "type":
@@ -147,8 +172,17 @@ def _in_words(error: ValidationError) -> Iterator[Problem]:
 def _is_own_section(path: KeyPath, key: str) -> bool:
     """Whether a key is the section of a network or reader that somebody has added."""
     if path == ():
-        return imports.defines(f"stages.training.{key}", "objective")
+        return methods.trainer(key) is not None
     return path == ("data",) and imports.defines(f"stages.data.{key}", "RAW_DATA")
+
+
+def _own_module(schema: dict, key: str) -> str:
+    """Of which module an unknown section would be, where the place is one for sections of one's own."""
+    if schema == _definitions()["parameters"]:
+        return f"; for a network of your own, write stages/training/{key}.py with {' or '.join(methods.TRAINERS)}"
+    if schema == _definitions()["data"]:
+        return f"; for a reader of your own, write stages/data/{key}.py with RAW_DATA"
+    return ""
 
 
 def shown(value: object) -> str:

@@ -1,18 +1,42 @@
-"""What a method's detector asks of single values, in the literals that stages/methods.py lists.
+"""What detectors and fitted models ask of single values, in the literals that stages/methods.py lists.
 
 As in between_keys.py, each problem is `(path, sentence)`.
 """
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from stages import methods
-from stages.parameters.by_schema import KeyPath, Problem, shown, value_at
+from stages.parameters.by_schema import MISSING, KeyPath, Problem, shown, value_at
 
 PASSES = 10_000
 """Of a slice through a network, at most: an hour or so of a card."""
 
 
-def listed_problems(parameters: dict, where: KeyPath, value: object, words: str) -> Iterator[Problem]:
+def option_problems(
+    parameters: dict, path: KeyPath, options: dict, known: dict[str, tuple[str, ...] | str] | None
+) -> Iterator[Problem]:
+    """What a module's OPTIONS, `known`, ask of the keys that it is told; nothing where it takes whatever is given."""
+    if known is None:
+        return
+    for key, value in options.items():
+        where = (*path, key)
+        if key not in known:
+            close = get_close_matches(key, known, n=1, cutoff=0.6)
+            hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known) or 'none'}"
+            yield where, f"is not a known key; {hint}"
+            continue
+        words = known[key]
+        if isinstance(words, str):
+            yield from _listed_problems(parameters, where, value, words)
+        elif words and value not in words:
+            yield where, f"must be {' or '.join(words)}, not {shown(value)}"
+    for key in known:
+        if key not in options:
+            yield (*path, key), MISSING
+
+
+def _listed_problems(parameters: dict, where: KeyPath, value: object, words: str) -> Iterator[Problem]:
     """An option that is no word, or where `words` ends in [] no list of words, out of those that another key lists."""
     key = words.removesuffix("[]")
     listed = value_at(parameters, tuple(key.split(".")))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages.errors import InputError
 from stages.parameters.between_keys import problems_between
-from stages.parameters.by_schema import KeyPath, Problem, dotted, schema_problems
+from stages.parameters.by_schema import KeyPath, Problem, dotted, schema_problems, together
 from stages.parameters.plain_yaml import read
 
 FILE = "params.yaml"
@@ -21,9 +21,9 @@ def load(source: Path | str | dict, only: str | None = None) -> dict:
     """
     config = source if isinstance(source, dict) else read(Path(source))
     file = FILE if isinstance(source, dict) else Path(source).name
-    for path, sentence in schema_problems(config, "file"):
+    for path, sentence in together(schema_problems(config, "file")):
         raise InputError(f"{file}: {dotted(path)} {sentence}")
-    for path, sentence in schema_problems(config["paper"], "parameters"):
+    for path, sentence in together(schema_problems(config["paper"], "parameters")):
         raise InputError(f"{file}: {dotted(('paper', *path))} {sentence}")
     run = config["run"]
     names = [name.strip() for name in run.split(",")] if isinstance(run, str) else run
@@ -74,7 +74,7 @@ def checked_benchmark(config: dict, name: str, file: str = FILE) -> dict:
     """The parameters of a benchmark, or an InputError that names the first key that is wrong where it stands."""
     parameters, ancestors = benchmark(config, name, file), lineage(config, name, file)
     sources = [(("benchmarks", one), _overrides(config, one)) for one in ancestors] + [(("paper",), config["paper"])]
-    for path, sentence in _problems(config, parameters, ancestors):
+    for path, sentence in together(_problems(config, parameters, ancestors)):
         owner = next((owner for owner, values in sources if _written(values, path)), ("benchmarks", name))
         context = "" if owner == ("benchmarks", name) else f" (in benchmark {name})"
         raise InputError(f"{file}: {dotted((*owner, *path))} {sentence}{context}")
@@ -83,7 +83,10 @@ def checked_benchmark(config: dict, name: str, file: str = FILE) -> dict:
 
 def _problems(config: dict, parameters: dict, ancestors: list[str]) -> Iterator[Problem]:
     """What is wrong with a benchmark by the schema and, once that says nothing, between its keys."""
-    yield from schema_problems(parameters, "parameters")
+    problems = list(schema_problems(parameters, "parameters"))
+    yield from problems
+    if problems:
+        return
     # A benchmark that inherits a phantom as it is may read the files of the one that it inherits from.
     phantom = ("phantom", "seed")
     merged = {one: benchmark(config, one) for one in ancestors}

@@ -184,8 +184,9 @@ def named_list(parameters: dict) -> bool:
 
 
 def _of_networks(names: list[str]) -> list[str]:
-    """What the networks are made from, and which of their weights are taken."""
-    return [*methods.network_sections(names), *(["detection.weights"] if names else [])]
+    """What the networks are made from, and which of their weights are taken; a fitted model has no average."""
+    averaged = not all(map(methods.is_fitted, names))
+    return [*methods.network_sections(names), *(["detection.weights"] if averaged else [])]
 
 
 def _only(parameters: dict, keys: list[str]) -> dict:

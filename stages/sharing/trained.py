@@ -5,8 +5,10 @@ import json
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from stages import checkpoint, methods, provenance, repeats
 from stages.data.store import SliceStore, open_split
@@ -78,17 +80,28 @@ def require(path: Path, parameters: dict, network: str, repeat: Repeat, slices: 
             f"{path} was trained on other slices than fold {repeat.fold} of {store.folder} holds: use the raw data set "
             "and the versions of packages that its provenance.json names"
         )
+    if methods.is_fitted(network):
+        for name, tensor in tensors.items():
+            checkpoint.require_finite(tensor, name, path)
+    else:
+        _require_trained_to_its_end(path, header.get("step"), section, network, store)
+        for weights in WEIGHTS:
+            checkpoint.weights_for(_network(section, network), tensors, path, weights)
+
+
+def _require_trained_to_its_end(path: Path, step: Any, section: dict, network: str, store: SliceStore) -> None:
     training = Training.of(section, network)
     steps = training.steps(len(training.rows(store.manifest["label"].to_numpy())))
-    step = header.get("step")
     if type(step) is not int or step != steps:  # True is 1, and 8.0 is 8
         raise InputError(
             f"{path} says that it was trained for {json.dumps(step)} steps, where params.yaml makes {steps}: take one "
             "that was trained to its end"
         )
+
+
+def _network(section: dict, network: str) -> nn.Module:
+    """What training makes, without memory for its weights."""
     with torch.device("meta"):
-        objective: Objective = importlib.import_module(f"stages.training.{network}").objective(
-            section, torch.device("meta")
-        )
-    for weights in WEIGHTS:
-        checkpoint.weights_for(objective.network, tensors, path, weights)
+        module = importlib.import_module(methods.training_module(network))
+        objective: Objective = module.objective(section, torch.device("meta"))
+    return objective.network

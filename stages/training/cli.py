@@ -1,4 +1,4 @@
-"""What every training stage shares: its command line, and the way from there to the loop."""
+"""What every training stage shares: its command line, and the way from there to the loop, or to a fit."""
 
 import os
 from argparse import ArgumentParser, Namespace
@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from lightning_fabric import seed_everything
 
 from stages import methods, provenance
 from stages.at_work import only_one
@@ -15,9 +16,10 @@ from stages.data.store import DISEASED, HEALTHY, SliceStore, open_split
 from stages.device import cards, describe, leased
 from stages.errors import InputError
 from stages.training import ranks
+from stages.training.fitting import Fit, fit_model
 from stages.training.loop import train
 from stages.training.objective import Objective
-from stages.training.section import Training
+from stages.training.section import Training, learnt_rows
 from stages.training.state import Run
 
 
@@ -41,16 +43,54 @@ def run_training(options: Namespace, name: str, objective: Callable[[dict, torch
         objective: makes what is trained, from the stage's parameters and the device; its weights are drawn from the
             seed of the repeat.
     """
+    _open(options, name)  # refused before a card is waited for
     gpus = Training.of(options.parameters, name).gpus
-    store = open_split(options.data, options.split_list, "train")  # refused before a card is waited for
-    if methods.needs_both_classes(name):
-        _require_both_classes(store, name)
-    if store.masks is None and methods.learns_from(options.parameters, name) == "masks":
-        raise InputError(f"{store.folder} holds no masks, from which {name} learns: take methods that need none")
     with only_one(options.state), cards(gpus) as held:
         work = partial(_train, options, name, objective, held)
         with ranks.joined(gpus, "gloo" if None in held else "nccl", work):
             work(0)
+
+
+def run_fit(options: Namespace, name: str, fit: Fit) -> None:
+    """Fit model `name` as the section of that name in `options.parameters` says.
+
+    Args:
+        options: the parsed command line of `add_arguments`.
+        name: of the model: its section in params.yaml, its module in stages/training.
+        fit: makes the model; what it draws from a library's own generator is drawn from the seed of the repeat, too.
+    """
+    store, learns_from = _open(options, name), methods.learns_from(options.parameters, name)
+    with only_one(options.state):
+        torch.set_num_threads(options.threads)
+        seed_everything(options.parameters["seed"], verbose=False)
+        fit_model(fit, store, _run(options, name), learns_from)
+        _describe(options, store, [torch.device("cpu")])
+
+
+def _open(options: Namespace, name: str) -> SliceStore:
+    """The training slices, refused where network `name` cannot learn from them."""
+    store, learns_from = (
+        open_split(options.data, options.split_list, "train"),
+        methods.learns_from(options.parameters, name),
+    )
+    if methods.needs_both_classes(name):
+        _require_both_classes(store, name)
+    if store.masks is None and learns_from == "masks":
+        raise InputError(f"{store.folder} holds no masks, from which {name} learns: take methods that need none")
+    if not len(learnt_rows(store.manifest["label"].to_numpy(), learns_from)):
+        raise InputError(f"{store.folder} holds no slice that train_{name} learns from; check data.split")
+    return store
+
+
+def _run(options: Namespace, name: str) -> Run:
+    paths = options.checkpoint, options.log, options.state
+    return Run(f"train_{name}", methods.training_module(name), *paths, options.parameters)
+
+
+def _describe(options: Namespace, store: SliceStore, devices: list[torch.device]) -> None:
+    """Write the checkpoint's provenance and its model card beside it."""
+    provenance.note(options.checkpoint, devices=[describe(device) for device in devices])
+    model_card.write(options.checkpoint, options.log / "metrics.csv", options.parameters.get("licence"), store)
 
 
 def _require_both_classes(store: SliceStore, name: str) -> None:
@@ -73,19 +113,10 @@ def _train(
     threads = max(1, options.threads // len(held))
     with leased(threads, training.precision, held[rank]) as fabric:
         fabric.seed_everything(options.parameters["seed"], verbose=False)
-        run = Run(
-            f"train_{name}",
-            f"stages.training.{name}",
-            options.checkpoint,
-            options.log,
-            options.state,
-            options.parameters,
-        )
+        run = _run(options, name)
         if len(held) > 1:
             print(f"{run.name}: {len(held)} such processes share each batch", flush=True)
         train(objective(options.parameters, fabric.device), store, run, training, fabric)
         if rank == 0:
-            devices = [torch.device("cpu") if card is None else torch.device("cuda", card) for card in held]
-            provenance.note(options.checkpoint, devices=[describe(device) for device in devices])
-            licence = options.parameters.get("licence")
-            model_card.write(options.checkpoint, options.log / "metrics.csv", licence, store)
+            cpu = torch.device("cpu")
+            _describe(options, store, [cpu if card is None else torch.device("cuda", card) for card in held])

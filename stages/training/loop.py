@@ -16,8 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel
 
-import stages
-from stages import checkpoint, command, imports
+from stages import checkpoint, command
 from stages.data.store import SliceStore
 from stages.errors import InputError
 from stages.networks.compiled import Compile, compile_forward
@@ -40,28 +39,18 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
         fabric: device and precision.
 
     Raises:
-        InputError: there is nothing to learn from, or a loss is no longer finite.
+        InputError: a loss is no longer finite.
     """
     metrics, sheet = run.log / "metrics.csv", run.log / "sheet.png"
 
     # What is learnt from, and for how long.
     rows = training.rows(store.manifest["label"].to_numpy())
-    if not len(rows):
-        raise InputError(f"{store.folder} holds no slice that {run.name} learns from; check data.split")
     batches = Batches(store, rows, objective.intensity, training, run.parameters["seed"], fabric.device)
     iterations = training.steps(len(rows))
 
     # Networks, optimisers and averaged weights: new ones, or as a killed run left them.
     players = Players(objective, training, fabric, run.parameters["compile"])
-    repeat = checkpoint.repeat_of(run.checkpoint)
-    header = {
-        "stage": run.name,
-        "repeat": repeat.name if repeat else None,
-        "parameters": run.parameters,
-        "data_sha256": store.content_hash(),
-        "version": stages.__version__,
-        "code_sha256": imports.fingerprint(run.module),
-    }
+    header = run.header(store)
     precision = fabric.strategy.precision
     state = State(run, header, objective.players(), players.average, players.optimizers, precision, iterations)
     progress = state.restore()

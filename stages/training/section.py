@@ -47,8 +47,13 @@ class Training:
 
     def rows(self, labels: np.ndarray) -> np.ndarray:
         """The slices that are learnt from, as row numbers, given the labels (N,) of all."""
-        return np.flatnonzero(labels == HEALTHY) if self.learns_from == "healthy" else np.arange(len(labels))
+        return learnt_rows(labels, self.learns_from)
 
     def steps(self, slices: int) -> int:
         """Optimiser steps over `slices` slices: `iterations`, or as many as `epochs` need."""
         return self.iterations or ceil(self.epochs * slices / (self.batch * self.accumulate))
+
+
+def learnt_rows(labels: np.ndarray, learns_from: str) -> np.ndarray:
+    """The slices that are learnt from, as row numbers, given the labels (N,) of all and what a network learns from."""
+    return np.flatnonzero(labels == HEALTHY) if learns_from == "healthy" else np.arange(len(labels))

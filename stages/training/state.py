@@ -8,7 +8,9 @@ from lightning_fabric.plugins.precision import Precision
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from stages import checkpoint
+import stages
+from stages import checkpoint, imports
+from stages.data.store import SliceStore
 from stages.errors import InputError
 from stages.parameters.inert import without_inert
 from stages.training.progress import Progress
@@ -33,6 +35,18 @@ class Run:
     log: Path
     state: Path
     parameters: dict
+
+    def header(self, store: SliceStore) -> dict:
+        """What the checkpoint says of its training on `store`."""
+        repeat = checkpoint.repeat_of(self.checkpoint)
+        return {
+            "stage": self.name,
+            "repeat": repeat.name if repeat else None,
+            "parameters": self.parameters,
+            "data_sha256": store.content_hash(),
+            "version": stages.__version__,
+            "code_sha256": imports.fingerprint(self.module),
+        }
 
 
 class State:

@@ -64,6 +64,7 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/phantom", {"cases": 7}, "benchmarks.smoke.phantom.anatomy is missing"),
         ("benchmarks/smoke/phantom/anatomy", "leg", "phantom.anatomy must be brain or chest, not the text 'leg'"),
         ("benchmarks/smoke/denoiser/training/label_dropout", None, "benchmarks.smoke.denoiser.training.label_dropout is missing"),
+        ("benchmarks/smoke/denoiser/training", {"betas": None, "ema": None, "batch": 0}, "smoke.denoiser.training.betas is missing, and so is ema"),
         # types
         ("benchmarks/smoke/denoiser/training/batch", "ten", "training.batch must be a whole number, not the text 'ten' (images"),
         ("benchmarks/smoke/denoiser/training/batch", 4.0, "training.batch must be a whole number, not 4.0"),
@@ -106,6 +107,9 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/data/split/validation", {"healthy": "x"}, "split.validation.healthy must be a whole number, not the text 'x'"),
         ("benchmarks/smoke/data/phantom", {}, "data.phantom is not a known key"),
         ("benchmarks/smoke/loop", {}, "benchmarks.smoke.loop is not a known key"),
+        ("benchmarks/smoke/gaussian", {"k": 2}, "figures; for a network of your own, write stages/training/gaussian.py with objective or fit"),
+        ("benchmarks/smoke/data/mine", {"k": 2}, "images; for a reader of your own, write stages/data/mine.py with RAW_DATA"),
+        ("benchmarks/smoke/methods/vae", {"mine": {}}, "methods.vae.mine is not a known key; known here: "),
         ("paper/methods/intensity/grid", [{"view": ["plane"]}], "view may hold plain, inverted, equalised, not plane"),
         ("benchmarks/smoke/methods/theirs", {"detector": "vae", "options": {"score": "gradient", "encode_class": "none"}, "grid": [{}], "setting": {}}, "options.encode_class is not a known key"),
         ("benchmarks/smoke/detection", {"convention": "released-code", "stride": 1, "batch": 8}, "guided-ddpm.grid[0].L must be [500] under convention released-code, not [20]"),

@@ -1,6 +1,7 @@
 """What docs/ tells users to write is written, to the letter, and goes through to the tables and figures."""
 
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -50,14 +51,67 @@ def test_add_your_method(finished, root):
         path.parent.mkdir(parents=True)
         np.save(path, np.random.default_rng(0).random(shape).astype(np.float16))
     jobs = finished.jobs(run="smoke")
-    assert {rule: jobs.get(rule, 0) for rule in ("train", "detect", "scores")} == {"train": 1, "detect": 3, "scores": 4}
+    assert {rule: jobs.get(rule, 0) for rule in ("train", "detect", "scores")} == {"train": 2, "detect": 4, "scores": 5}
     run = finished.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
     assert run.returncode == 0, run.stdout
     table = pd.read_csv(results / "tables/comparison.csv").set_index("method")
     assert table.loc["local-contrast", "setting"] in ("k1", "k2")
-    assert table.loc[["local-contrast", "bottleneck", "elsewhere"], "auroc"].between(0, 1).all()
+    assert table.loc[["local-contrast", "bottleneck", "pca", "elsewhere"], "auroc"].between(0, 1).all()
     assert "bottleneck" in (results / "tables/comparison.tex").read_text()
     assert finished.jobs(run="smoke") == {}
+    a_fitted_model_is_tracked(finished)
+
+
+def a_fitted_model_is_tracked(project) -> None:
+    """Its changed keys rerun what they change; it has its card, is verified, shared and received as a network is."""
+    project.set_parameters({"benchmarks.smoke.pca.components": 3})
+    changed = project.jobs(run="smoke")
+    assert (changed["train"], changed["detect"], changed["scores"]) == (1, 1, 1)
+    project.set_parameters({"benchmarks.smoke.pca.components": 4})
+    results = project.folder / "results/smoke"
+    metrics = pd.read_csv(results / "training/fold1-seed0/pca/metrics.csv")
+    assert metrics.columns.tolist() == ["slices", "explained_variance"]
+    assert 0 < metrics["explained_variance"].item() < 1
+    assert sorted(path.name for path in (results / "training/fold1-seed0/pca").iterdir()) == ["metrics.csv"]
+    card = (results / "checkpoints/fold1-seed0/pca.md").read_text()
+    assert "in the arrays `components` (4 x 1024), `mean` (1024)." in card
+    assert "| budget | fitted at once |" in card
+    model = results / "checkpoints/fold1-seed0/pca.safetensors"
+    written = model.read_bytes()
+    for command in (["verify", "smoke"], ["sharing.share", "smoke"], ["sharing.receive", "share/smoke"]):
+        model.unlink() if command[0] == "sharing.receive" else None
+        run = project.run(sys.executable, "-m", f"stages.{command[0]}", *command[1:])
+        assert run.returncode == 0, run.stdout
+    assert model.read_bytes() == written
+    assert "pca.safetensors" in run.stdout
+
+
+SENTENCES = {
+    "benchmarks.smoke.pca": {
+        None: "pca is missing: the keys by which the model is fitted, {} where there are none",
+        5: "pca must be a section of keys ({} where there are none), not 5",
+    },
+    "benchmarks.smoke.pca.components": {None: "pca.components is missing"},
+    "benchmarks.smoke.pca.training": {1: "pca.training is not a known key; known here: components"},
+    "benchmarks.smoke.bottleneck.training": {
+        "{batch: 3}": "bottleneck.training.accumulate is missing, and so are gpus, learning_rate, betas, warmup, "
+        "schedule, weight_decay, ema, mirror, jitter, precision, log_every, sheet_every, save_minutes, "
+        "epochs (or iterations)"
+    },
+}
+"""Key -> what it is set to (text: YAML) -> what is then said."""
+
+
+def test_what_a_section_of_ones_own_lacks_is_said_at_once(project, root):
+    follow(project, "add-your-method.md", root)
+    params = project.folder / "params.yaml"
+    written = params.read_text()
+    for key, values in SENTENCES.items():
+        for value, sentence in values.items():
+            params.write_text(written)
+            project.set_parameters({key: yaml.safe_load(str(value)) if value is not None else None})
+            said = project.run(sys.executable, "-m", "stages.parameters", "smoke").stdout
+            assert said == f"error: params.yaml: benchmarks.smoke.{sentence}\n"
 
 
 def test_a_folder_of_images(project, root):

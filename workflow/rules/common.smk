@@ -161,7 +161,9 @@ def published_list(wildcards):
 
 
 def training_gpus(wildcards):
-    """The cards that train a network together."""
+    """The cards that train a network together; none for a model that is fitted."""
+    if methods.is_fitted(wildcards.network):
+        return 0
     values = benchmark_parameters(wildcards.benchmark)
     return values[wildcards.network]["training"]["gpus"]
 

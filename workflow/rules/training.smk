@@ -1,6 +1,6 @@
 # Slices -> networks, each by the module of its name. A job that was killed goes on from the state folder, which
-# Snakemake does not clean up; nor does it delete logs, so that metrics and sheets can be looked at whatever happens, and
-# an imported checkpoint is taken as it is.
+# Snakemake does not clean up; nor does it delete logs, so that metrics can be looked at whatever happens, and an imported
+# checkpoint is taken as it is. The sheet beside the metrics is not named: a model that is fitted at once draws none.
 
 
 rule train:
@@ -13,7 +13,6 @@ rule train:
     log:
         text="results/{benchmark}/logs/train/{repeat}/{network}.log",
         metrics="results/{benchmark}/training/{repeat}/{network}/metrics.csv",
-        sheet="results/{benchmark}/training/{repeat}/{network}/sheet.png",
     retries: 1
     conda:
         "../../environment.yml"
