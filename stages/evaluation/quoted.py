@@ -43,7 +43,7 @@ METRICS = (
     *("auroc", "image_auroc", "lesion_rate"),
 )
 THREE_DIGITS = ("auroc", "auroc_body", "ap", "ap_body")
-"""What is near 1 for every method, or counts pixels by the thousand; of the others more than two digits are not known."""
+"""What is near 1 for every method, or counts pixels by the thousand; the others are known to two digits at best."""
 _BEGIN = r"<!-- (\w+) of ([^\s:]+)(?:: ([\w ]*))? -->\n"
 _MARKED = re.compile(_BEGIN + ".*?<!-- end -->", re.DOTALL)
 
@@ -79,13 +79,13 @@ class Recorded:
         return self.parameters["evaluation"]["bootstrap"], self.parameters["seed"]
 
 
-def recorded(name: str, record: Path, config: Path = Path(reading.FILE)) -> Recorded:
-    """A benchmark of params.yaml by its records.
+def recorded(name: str, record: Path, config: dict) -> Recorded:
+    """A benchmark of params.yaml, whose content is `config`, by its records.
 
     Raises:
         InputError: there is no such benchmark, or no method of it has finished a repeat.
     """
-    parameters = reading.benchmark(reading.load(config), name)
+    parameters = reading.benchmark(config, name)
     methods, identity, blocks = of(parameters), of_now(parameters), []
     finished = finished_repeats(record, repeats(parameters), methods, identity)
     while (block := largest_block(finished))[0]:
@@ -228,7 +228,8 @@ def rewritten(text: str, read: Callable[[str], Recorded]) -> str:
 
 def of_pages(pages: Iterable[Path], results: Path) -> Iterator[tuple[Path, str, str]]:
     """Each page: its path, its text, and its text with tables of the records below `results`."""
-    read = cache(lambda name: recorded(name, results / name / "record"))
+    config = reading.load(reading.FILE)
+    read = cache(lambda name: recorded(name, results / name / "record", config))
     for page in pages:
         text = page.read_text(encoding="utf-8")
         yield page, text, rewritten(text, read)
