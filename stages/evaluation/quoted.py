@@ -213,8 +213,10 @@ def rewritten(text: str, read: Callable[[str], Recorded]) -> str:
 
     def table(mark: re.Match) -> str:
         kind, name, metrics = mark.groups()
+        kinds: dict[str, Callable[[Recorded], str]]
         kinds = {"comparison": partial(comparison, metrics=(metrics or "").split())}
-        kinds |= {} if metrics else {"choice": choice, "paired": paired_tests}
+        if not metrics:
+            kinds |= {"choice": choice, "paired": paired_tests}
         if kind not in kinds:
             raise InputError(f"{kind} is no table of {name} with metrics {metrics}: name {' or '.join(kinds)}")
         first, *_ = mark[0].split("\n")
