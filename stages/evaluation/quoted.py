@@ -218,7 +218,8 @@ def rewritten(text: str, read: Callable[[str], Recorded]) -> str:
         if not metrics:
             kinds |= {"choice": choice, "paired": paired_tests}
         if kind not in kinds:
-            raise InputError(f"{kind} is no table of {name} with metrics {metrics}: name {' or '.join(kinds)}")
+            among = f" with metrics {metrics}" if metrics else ""
+            raise InputError(f"{kind} is no table of {name}{among}: name {' or '.join(kinds)}")
         first, *_ = mark[0].split("\n")
         return f"{first}\n{kinds[kind](read(name))}<!-- end -->"
 
