@@ -223,10 +223,9 @@ def rewritten(text: str, read: Callable[[str], Recorded]) -> str:
         first, *_ = mark[0].split("\n")
         return f"{first}\n{kinds[kind](read(name))}<!-- end -->"
 
-    result, found = _MARKED.subn(table, text)
-    if found < len(begun := re.findall(_BEGIN, text)):
-        raise InputError(f"one of {len(begun)} marks of tables has no <!-- end --> before the next: add that line")
-    return result
+    if (begun := len(re.findall(_BEGIN, text))) > len(_MARKED.findall(text)):
+        raise InputError(f"one of {begun} marks of tables has no <!-- end --> before the next: add that line")
+    return _MARKED.sub(table, text)
 
 
 def of_pages(pages: Iterable[Path], results: Path) -> Iterator[tuple[Path, str, str]]:
