@@ -72,9 +72,13 @@ def scored(name: str, record: Path, config: Path = Path(reading.FILE)) -> Scored
     methods, identity = of(parameters), of_now(parameters)
     if not methods:
         raise InputError(f"benchmark {name} has no methods that could be compared: it makes only data")
-    used, notes = of_finished(name, record, repeats(parameters), methods, identity)
+    methods, used, notes = of_finished(name, record, repeats(parameters), methods, identity)
     print(*(f"{name}: {note}" for note in notes), sep="\n", end="\n" if notes else "", file=sys.stderr)
-    finished = Finished(record, used, None, identity)
+    return of_block(name, Finished(record, used, None, identity), methods, parameters)
+
+
+def of_block(name: str, finished: Finished, methods: dict, parameters: dict) -> Scored:
+    """Some methods of a benchmark on repeats that all of them have finished, each at the setting that it reports."""
     by_repeat, _ = tabulate(methods, finished)
     choices = {method: choose(method, values, by_repeat) for method, values in methods.items()}
     return Scored(name, finished, choices, parameters["evaluation"], parameters["seed"])

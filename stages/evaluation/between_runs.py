@@ -6,7 +6,7 @@ slices of the same data, scored alike. Code, devices, training and methods may d
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ import pandas as pd
 from stages import provenance
 from stages.errors import InputError
 from stages.evaluation import comparison_tables, paired, records
-from stages.evaluation.between_benchmarks import Scored
-from stages.evaluation.choice import Choice, choose
-from stages.evaluation.comparison_tables import of_finished, of_now, tabulate
-from stages.evaluation.finished import Finished, every_run, missing_records, record_path
+from stages.evaluation.between_benchmarks import Scored, of_block
+from stages.evaluation.choice import Choice
+from stages.evaluation.comparison_tables import of_finished, of_now
+from stages.evaluation.finished import Finished, every_run, record_path
 from stages.methods import TRAINED_ON, of, trained_on
 from stages.parameters import reading
 from stages.parameters.inert import without_inert
@@ -98,22 +98,10 @@ def read_run(label: str, folder: Path, config: Path = Path(reading.FILE)) -> Sha
         return records.record_identity(record_path(record, repeat, method, setting)) or ""
 
     identity = of_now(parameters) if mine else as_it_says
-    lacking = [
-        name
-        for name, method in methods.items()
-        if len(missing_records(record, wanted, {name: method}, identity)) == len(wanted)
-    ]
-    if lacking and len(lacking) < len(methods):
-        methods, words = ({name: some[name] for name in some if name not in lacking} for some in (methods, words))
-    else:
-        lacking = []
-    used, notes = of_finished(label, record, wanted, methods, identity)
-    notes += [f"Left out, as no repeat of them is finished: {', '.join(lacking)}."] if lacking else []
-    finished = Finished(record, used, None, identity)
-    by_repeat, _ = tabulate(methods, finished)
-    choices = {method: choose(method, values, by_repeat) for method, values in methods.items()}
-    choices = _in_the_order_of(folder / "tables" / "comparison.csv", choices)
-    scored = Scored(label, finished, choices, parameters["evaluation"], parameters["seed"])
+    methods, used, notes = of_finished(label, record, wanted, methods, identity)
+    words = {name: words[name] for name in methods}
+    block = of_block(label, Finished(record, used, None, identity), methods, parameters)
+    scored = replace(block, choices=_in_the_order_of(folder / "tables" / "comparison.csv", block.choices))
     digests = _digests(record, used, methods)
     run = SharedRun(label, folder.resolve().name, scored, parameters, words, made_by, digests, notes)
     if not mine:

@@ -9,7 +9,7 @@ from the scores. What is read is listed from the grid: files left by settings th
 at. A data set without masks has no Dice and no AUROC over pixels: those columns are empty, and the tables say so.
 
 Without the workflow: `--benchmark NAME --record results/NAME/record --output FOLDER` makes the tables of the repeats
-that are finished with the parameters of now, and says which are missing.
+and methods that are finished with the parameters of now, and says which are missing.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from stages import command, provenance
 from stages.errors import InputError
 from stages.evaluation import across_repeats, documents, paired, records, sensitivity, summary
 from stages.evaluation.choice import Choice, choose, in_words
-from stages.evaluation.finished import Finished, Identity, full_grid, missing_records
+from stages.evaluation.finished import Finished, Identity, finished_repeats, largest_block, missing_records
 from stages.evaluation.lesion_size import by_lesion_size
 from stages.methods import TRAINED_ON, of, settings
 from stages.methods import setting as named
@@ -122,30 +122,36 @@ def write_metrics(folder: Path, metrics: dict[str, dict[str, float]]) -> None:
 
 def of_finished(
     benchmark: str, record: Path, wanted: list[Repeat], methods: dict, identity: Identity
-) -> tuple[list[Repeat], list[str]]:
-    """The repeats that tables can be made of now, and sentences about those that are not there or not used.
+) -> tuple[dict, list[Repeat], list[str]]:
+    """The methods and repeats that can be compared now, and sentences about those that are not there or not used.
+
+    They are the largest block of what is finished (`finished.largest_block`), so that every method has every repeat.
 
     Raises:
-        InputError: none is finished.
+        InputError: no method has finished a repeat.
     """
-    missing = missing_records(record, wanted, methods, identity)
-    used = full_grid([repeat for repeat in wanted if repeat not in missing])
-    others = [str(path.relative_to(record)) for lacking in missing.values() for path in lacking.others]
-    of_others = [f"Made with other parameters: {shortened(others)}."] if others else []
-    if not used:
-        repeat, lacking = next(iter(missing.items()))
+    finished = finished_repeats(record, wanted, methods, identity)
+    names, used = largest_block(finished)
+    kept = {name: methods[name] for name in names}
+    lacking_any = missing_records(record, wanted, methods, identity)
+    if not kept:
+        repeat, lacking = next(iter(lacking_any.items()))
         first = [*lacking.absent, *lacking.others][0]
         raise InputError(
             f"no repeat of {benchmark} is finished: {repeat.name} lacks {lacking.count} records, the first of them "
             f"{first}{'' if lacking.absent else ', made with other parameters'}: {records.record_again(first)}"
         )
-    notes = []
+    notes, missing = [], missing_records(record, wanted, kept, identity)
+    if left_out := [f"{name} ({len(finished[name])})" for name in methods if name not in kept]:
+        notes.append(f"Left out, with so many of {len(wanted)} repeats finished: {', '.join(left_out)}.")
     if missing:
         lacking_each = ", ".join(f"{repeat.name} (lacks {one.count} records)" for repeat, one in missing.items())
-        notes = [f"Missing of {len(wanted)} repeats: {lacking_each}.", *of_others]
+        notes.append(f"Missing of {len(wanted)} repeats: {lacking_each}.")
+    if others := [str(path.relative_to(record)) for lacking in lacking_any.values() for path in lacking.others]:
+        notes.append(f"Made with other parameters: {shortened(others)}.")
     if rest := [repeat.name for repeat in wanted if repeat not in missing and repeat not in used]:
         notes.append(f"Finished, but left out so that every seed has the same folds: {', '.join(rest)}.")
-    return used, notes
+    return kept, used, notes
 
 
 def shortened(names: list[str], count: int = 3) -> str:
@@ -221,7 +227,7 @@ def main(options: argparse.Namespace) -> None:
     Finished(options.record, used, options.scores, identity).keep(methods)
     notes: list[str] = []
     if options.benchmark is not None and identity is not None:
-        used, notes = of_finished(options.benchmark, options.record, used, methods, identity)
+        methods, used, notes = of_finished(options.benchmark, options.record, used, methods, identity)
         print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
     finished = Finished(options.record, used, options.scores, identity)
     by_repeat, scores = tabulate(methods, finished)

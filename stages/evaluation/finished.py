@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
+from itertools import chain, combinations, product
 from pathlib import Path
 
 import pandas as pd
@@ -169,18 +169,37 @@ def missing_records(folder: Path, repeats: list[Repeat], methods: dict, identity
     return result
 
 
-def full_grid(finished: list[Repeat]) -> list[Repeat]:
-    """Of the finished repeats the most that are all of some folds with all of some seeds; on equality, more folds.
+def finished_repeats(folder: Path, repeats: list[Repeat], methods: dict, identity: Identity) -> dict[str, list[Repeat]]:
+    """The repeats that each method has finished, at every setting of its grid."""
+    lacking = {name: missing_records(folder, repeats, {name: method}, identity) for name, method in methods.items()}
+    return {name: [repeat for repeat in repeats if repeat not in lacking[name]] for name in methods}
 
-    >>> [one.name for one in full_grid([Repeat(1, 0), Repeat(1, 1), Repeat(1, 2), Repeat(2, 0)])]
-    ['fold1-seed0', 'fold1-seed1', 'fold1-seed2']
+
+def largest_block(finished: dict[str, list[Repeat]]) -> tuple[list[str], list[Repeat]]:
+    """The methods and repeats that can be compared as they are, of all those the most runs.
+
+    Every one of the methods has finished every one of the repeats, which are all of some folds with all of some seeds.
+    Of equal ones more methods, then more folds. Nothing where nothing is finished.
+
+    Args:
+        finished: method -> the repeats that it has finished.
+
+    >>> one, two, other = Repeat(1, 0), Repeat(2, 0), Repeat(1, 1)
+    >>> methods, repeats = largest_block({"a": [one, two, other], "b": [one, two], "c": [one]})
+    >>> methods, [repeat.name for repeat in repeats]
+    (['a', 'b'], ['fold1-seed0', 'fold2-seed0'])
     """
-    known, folds = set(finished), sorted({repeat.fold for repeat in finished})
-    seeds = list(dict.fromkeys(repeat.seed for repeat in finished))
-    best: list[Repeat] = []
-    for count in range(len(folds), 0, -1):
-        for some in combinations(folds, count):
-            shared = [seed for seed in seeds if all(Repeat(fold, seed) in known for fold in some)]
-            grid = [Repeat(fold, seed) for fold in some for seed in shared]
-            best = max(best, grid, key=len)
+    known = list(dict.fromkeys(chain(*finished.values())))
+    folds, seeds = _subsets(sorted({repeat.fold for repeat in known})), _subsets([repeat.seed for repeat in known])
+    best: tuple[list[str], list[Repeat]] = [], []
+    for some, beside in product(folds, seeds):
+        grid = [Repeat(fold, seed) for fold in some for seed in beside]
+        block = [name for name, repeats in finished.items() if {*grid} <= {*repeats}], grid
+        best = max(best, block, key=lambda one: (len(one[0]) * len(one[1]), len(one[0]), len({r.fold for r in one[1]})))
     return best
+
+
+def _subsets(values: list[int]) -> list[tuple[int, ...]]:
+    """All that some numbers, each counted once, can be: larger ones first."""
+    once = list(dict.fromkeys(values))
+    return [some for count in range(len(once), 0, -1) for some in combinations(once, count)]

@@ -223,9 +223,9 @@ def interval_note(table: pd.DataFrame) -> str:
     return f"mean and 95 % interval (bootstrap over {over})"
 
 
-def table_parser(description: str, table: str) -> argparse.ArgumentParser:
-    """The command line of a stage that draws a table, a CSV of this name."""
-    result = command.parser(description)
+def table_parser(description: str, table: str, required: bool = True) -> argparse.ArgumentParser:
+    """The command line of a stage that draws a table, a CSV of this name; `required` as in `command.parser`."""
+    result = command.parser(description, required)
     result.add_argument("--table", type=Path, required=True, help=f"{table} of the tables")
     result.add_argument("--output", type=Path, required=True, help="folder of the figure")
     return result

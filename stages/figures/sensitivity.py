@@ -14,6 +14,9 @@ settings: every method whose grid has numbers, a column each, over s, w, another
 the other keys; test subjects solid, validation subjects faint. Methods without numbers are dashed lines in all columns.
 
 heatmap: see stages.figures.heatmap.
+
+Without the workflow: `--benchmark NAME` in place of `--parameters` draws of the methods of NAME those that the tables
+list, such as tables from the records of a run that is not finished.
 """
 
 import argparse
@@ -29,12 +32,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from stages import command
+from stages.errors import InputError
+from stages.evaluation import records
 from stages.evaluation.sensitivity import COLUMNS
 from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
 from stages.figures import heatmap, lines, published, results, style
 from stages.methods import Setting, setting, settings
+from stages.parameters import reading, sections
 
-FIGURES = ("figure-4-sensitivity", "settings", "heatmap")
+FIGURES = {
+    "figure-4-sensitivity": "sensitivity_figure_4",
+    "settings": "sensitivity_settings",
+    "heatmap": "sensitivity_heatmap",
+}
+"""The figures, and the rules that draw them."""
 PAPER = {"dice_own_otsu": "dice", "auroc": "auroc"}  # Fig. 4's metrics, and their columns in the published table
 BESIDE = {"dice_own_otsu": "dice_average_otsu"}  # and what is drawn faint beside one of them
 PAPER_COLUMNS = ["dataset", "method", "L", "s", "dice", "auroc"]
@@ -263,7 +274,8 @@ def _settings_legend(titles: list[str], constant: dict[str, dict[str, Any]], val
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = results.table_parser(__doc__, "scores.csv")
+    parser = results.table_parser(__doc__, "scores.csv", required=False)
+    parser.add_argument("--benchmark", metavar="NAME", help="in place of --parameters: a name in params.yaml")
     parser.add_argument("--figure", choices=FIGURES, required=True, help="which one to draw")
     parser.add_argument("--comparison", type=Path, required=True, help="comparison.csv, which names the settings")
     return parser
@@ -271,7 +283,10 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     """Draw one of the figures from the tables; InputError where these do not list what params.yaml names."""
-    methods = options.parameters["methods"]
+    if (options.parameters is None) == (options.benchmark is None):
+        raise InputError("sensitivity takes either --parameters or --benchmark: give one of them")
+    parameters = options.parameters or _of_benchmark(options)
+    methods = parameters["methods"]
     scores = results.open_scores(options.table, methods)
     comparison = results.open_comparison(options.comparison, list(methods), list(COLUMNS))
     if options.figure == "settings":
@@ -279,10 +294,22 @@ def main(options: argparse.Namespace) -> None:
     elif options.figure == "heatmap":
         figure = heatmap.draw(methods, scores, comparison)
     else:
-        figures = options.parameters["figures"]
+        figures = parameters["figures"]
         paper = published.read(figures["published"]) if figures.get("published") else None
         figure = draw_figure_4(methods, figures["method"], scores, comparison, paper)
     style.save(figure, options.output, options.figure)
+
+
+def _of_benchmark(options: argparse.Namespace) -> dict[str, Any]:
+    """What the rule of the figure is handed, with those methods alone that comparison.csv lists."""
+    rule = FIGURES[options.figure]
+    parameters = sections.section(reading.benchmark(reading.load(reading.FILE), options.benchmark), rule)
+    listed = records.read_csv(options.comparison, ["method"], [])["method"].tolist()
+    methods = {name: method for name, method in parameters["methods"].items() if name in listed}
+    shown = parameters.get("figures", {}).get("method")
+    if not methods or shown not in (None, *methods):
+        raise InputError(f"{options.comparison} lists no {shown or 'method'} of {options.benchmark}: make its tables")
+    return parameters | {"methods": methods}
 
 
 if __name__ == "__main__":

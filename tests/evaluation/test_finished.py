@@ -46,11 +46,27 @@ def test_records_alone_make_the_tables_of_the_repeats_that_are_there(repeated, b
     assert said.splitlines()[0] in (repeated.root / "tables/comparison.md").read_text()
     part = pd.read_csv(repeated.root / "tables/comparison.csv").set_index("method")
     assert part[["folds", "seeds", "subjects"]].to_numpy().tolist() == [[2, 1, 5]] * 2
-    shutil.rmtree(repeated.root / "record/fold1-seed0")
-    repeated.record("ready-made", "default", "fold1-seed1").unlink()
-    repeated.record("ready-made", "default", "fold2-seed0").unlink()
+    shutil.rmtree(repeated.root / "record")
     with pytest.raises(InputError, match=r"no repeat of mine is finished: fold1-seed0 lacks 5 records, .*L10_s0\.csv"):
         by_name()
+
+
+def test_methods_that_lack_repeats_are_left_out_where_more_runs_can_be_compared(repeated, by_name, capsys):
+    repeated.score_all()
+    repeated.record("ready-made", "default", "fold2-seed0").unlink()
+    by_name()
+    table = pd.read_csv(repeated.root / "tables/comparison.csv").set_index("method")
+    assert table[["folds", "seeds"]].to_numpy().tolist() == [[2, 1]] * 2, "both methods, with the seed that both have"
+    capsys.readouterr()
+    repeated.record("ready-made", "default", "fold2-seed1").unlink()
+    repeated.record("ready-made", "default", "fold1-seed1").unlink()
+    by_name()
+    table = pd.read_csv(repeated.root / "tables/comparison.csv").set_index("method")
+    assert table[["folds", "seeds"]].to_numpy().tolist() == [[2, 2]], "four runs of one method, not two of both"
+    assert list(table.index) == ["guided-ddim"]
+    said = "Left out, with so many of 4 repeats finished: ready-made (1).\n"
+    assert capsys.readouterr().err == said
+    assert said in (repeated.root / "tables/comparison.md").read_text()
 
 
 def test_records_of_other_parameters_are_missing_and_named(repeated, by_name, made_with, capsys):
@@ -65,8 +81,9 @@ def test_records_of_other_parameters_are_missing_and_named(repeated, by_name, ma
     assert said[1] == f"Made with other parameters: {names}."
     assert said[1] in (repeated.root / "tables/comparison.md").read_text()
     assert len(pd.read_csv(repeated.root / "tables/repeats.csv")["repeat"].unique()) == 2
-    made_with.update({f"{repeat.name}/ready-made/default": "of now" for repeat in repeated.repeats})
-    with pytest.raises(InputError, match=r"lacks 1 records, .*default\.csv, made with other parameters: delete the"):
+    runs = ("guided-ddim/L20_s0.5", "ready-made/default")
+    made_with.update({f"{repeat.name}/{run}": "of now" for repeat in repeated.repeats for run in runs})
+    with pytest.raises(InputError, match=r"lacks 2 records, .*L20_s0\.5\.csv, made with other parameters: delete the"):
         by_name()
 
 

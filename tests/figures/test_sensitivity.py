@@ -255,6 +255,7 @@ def test_names_are_moved_no_farther_than_they_must():
 def options(folder, output="one", **figures):
     return argparse.Namespace(
         parameters={"methods": METHODS, "figures": {"method": "guided-ddim"} | figures},
+        benchmark=None,
         figure="figure-4-sensitivity",
         table=folder / "scores.csv",
         comparison=folder / "comparison.csv",
@@ -316,3 +317,23 @@ def test_the_published_table_is_that_of_the_paper_and_the_schema_names_its_data_
     assert paper[["dice", "auroc"]].map(lambda value: 0 < value < 1).all(axis=None)
     assert (paper["L"].isna() == paper["s"].isna()).all()
     assert not paper.duplicated(["dataset", "method", "L", "s"]).any()
+
+
+def test_of_a_benchmark_what_its_tables_list_is_drawn(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(sensitivity.reading, "load", lambda _: {})
+    monkeypatch.setattr(sensitivity.reading, "benchmark", lambda _, name: options(tmp_path).parameters)
+    monkeypatch.setattr(sensitivity, "draw_figure_4", lambda methods, *_: drawn.append(list(methods)))
+    monkeypatch.setattr(style, "save", lambda *_: None)
+    table()[lambda rows: rows["method"] != "gan"].to_csv(tmp_path / "scores.csv", index=False)
+    comparison(table()).drop(index="gan").to_csv(tmp_path / "comparison.csv")
+    given = options(tmp_path)
+    given.parameters, given.benchmark = None, "mine"
+    sensitivity.main(given)
+    assert drawn == [["guided-ddim", "intensity"]]
+    comparison(table()).drop(index="guided-ddim").to_csv(tmp_path / "comparison.csv")
+    with pytest.raises(InputError, match=r"comparison\.csv lists no guided-ddim of mine"):
+        sensitivity.main(given)
+    given.benchmark = None
+    with pytest.raises(InputError, match="either --parameters or --benchmark"):
+        sensitivity.main(given)

@@ -279,6 +279,7 @@ def options(folder, name, output="one"):
     return argparse.Namespace(
         figure=name,
         parameters={"methods": METHODS},
+        benchmark=None,
         table=folder / "scores.csv",
         comparison=folder / "comparison.csv",
         output=folder / output,

@@ -236,7 +236,7 @@ def test_methods_that_are_not_finished_are_left_out_with_a_word(two):
     rows = list(csv.reader(table.open()))
     table.write_text("".join(",".join(row) + "\n" for row in rows if row[0] != "ready-made"))
     page = run(*labelled(two))
-    assert "ours: Left out, as no repeat of them is finished: ready-made." in page
+    assert "ours: Left out, with so many of 1 repeats finished: ready-made (0)." in page
     assert read("comparison-1")["method"].tolist() == ["guided-ddim", "ready-made", "guided-ddim"]
 
 
