@@ -83,10 +83,10 @@ def wait_for_job(folder, run):
     ],
     ids=["jobs are selected", "a job's end is noted"],
 )
-def test_sigterm_while_the_scheduler_holds_its_lock_lets_the_job_end(folder, scheduler, during):
+def test_sigterm_while_the_scheduler_holds_its_lock_lets_the_job_end_with_hooks_or_without(folder, scheduler, during):
     (folder / "Snakefile").write_text(STOPPING + TERMINATED_MEANWHILE.format(**during) + JOB)
     (folder / "go").touch()
-    run = started(folder, "--scheduler", scheduler)
+    run = started(folder, "--scheduler", scheduler, "--no-hooks")
     try:
         output, _ = run.communicate(timeout=120)  # without stopping.smk: for ever
     finally:

@@ -15,20 +15,45 @@ def made_here():
 
 
 def date_back_what_is_of_the_future():
-    """Results that are newer than now, as after a clock that jumped, would hide every edit."""
-    if not workflow.is_main_process:
-        return
+    """Results that are newer than now, as after a clock that jumped, would hide every edit: runs date them back first.
+
+    Snakemake reads these rules to lint, list or report, too; `execute` is what it calls for a run, or a dry run.
+    """
+    execute = workflow.execute
+
+    def after_dates(executor_plugin, **others):
+        date_back(only_look=executor_plugin.common_settings.dryrun_exec)
+        return execute(executor_plugin=executor_plugin, **others)
+
+    if workflow.is_main_process:
+        workflow.execute = after_dates
+
+
+def date_back(only_look):
     compared = DAGSettings().max_checksum_file_size  # the run's own are not known yet
-    dated = dates.set_back(made_here(), time.time(), compared)
-    if dated.back:
-        print(
-            f"{dated.back[0]} and {len(dated.back) - 1} more were dated in the future, as by a clock that jumped: they are "
-            "dated back, so that what is edited since reruns its jobs",
-            file=sys.stderr,
-        )
-    # No reason to refuse: someone else's results, or those on a disk that is only read, can be looked at as they are.
-    for sentence in dated.refused[:1]:
-        print(f"warning: {sentence}", file=sys.stderr)
+    found = dates.of_the_future(made_here(), time.time(), compared)
+    if not found:
+        return
+    hidden = f"warning: {and_more(found)} are dated in the future, as by a clock that jumped, which hides edits"
+    if only_look:
+        said = [f"{hidden}: a run dates them back, and may do more than is listed here"]
+    elif any(Path(".snakemake/locks").glob("*")):
+        said = [f"{hidden}: they stay so while another run is at work in this folder"]
+    else:
+        dated = dates.set_back(found)
+        said = []
+        if dated.back:
+            said.append(
+                f"{and_more(dated.back)} were dated in the future, as by a clock that jumped: they are dated back, so that "
+                "what is edited since reruns its jobs"
+            )
+        # No reason to refuse: someone else's results, or those on a disk that is only read, can be looked at as they are.
+        said += [f"warning: {sentence}" for sentence in dated.refused[:1]]
+    print(*said, sep="\n", file=sys.stderr)
+
+
+def and_more(paths):
+    return f"{next(iter(paths))} and {len(paths) - 1} more"
 
 
 def is_only_data(benchmark):

@@ -1,11 +1,11 @@
 # How a run ends before its time: asked to by a signal, or killed.
 
 import atexit
-import signal
 import threading
 from collections import deque
 
 from snakemake.logging import logger
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from stages import at_work
 
@@ -18,6 +18,16 @@ if at_work.join(
 os.environ[at_work.VARIABLE] = os.path.abspath(".snakemake/at_work")
 
 
+def in_a_thread(answer):
+    """The same answer to a signal, from a thread of its own."""
+    return lambda *what: threading.Thread(target=answer, args=what).start()
+
+
+# Snakemake 9.27 answers SIGTERM in the middle of whatever its main thread does, and waits there for a lock that this very
+# thread may hold (while its solver selects jobs, or a job's end is noted): for ever. From a thread of its own, it gets it.
+JobScheduler.exit_gracefully = in_a_thread(JobScheduler.exit_gracefully)
+
+
 def said_at(log):
     """When a log was last written to; None where there is none, or it is no file."""
     return log.stat().st_mtime_ns if log.is_file() else None
@@ -26,14 +36,8 @@ def said_at(log):
 SAID_BEFORE = {}
 
 
-# Snakemake 9.27 answers SIGTERM in the middle of whatever its main thread does, and waits there for a lock that this very
-# thread may hold (while its solver selects jobs, or a job's end is noted): for ever. From a thread of its own, it gets it.
+# What a failed job has said is all that hangs on hooks: `--no-hooks` takes nothing else away.
 onstart:
-    answer = signal.getsignal(signal.SIGTERM)
-    signal.signal(
-        signal.SIGTERM,
-        lambda *what: threading.Thread(target=answer, args=what).start(),
-    )
     for job in workflow.dag.jobs:
         SAID_BEFORE.update({log: said_at(Path(log)) for log in job.log})
 
