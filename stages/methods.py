@@ -9,6 +9,7 @@ A detector is a module of stages/detection. It says in literals, which are read 
   RESOLUTION_OF    key of a setting -> the network that has features at so many pixels
   OPTIONS          what it is told beside its setting: each key with the words that it takes, () for anything, or with
                    the key of params.yaml that lists them ("data.channels"; "data.channels[]": it takes a list of them)
+  OPTIONAL         those of its OPTIONS that may be left out
   PARAMETERS       the keys of params.yaml that change its maps, beside those that all detectors share
   TOLD_CLASSES     the classes that it tells the denoiser of itself, beside those in its options
   RELEASED_LEVEL   the one noise level that it knows under the convention released-code

@@ -52,8 +52,6 @@ class AnoFpdm(Detector):
 
     def prepare(self) -> None:
         self.model = DiffusionModel(Sampler.of(self.parameters), self.fabric.device, self.load("denoiser", UNet))
-        channels = self.parameters["data"]["channels"]
-        self.channels = [channels.index(name) for name in self.options["channels"]]
 
     def detect(self, batch: Batch) -> Detection:
         """Add up, and smooth."""
@@ -70,10 +68,10 @@ class AnoFpdm(Detector):
             guided = classifier_free_epsilon(without, healthy, self.setting["w"])
             plain = healthy if model.sampler.released else without
             x_0, unguided = (
-                predict_x_0(x, epsilon, level, model.schedule).clamp(low, high)[:, self.channels]
+                predict_x_0(x, epsilon, level, model.schedule).clamp(low, high)[:, self.compared]
                 for epsilon in (guided, plain)
             )
-            yield level, (x_0 - image[:, self.channels]) ** 2, ((x_0 - unguided) ** 2).mean(dim=(2, 3))
+            yield level, (x_0 - image[:, self.compared]) ** 2, ((x_0 - unguided) ** 2).mean(dim=(2, 3))
 
 
 class _Remembered:

@@ -4,7 +4,7 @@ The image is encoded to noise level L without a class and decoded by DDIM with c
 epsilon = epsilon(none) + w (epsilon(healthy) - epsilon(none)). The denoiser has been trained with labels dropped now
 and then. w = 0 is the plain round trip, 1 plain decoding as healthy. Not taken over from their code: the predicted x_0
 is not clipped to its quantile, and the class enters as the denoiser's label embedding, without attention. Options:
-encode_class, none for the published method.
+encode_class, none for the published method; channels, those that maps sum over.
 """
 
 from stages.detection.detector import Batch, Detection, Detector, run
@@ -13,7 +13,8 @@ from stages.networks.unet import UNet
 
 NETWORKS = ("denoiser",)
 GRID = {"L": (), "w": ()}
-OPTIONS = {"encode_class": ("healthy", "diseased", "none")}
+OPTIONS = {"encode_class": ("healthy", "diseased", "none"), "channels": "data.channels[]"}
+OPTIONAL = ("channels",)
 PARAMETERS = ("detection.convention", "detection.stride", "detection.solver", "detection.difference")
 TOLD_CLASSES = ("healthy", "none")
 

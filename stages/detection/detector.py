@@ -98,8 +98,14 @@ class Detector(ABC):
 
     def compare(self, images: Tensor, reconstruction: Tensor) -> Detection:
         """The reconstruction and its map by Eq. 8; a caller has `detection.difference` in its module's PARAMETERS."""
-        difference = self.parameters["detection"]["difference"]
-        return Detection(anomaly_map(images, reconstruction, difference), reconstruction)
+        difference, some = self.parameters["detection"]["difference"], self.compared
+        return Detection(anomaly_map(images[:, some], reconstruction[:, some], difference), reconstruction)
+
+    @property
+    def compared(self) -> list[int]:
+        """The channels that a map is made of: those of the option `channels`, without it all, as in the paper."""
+        known = self.parameters["data"]["channels"]
+        return [known.index(name) for name in self.options.get("channels", known)]
 
     def needs(self, name: str) -> bool:
         """Whether the setting needs a network: what the module's literals say, and nothing else."""

@@ -1,7 +1,7 @@
 """Translate every slice to healthy with Fixed-Point GAN (Siddiquee et al., ICCV 2019); the map is what it changes.
 
 a(x) = sum over channels |x - tanh(x + G(x, healthy))|, in the image's range [0, 1] (`detection.difference`
-may scale both first). No options, no grid.
+may scale both first). Option: channels, those that are summed (all unless it is given). No grid.
 """
 
 import torch
@@ -12,7 +12,8 @@ from stages.networks.fixed_point_gan import INTENSITY, Generator
 
 NETWORKS = ("fixed_point_gan",)
 GRID = {}
-OPTIONS = {}
+OPTIONS = {"channels": "data.channels[]"}
+OPTIONAL = ("channels",)
 PARAMETERS = ("detection.difference",)
 
 

@@ -2,7 +2,7 @@
 
 Wolleb et al. 2022, Algorithm 1 and Eq. 8, at one noise level L and one gradient scale s, from the images that
 the rule `latents` encoded to L. Options: encode_class and decode_class, what the denoiser is told: healthy, diseased or
-none.
+none; channels, those that Eq. 8 sums over (the paper: all, as without it).
 """
 
 from stages.detection.detector import Batch, Detection, Detector, run
@@ -12,7 +12,12 @@ from stages.networks.unet import EncoderClassifier, UNet
 NETWORKS = ("denoiser", "classifier")
 UNUSED_AT_ZERO = {"classifier": "s"}
 GRID = {"L": (), "s": ()}
-OPTIONS = {"encode_class": ("healthy", "diseased", "none"), "decode_class": ("healthy", "diseased", "none")}
+OPTIONS = {
+    "encode_class": ("healthy", "diseased", "none"),
+    "decode_class": ("healthy", "diseased", "none"),
+    "channels": "data.channels[]",
+}
+OPTIONAL = ("channels",)
 PARAMETERS = ("detection.convention", "detection.stride", "detection.solver", "detection.difference")
 
 

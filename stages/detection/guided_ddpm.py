@@ -2,7 +2,7 @@
 
 Wolleb et al. 2022, Section 3: an image is noised to level L by Eq. 2, then sampled ancestrally with the learned
 variance, guided by a shift of the mean (Dhariwal and Nichol 2021, Algorithm 1) with gradient scale s. Options:
-decode_class, which the network is told: healthy, diseased or none. Nothing is clipped under the paper's convention; the
+decode_class, which the network is told: healthy, diseased or none; channels, those that maps sum over. Nothing is clipped under the paper's convention; the
 released code clips the predicted clean image to [-1, 1] and knows no L but 500.
 """
 
@@ -14,7 +14,8 @@ from stages.networks.unet import EncoderClassifier, UNet
 NETWORKS = ("denoiser", "classifier")
 UNUSED_AT_ZERO = {"classifier": "s"}
 GRID = {"L": (), "s": ()}
-OPTIONS = {"decode_class": ("healthy", "diseased", "none")}
+OPTIONS = {"decode_class": ("healthy", "diseased", "none"), "channels": "data.channels[]"}
+OPTIONAL = ("channels",)
 PARAMETERS = ("detection.convention", "detection.stride", "detection.difference")
 
 RELEASED_LEVEL = 500

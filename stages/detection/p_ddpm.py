@@ -15,7 +15,8 @@ from stages.networks.unet import SIMPLEX_INTENSITY, PatchedDenoiser
 
 NETWORKS = ("patched_denoiser",)
 GRID = {"L": ()}
-OPTIONS = {}
+OPTIONS = {"channels": "data.channels[]"}
+OPTIONAL = ("channels",)
 PARAMETERS = ("detection.difference",)
 
 

@@ -1,6 +1,7 @@
 """Anomaly maps of the variational autoencoder of Zimmerer et al. (arXiv:1812.05941).
 
-The reconstruction comes from the latent mean. The option `score` says what the map is:
+The reconstruction comes from the latent mean. The option `score` says what the map is, `channels` which are summed (all
+unless it is given):
 
   reconstruction  a(x) = sum over channels |x - x'|, as Wolleb et al. (2022, Figures 2 and 3) map every method, and
                   like them as `detection.difference` says; `combined` takes the plain difference
@@ -25,7 +26,8 @@ from stages.networks.vae import Vae, divergence
 
 NETWORKS = ("vae",)
 GRID = {}
-OPTIONS = {"score": ("reconstruction", "gradient", "combined")}
+OPTIONS = {"score": ("reconstruction", "gradient", "combined"), "channels": "data.channels[]"}
+OPTIONAL = ("channels",)
 PARAMETERS = ("detection.difference",)
 
 DEVIATION, RADIUS = 3, 3
@@ -50,10 +52,10 @@ class VaeDetector(Detector):
             # One sum over the batch: its derivative with respect to an image is that image's own.
             loss = images[0].numel() * divergence(mean, log_deviation).mean(dim=1).sum()
             (slope,) = torch.autograd.grad(loss, images)
-        images, decoded = images.detach(), decoded.detach().float()
-        maps = smoothed(slope.abs().sum(dim=1))
+        images, decoded, some = images.detach(), decoded.detach().float(), self.compared
+        maps = smoothed(slope[:, some].abs().sum(dim=1))
         if self.score == "combined":
-            maps = maps * anomaly_map(images, decoded)
+            maps = maps * anomaly_map(images[:, some], decoded[:, some])
         return Detection(maps, decoded)
 
 

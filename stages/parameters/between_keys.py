@@ -110,7 +110,8 @@ def _method_problems(parameters: dict, name: str) -> Iterator[Problem]:
             (*path, "trained_on"),
             "is for maps of someone else: of its networks, their training says it",
         )
-    problems = list(option_problems(parameters, (*path, "options"), method.get("options", {}), methods.options(method)))
+    known, optional = methods.options(method), methods.literal(method, "OPTIONAL", ())
+    problems = list(option_problems(parameters, (*path, "options"), method.get("options", {}), known, optional))
     yield from problems
     if not problems:  # what follows reads them
         yield from _told_problems(parameters, path, method)
@@ -258,6 +259,8 @@ def _kept_problems(figures: dict, kept: int) -> Iterator[Problem]:
 def _sampled_problems(
     parameters: dict, path: KeyPath, method: str, setting: dict, stride: int | None = None
 ) -> Iterator[Problem]:
-    """Problems of a noise level and guidance scale that stand outside a grid."""
+    """Problems of a method, noise level and guidance scale that stand outside a grid."""
+    if "channels" in parameters["methods"][method].get("options", {}):
+        yield path, f"is sampled with {method}, whose maps are of some channels alone: name a method without `channels`"
     block = {key: [value] for key, value in setting.items()}
     yield from _level_problems(parameters, (*path, "L"), parameters["methods"][method], block, stride)

@@ -3,7 +3,7 @@
 As in between_keys.py, each problem is `(path, sentence)`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
 from stages import methods
@@ -14,9 +14,21 @@ PASSES = 10_000
 
 
 def option_problems(
-    parameters: dict, path: KeyPath, options: dict, known: dict[str, tuple[str, ...] | str] | None
+    parameters: dict,
+    path: KeyPath,
+    options: dict,
+    known: dict[str, tuple[str, ...] | str] | None,
+    optional: Collection[str] = (),
 ) -> Iterator[Problem]:
-    """What a module's OPTIONS, `known`, ask of the keys that it is told; nothing where it takes whatever is given."""
+    """What a module's OPTIONS, `known`, ask of the keys that it is told; nothing where it takes whatever is given.
+
+    Args:
+        parameters: of the benchmark, merged.
+        path: of the options.
+        options: as params.yaml has them.
+        known: key -> what it takes.
+        optional: those of `known` that need not be there.
+    """
     if known is None:
         return
     for key, value in options.items():
@@ -32,7 +44,7 @@ def option_problems(
         elif words and value not in words:
             yield where, f"must be {' or '.join(words)}, not {shown(value)}"
     for key in known:
-        if key not in options:
+        if key not in options and key not in optional:
             yield (*path, key), MISSING
 
 
