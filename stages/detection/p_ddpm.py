@@ -1,7 +1,8 @@
 """pDDPM (Behrendt et al., MIDL 2023): one patch after another is noised to level L and predicted from the clean rest.
 
 The network has seen healthy slices alone and predicts x_0 in one pass a patch; the patches together are the
-reconstruction, a(x) = sum over channels |x - x_0| (`detection.difference` may scale both first). No options.
+reconstruction, a(x) = sum over channels |x - x_0| (`detection.difference` may scale both first). Option: channels,
+those that are summed (all unless it is given).
 """
 
 from functools import cache, partial

@@ -26,9 +26,9 @@ def translate(parameters, networks, detected):
         tensors |= {prefix + name: tensor for name, tensor in generator.state_dict().items()}
     checkpoint.save(networks / "fixed_point_gan.safetensors", tensors, {})
 
-    def run(weights: str) -> dict[str, np.ndarray]:
+    def run(weights: str, **told) -> dict[str, np.ndarray]:
         parameters["detection"]["weights"] = weights
-        found = detected(FixedPointGan, {}, {}, ("fixed_point_gan",))
+        found = detected(FixedPointGan, {}, told, ("fixed_point_gan",))
         return {name: array.astype(np.float64) for name, array in found.items()}
 
     return run
@@ -46,3 +46,10 @@ def test_the_map_is_the_distance_to_the_healthy_translation(parameters, tiny_sli
     assert np.abs(images - translated).max() > 0.05
     np.testing.assert_allclose(found["images"], translated, atol=2e-3)
     np.testing.assert_allclose(found["maps"], np.abs(images - translated).sum(axis=1), atol=5e-3)
+
+
+def test_a_map_of_some_channels_is_eq_8_over_these(tiny_slices, translate):
+    found = translate("raw", channels=["flair"])
+    images = np.asarray(tiny_slices.images, np.float64)
+    assert found["images"].shape == images.shape, "what is shown has every channel"
+    np.testing.assert_allclose(found["maps"], np.abs(images - found["images"])[:, 1], atol=5e-3)

@@ -33,8 +33,8 @@ def network(parameters, tmp_path):
     return network.eval()
 
 
-def run(parameters, data, folder, score, checkpoints=True):
-    parameters = parameters | {"options": {"score": score}}
+def run(parameters, data, folder, score, checkpoints=True, **told):
+    parameters = parameters | {"options": {"score": score, **told}}
     options = ["--parameters", json.dumps(parameters), *data, "--splits", "train"]
     options += ["--networks", f"vae={folder / 'vae.safetensors'}"] if checkpoints else []
     options += ["--output", str(folder / "maps"), "--state", str(folder / "state"), "--threads", "1"]
@@ -56,18 +56,21 @@ def test_reconstruction_is_of_the_latent_mean(parameters, network, data, images,
     np.testing.assert_allclose(maps, (x - expected).abs().sum(dim=1), rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("score", ["gradient", "combined"])
-def test_scores_follow_their_definition(score, parameters, network, data, images, tmp_path):
-    maps, decoded = run(parameters, data, tmp_path, score)
+@pytest.mark.parametrize(
+    ("score", "told", "some"),
+    [("gradient", {}, [0, 1]), ("combined", {}, [0, 1]), ("combined", {"channels": ["flair"]}, [1])],
+)
+def test_scores_follow_their_definition(score, told, some, parameters, network, data, images, tmp_path):
+    maps, decoded = run(parameters, data, tmp_path, score, **told)
     x = images
     for row in (0, 3, 11):
         image = x[row : row + 1].clone().requires_grad_()
         output, mean, log_deviation = network(image)
         error, kl = (image - output).abs(), divergence(mean, log_deviation).mean()
         (slope,) = torch.autograd.grad(kl * image.numel(), image)
-        expected = vae.smoothed(slope.abs().sum(dim=1))[0].numpy()
+        expected = vae.smoothed(slope[:, some].abs().sum(dim=1))[0].numpy()
         if score == "combined":
-            expected = expected * error.sum(dim=1)[0].detach().double().numpy()
+            expected = expected * error[:, some].sum(dim=1)[0].detach().double().numpy()
         assert expected.max() > 1e-3
         np.testing.assert_allclose(maps[row], expected, rtol=2e-3, atol=1e-3 * expected.max())
         np.testing.assert_allclose(decoded[row], output[0].detach(), atol=1e-3)

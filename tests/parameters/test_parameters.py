@@ -103,6 +103,8 @@ def test_merge_sections_merge_lists_replace_null_removes():
         ("benchmarks/smoke/methods/peer", PEER | {"options": {"channels": ["t2", "t2"]}}, "options.channels must be a list out of data.channels"),
         ("benchmarks/smoke/methods/peer", PEER | {"options": {"channels": []}}, "options.channels must be a list out of data.channels"),
         ("paper/methods/intensity/options/channel", ["flair"], "options.channel must be one of data.channels"),
+        ("paper/methods/vae/options/channels", ["t3"], "vae.options.channels must be a list out of data.channels"),
+        ("benchmarks/smoke/methods/guided-ddim/options", {"channels": ["t2"]}, "smoke.trade_off.setting is sampled with guided-ddim, whose maps are of some channels alone"),
         ("benchmarks/smoke/vae/network/widths", [8] * 5, "vae.network.widths must be fewer: data.size = 16 cannot be halved 5 times"),
         ("benchmarks/smoke/data/split/validation", {"healthy": "x"}, "split.validation.healthy must be a whole number, not the text 'x'"),
         ("benchmarks/smoke/data/phantom", {}, "data.phantom is not a known key"),
