@@ -244,7 +244,7 @@ def table(text):
         (lambda raw: None, {"table": "labels.csv"}, r"labels\.csv \(data\.images\.table\) cannot be read"),
         (table("image\nx.png\n"), {"table": "t.csv"}, r"t\.csv lacks the column 'label'"),
         (table("image,label\n../x.png,0\n"), {"table": "t.csv"}, r"leaves the raw data folder"),
-        (table("image,label\nx.png,0\n"), {"table": "t.csv"}, r"x\.png: is missing"),
+        (table("image,label\nx.png,0\ny.png,1\n"), {"table": "t.csv"}, r"x\.png: is missing"),
         (table("image,label\n,0\n"), {"table": "t.csv"}, r"'' is no name of an image file that can be used"),
         (table(f"image,label\n{'x' * 300}.png,0\n"), {"table": "t.csv"}, r"is no name of an image file"),
         (table("image,label,mask\nx.png,1,../m.png\n"), {"table": "t.csv"}, r"'\.\./m\.png' .* leaves the raw data"),
@@ -343,5 +343,5 @@ def test_masks_that_are_all_black(raw):
     mvtec(raw)
     for path in (raw / "ground_truth").rglob("*.png"):
         lesion(path, value=0)
-    with pytest.raises(InputError, match="masks holds a lesion"):
+    with pytest.raises(InputError, match="masks of all 6 diseased images hold no lesion, .*crack/000.png"):
         extract(raw, masks=MASKS)
