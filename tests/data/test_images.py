@@ -329,19 +329,3 @@ def test_few_bits_in_sixteen_are_refused_with_the_window(raw, most, window):
         extract(raw)
     assert not (raw.parent / "out/images.npy").exists()
     assert extract(raw, scale=[0, most]).images[:].max() > 0.9
-
-
-def test_a_data_set_one_level_too_high_or_low_is_named(raw):
-    mvtec(raw / "bottle")
-    with pytest.raises(InputError, match=r"is no folder; .*raw/bottle has it: set data\.folder to that"):
-        extract(raw, masks=MASKS)
-    with pytest.raises(InputError, match=r"is no folder; .*raw/bottle has it: set data\.folder to that"):
-        images.extract(parameters(masks=MASKS), raw / "bottle/test", raw.parent / "out")
-
-
-def test_masks_that_are_all_black(raw):
-    mvtec(raw)
-    for path in (raw / "ground_truth").rglob("*.png"):
-        lesion(path, value=0)
-    with pytest.raises(InputError, match="masks of all 6 diseased images hold no lesion, .*crack/000.png"):
-        extract(raw, masks=MASKS)
