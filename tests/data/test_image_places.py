@@ -84,11 +84,10 @@ def test_the_benchmark_of_the_guide_reads_mvtec_ad(raw):
 
 def test_the_benchmark_of_the_guide_reads_medianomaly_s_lists(raw):
     for number in range(5):
-        picture(raw / f"images/{number}.png", number, side=32)
+        picture(raw / f"images/{number}.png", number, side=32, colour=True)
     listed = {"train": {"0": ["0.png", "1.png"]}, "test": {"0": ["2.png"], "1": ["3.png", "4.png"]}}
     (raw / "data.json").write_text(json.dumps(listed))
-    changes = {"images": {"table": "data.json"}, "channels": ["grey"]}
-    store, split_of, said = by_command(raw, raw.parent / "out", changes)
+    store, split_of, said = by_command(raw, raw.parent / "out", {"images": {"table": "data.json"}})
     assert said == "extracted: 5 subjects, 5 slices, 2 of them diseased\n"
     assert store.masks is None
     assert store.manifest["label"].tolist() == [0, 0, 0, 1, 1]
