@@ -28,3 +28,16 @@ def read_regular(path: Path, most: int) -> bytes:
     if len(content) > most:  # it grew
         raise OSError(EFBIG, f"more than {most:,} bytes", str(path))
     return content
+
+
+def read_text(path: Path, most: int) -> str:
+    """The text of a regular file of at most `most` bytes that is UTF-8, with a byte order mark or without.
+
+    Raises:
+        OSError: as `read_regular`.
+        ValueError: it is not UTF-8; says how it becomes that.
+    """
+    try:
+        return read_regular(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("its text is not UTF-8: save it again as that, in Excel as CSV UTF-8") from error

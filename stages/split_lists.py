@@ -7,13 +7,14 @@ names all that a store holds: what is in no split is `unused`. Lists of other pa
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages import imports
 from stages.errors import InputError
-from stages.regular_files import read_regular
+from stages.regular_files import read_text
 from stages.writing import replacing
 
 SPLITS = ("train", "validation", "test")
@@ -53,7 +54,9 @@ class SplitList:
         word, known = self.unit.removesuffix("_id"), set(names)
         for name in self.split_of:
             if name not in known:
-                raise InputError(f"{path} names the {word} {name}, which the data set lacks: take it out")
+                alike = next((other for other in names if spelling(other) == spelling(name)), None)
+                advice = f", but it has {alike}: spell it as there" if alike else ": take it out"
+                raise InputError(f"{path} names the {word} {name}, which the data set lacks{advice}")
         for name in names:
             if name not in self.split_of:
                 raise InputError(f"{path} lacks the {word} {name}: add it, as {UNUSED} if it is to be in no split")
@@ -63,6 +66,16 @@ class SplitList:
             if split != UNUSED and seen.setdefault(subject, split) != split:
                 raise InputError(f"{path} puts slices of {subject} into {seen[subject]} and {split}: choose one")
         return splits
+
+
+def spelling(name: str) -> str:
+    """What all spellings of a name have in common: its letters in one case, a number without what adds nothing.
+
+    >>> [spelling(name) for name in ("P1", "p1", "1.0", "001", "1.5")]
+    ['p1', 'p1', '1', '1', '1.5']
+    """
+    number = re.fullmatch(r"0*([0-9]+?)(?:\.0*)?", name)
+    return number[1] if number else name.casefold()
 
 
 def published(name: str) -> Path:
@@ -77,8 +90,8 @@ def read(path: Path) -> SplitList:
         InputError: it is missing, no CSV file, has other columns or words, or names one subject or slice twice.
     """
     try:
-        text = read_regular(path, _BYTES).decode("utf-8-sig")
-        header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row] or [[]]
+        text = io.StringIO(read_text(path, _BYTES), newline="")
+        header, *rows = [row for row in csv.reader(text, strict=True) if row] or [[]]
     except FileNotFoundError:
         raise InputError(f"{path} is missing: put the split list there, or change data.split") from None
     except (OSError, ValueError, csv.Error) as error:

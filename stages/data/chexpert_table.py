@@ -16,6 +16,8 @@ from stages.errors import InputError
 SPLIT_OF = {"train.csv": "train", "valid.csv": "test"}
 TABLES = tuple(SPLIT_OF)
 PATH, VIEW = "Path", "Frontal/Lateral"
+BATCH_OF_TABLES = "CheXpert-v1.0 batch 1 (validate & csv)"
+_PATIENT = re.compile(r"patient\d+")
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,11 @@ def find_tree(raw: Path, advice: str) -> Tree:
         folders = [raw, *_folders(raw)]
     except OSError as error:
         raise InputError(f"the raw data folder {raw} cannot be read ({error.strerror}); put there {advice}") from error
-    found = [folder for folder in folders if any((folder / name).is_file() for name in TABLES)]
+    found = [folder for folder in folders if _has_tables(folder)]
+    if not found and any(_PATIENT.fullmatch(path.name) for folder in folders for path in _folders(folder)):
+        raise _without_tables(raw)
     if not found:
-        meant = nearby.meant(raw, lambda folder: any((folder / name).is_file() for name in TABLES))
+        meant = nearby.meant(raw, _has_tables)
         raise InputError(f"the raw data folder {raw} holds no train.csv{meant or f'; put there {advice}'}")
     if len(found) > 1:
         names = ", ".join(str(folder) for folder in found)
@@ -60,6 +64,22 @@ def find_tree(raw: Path, advice: str) -> Tree:
         if not (tables / name).is_file():
             raise InputError(f"{tables / name} is missing; put it back, or a file with the header line alone")
     return Tree(tables, tables) if (tables / "train").is_dir() else Tree(raw, tables, _places(folders))
+
+
+def _without_tables(raw: Path) -> InputError:
+    """What is wrong with a folder that holds patients and no table: it is a batch, or lacks the first."""
+    around = raw.resolve().parent
+    if not (advice := nearby.meant(raw, _has_tables)) and any(around.glob(f"*batch*/{TABLES[0]}")):
+        advice = f", which lie in another batch beside it; set data.folder to {around}"
+    missing = f"; the batch that has them ({BATCH_OF_TABLES!r}) is missing: put it beside the other batches, and name"
+    return InputError(
+        f"the raw data folder {raw} holds patients, but not {' and '.join(TABLES)}"
+        f"{advice or f'{missing} the folder around them all in data.folder'}"
+    )
+
+
+def _has_tables(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in TABLES)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -91,6 +111,9 @@ def read_table(tree: Tree, healthy: str, diseased: str, view: str) -> Table:
     """
     tables = [read_csv(tree.tables / name, (PATH, VIEW, healthy, diseased)) for name in TABLES]
     rows = pd.concat(tables, ignore_index=True)
+    if rows.empty:
+        names = " and ".join(TABLES)
+        raise InputError(f"{tree.tables}: {names} have no rows below their headers: put the data set's own files there")
     if (views := sorted(set(rows[VIEW]))) and view not in views:
         known = ", ".join(repr(name) for name in views[:4])
         raise InputError(

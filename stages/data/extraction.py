@@ -15,7 +15,7 @@ import pandas as pd
 
 from stages import command
 from stages.at_work import only_one
-from stages.data.store import StoreWriter
+from stages.data.store import DISEASED, StoreWriter
 from stages.errors import InputError
 from stages.processes import in_order
 from stages.writing import replacing
@@ -202,26 +202,38 @@ class Slice:
     mask: np.ndarray | None
 
 
-def append_images(outputs: Outputs, items: Sequence[Labelled], results: Iterable[Slice]) -> pd.DataFrame:
-    """Append the slices of labelled images, one each and in their order; returns `subjects_table`.
+def append_images(
+    outputs: Outputs, items: Sequence[Labelled], results: Iterable[Slice]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Append the slices of labelled images, one each and in their order.
+
+    Returns:
+        `subjects_table`, and a line on diseased images whose masks hold no lesion, where there are any.
 
     Raises:
         InputError: there are masks, and none of them holds a lesion.
     """
-    masked = lesions = 0
+    diseased, empty = 0, []
     progress = command.progress("Extracting images", len(items), unit="image", over=results)
     for item, result in zip(items, progress, strict=True):
         masks = None if result.mask is None else result.mask[None]
         row = manifest_row(item, result.mask)
         outputs.store.append(result.image[None], masks, [row])
-        masked += result.mask is not None
-        lesions += row["lesion_pixels"] > 0
-    if masked and not lesions:
-        raise InputError(
-            f"none of the {masked:,} masks holds a lesion, once resampled to data.size, and so none could be found: "
-            "check them, or take the key masks out of the reader's section of data in params.yaml"
+        if item.label == DISEASED and result.mask is not None:
+            diseased += 1
+            empty += [] if row["lesion_pixels"] else [item.source]
+    if empty and len(empty) == diseased:
+        which = (
+            f"masks of all {diseased:,} diseased images hold" if diseased > 1 else "mask of the diseased image holds"
         )
-    return subjects_table(items)
+        raise InputError(
+            f"the {which} no lesion, once resampled to data.size, and so none could be found ({empty[0]}): check what "
+            "is read as a mask, or take the key masks out of the reader's section of data in params.yaml"
+        )
+    found = (
+        f"without a lesion: the masks of {len(empty):,} of {diseased:,} diseased images, once resampled to data.size"
+    )
+    return subjects_table(items), [f"{found}, the first: {empty[0]}"] if empty else []
 
 
 def manifest_row(item: Labelled, mask: np.ndarray | None) -> dict:

@@ -6,14 +6,15 @@ or in a JSON file of lists; data.images of params.yaml says where they differ fr
 resampled by area to size x size pixels (its aspect ratio is not kept). Outputs, all or nothing, in --output:
 
   images.npy, manifest.csv   all good images; masks.npy where data.images.masks says where masks are
-  subjects.csv               every subject, its numbers of images, and the split that the raw data set has it in
+  subjects.csv               every subject, its numbers of images, and the split that the raw data set has it in;
+                             `patient`, whose each may be, where names look as if some were of one
   bad_cases.csv              what data.on_bad_case: skip left out, and why
 
 What lies in the folder and is neither an image nor the mask of one is said.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,8 @@ from typing import Self
 import numpy as np
 
 from stages import command
-from stages.data import extraction
+from stages.data import extraction, image_patients
+from stages.data.image_patients import Doubt
 from stages.data.image_tree import Item, find_images, left_out
 from stages.data.pixels import LOSSY, Pixels, read_pixels, to_unit_range
 from stages.data.radiographs import resample
@@ -41,6 +43,10 @@ RAW_SPLITS = ("train", "test")
 
 MASKS = "masks"
 """The key of data.images without which there are no masks."""
+
+
+MOST_LABELS = 16
+"""Values but 0 of a mask that reaches white: of more, those in between are edges. Labels that do not are any number."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +109,40 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> li
     options, recipe = data.get("images", {}), Recipe.from_parameters(data)
     find, read = partial(find_files, raw=raw), partial(read_image, raw=raw, recipe=recipe)
     found = find_images(raw, options)
+    doubt = _doubt(raw, found, options)
     items, bad = extraction.usable_cases(found, find, read, data["on_bad_case"], processes)
     with extraction.outputs(output, raw, recipe.channels, recipe.size, recipe.masks) as outputs:
-        subjects = extraction.append_images(outputs, items, _in_range(raw, in_order(read, items, processes)))
+        subjects, empty = extraction.append_images(outputs, items, _in_range(raw, in_order(read, items, processes)))
+        if doubt:
+            patient = dict(zip((item.slice_id for item in found), doubt.patients, strict=True))
+            subjects = subjects.assign(patient=subjects["subject_id"].map(patient))
         outputs.finish(subjects, bad)
-    return [*extraction.summary(subjects, bad), *left_out(raw, options, found)]
+    lines = [*extraction.summary(subjects, bad), *empty, *left_out(raw, options, found)]
+    return [*lines, _warning(doubt)] if doubt else lines
+
+
+def _doubt(raw: Path, items: Sequence[Item], options: dict) -> Doubt | None:
+    """The images that may be of one patient, where nothing says whose any is and the data set has a split of its own.
+
+    Raises:
+        InputError: there are some, and no such split.
+    """
+    if "subject" in options or any(item.subject != item.slice_id for item in items):
+        return None
+    doubt = image_patients.doubt(items)
+    if doubt and not all(item.split for item in items):
+        raise InputError(
+            f"{raw}: {doubt.one} and {doubt.other} may be of one patient, whom no split may divide: {doubt.advice()}"
+        )
+    return doubt
+
+
+def _warning(doubt: Doubt) -> str:
+    pair = f"{doubt.one} and {doubt.other} may be of one patient"
+    if doubt.divided:
+        own = f"the data set's own split has {doubt.divided:,} patients, it seems, in train and test: {pair}"
+        return f"warning: {own}; {doubt.advice()}, and draw a split by counts"
+    return f"warning: {pair}, whom the data set's own split does not divide, but counts would: {doubt.advice()}"
 
 
 def _in_range(raw: Path, slices: Iterable[Slice]) -> Iterator[Slice]:
@@ -182,17 +217,26 @@ def as_slice(pixels: Pixels, recipe: Recipe) -> tuple[np.ndarray, tuple[int, int
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """A mask (H, W): a lesion is where any channel is not 0.
+    """A mask (H, W), grey or in colour: a lesion is where any channel is not 0.
 
     Raises:
-        ValueError: as `read_pixels`, or another shape than its image's, or a JPEG with more than two values.
+        ValueError: as `read_pixels`, or another shape than its image's, or values that are no labels.
     """
-    values = read_pixels(path).values
-    if values.shape[1:] != shape:
-        high, wide = values.shape[1:]
-        raise ValueError(f"has {wide} x {high} pixels where its image has {shape[1]} x {shape[0]}")
-    if path.suffix.lower() in LOSSY and len(np.unique(values)) > 2:
+    pixels = read_pixels(path)
+    values = pixels.values
+    high, wide = values.shape[1:]
+    if (high, wide) != shape:
+        turned = ", which may be turned on its side (EXIF orientation): save both upright" * ((wide, high) == shape)
+        raise ValueError(f"has {wide} x {high} pixels where its image has {shape[1]} x {shape[0]}{turned}")
+    levels = np.unique(values[values != 0])
+    if path.suffix.lower() in LOSSY and len(levels) > 1:
         raise ValueError("is a JPEG with more than two values, which compression may have made: save masks as PNG")
+    smooth = levels[-1] == pixels.ends[1] if pixels.ends and len(levels) else (levels % 1 != 0).any()
+    if smooth and len(levels) > MOST_LABELS:
+        raise ValueError(
+            f"holds {len(levels)} values from {levels[0]:g} to {levels[-1]:g}, as smoothed edges or probabilities do, "
+            "of which each would be a lesion: save it with 0 and one other value"
+        )
     return (values != 0).any(axis=0)
 
 

@@ -23,11 +23,11 @@ from stages.data.radiographs import read_grey, read_mask, resample, to_unit_rang
 from stages.data.store import HEALTHY, IMAGE_DTYPE, MASK_DTYPE
 from stages.errors import InputError
 from stages.processes import in_order
-from stages.regular_files import read_regular
+from stages.regular_files import read_text
 
 _LONGEST_NAME = 255
 """Characters of a folder's or file's name that file systems take."""
-_BYTES = 2**28
+TABLE_BYTES = 2**28
 """Of a table, which is read into memory: a thousand for each of CheXpert's 224,000 images."""
 
 
@@ -107,9 +107,9 @@ def extract(table: Table, data: dict, raw: Path, output: Path, processes: int = 
     find, read = partial(find_files, recipe=recipe, raw=raw), partial(read_radiograph, recipe=recipe, raw=raw)
     radiographs, bad = extraction.usable_cases(table.radiographs, find, read, data["on_bad_case"], processes, table.bad)
     with extraction.outputs(output, raw, 1, recipe.size, recipe.masks is not None) as outputs:
-        subjects = extraction.append_images(outputs, radiographs, in_order(read, radiographs, processes))
+        subjects, empty = extraction.append_images(outputs, radiographs, in_order(read, radiographs, processes))
         outputs.finish(subjects, bad)
-    lines = extraction.summary(subjects, bad)
+    lines = [*extraction.summary(subjects, bad), *empty]
     if table.contradictory:
         lines.append(f"left out: {table.contradictory:,} rows that are both healthy and diseased")
     return lines
@@ -165,8 +165,8 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         InputError: it cannot be read, or lacks a column.
     """
     try:
-        content = io.BytesIO(read_regular(path, _BYTES))
-        table = pd.read_csv(content, dtype=str, keep_default_na=False, encoding="utf-8", skip_blank_lines=False)
+        content = io.StringIO(read_text(path, TABLE_BYTES))
+        table = pd.read_csv(content, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable CSV file ({error}); put the data set's own file there") from error
     for column in columns:

@@ -99,6 +99,8 @@ def read_table(raw: Path, healthy: str, diseased: str) -> Table:
     """
     path = find_table(raw)
     rows = read_csv(path, (NAME, LABELS, PATIENT))
+    if rows.empty:
+        raise InputError(f"{path} has no rows below its header: put the data set's own file there")
     found = [{label.strip() for label in text.split("|")} for text in rows[LABELS]]
     known = set().union(*found)
     for key, wanted in (("healthy", healthy), ("diseased", diseased)):

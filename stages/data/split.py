@@ -81,8 +81,8 @@ def split(parameters: dict, data: Path, fold: int = 1) -> tuple[SplitList, list[
         The list, which names all that the store holds, and a summary: one line a split.
 
     Raises:
-        InputError: the counts ask for more than there is; the named list is wrong or another data set's; the reader
-            knows no raw split, or it has one patient twice.
+        InputError: the counts ask for more than there is, or for a draw from images that may be of one patient; the
+            named list is wrong or another data set's; the reader knows no raw split, or it has one patient twice.
     """
     section = parameters["data"]
     manifest, asked, path = open_store(data).manifest, section["split"], data / "subjects.csv"
@@ -92,6 +92,11 @@ def split(parameters: dict, data: Path, fold: int = 1) -> tuple[SplitList, list[
         elif isinstance(asked, str):
             path = split_lists.published(asked)
             result = split_lists.read(path)
+        elif (pair := _of_one_patient(path)) is not None:
+            raise InputError(
+                f"{pair[0]} and {pair[1]} may be of one patient, whom counts in data.split would divide: say in "
+                f"data.{section['reader']} whose each is, as extraction has printed, or set data.split to {RAW}"
+            )
         elif isinstance(asked["test"], Mapping):
             images = manifest[["slice_id", "subject_id", "label"]].itertuples(index=False, name=None)
             result = SplitList("slice_id", split_images(images, asked, parameters["seed"], fold))
@@ -123,6 +128,16 @@ def raw_split(path: Path, reader: str) -> SplitList:
                 "correct its tables, or set data.split to counts or a list"
             )
     return SplitList("subject_id", split_of)
+
+
+def _of_one_patient(path: Path) -> tuple[str, str] | None:
+    """Two subjects who may be one: who they may be stands in the column `patient` that readers in doubt write."""
+    first: dict[str, str] = {}
+    table = _written_table(path, "subject_id")
+    for subject, patient in zip(table["subject_id"], table["patient"], strict=True) if "patient" in table else ():
+        if (other := first.setdefault(patient, subject)) != subject:
+            return other, subject
+    return None
 
 
 def strata_of(path: Path, subjects: Sequence[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from stages.data.brats_tree import Case, case_of, find_cases
 from stages.data.chexpert_table import view_of
 from stages.data.dicom import holds_dicom, read_dicom
 from stages.data.extraction import BadCaseError
+from stages.data.image_files import files_below, once
 from stages.data.image_masks import Masks
 from stages.data.pixels import PICTURES, SUFFIXES, read_pixels
 from stages.data.radiographs import read_grey, resample, to_unit_range
@@ -155,7 +156,7 @@ def find_radiographs(paths: Sequence[Path], data: dict) -> dict[str, Path]:
     """The image files that were named, and those in named folders; the data set's masks are none.
 
     Raises:
-        InputError: one is not there, or a folder holds no image.
+        InputError: one is not there, or a folder holds no image; or as `files_below` and `once`.
     """
     mask = data[data["reader"]].get("masks")
     found: dict[Path, None] = {}
@@ -163,9 +164,9 @@ def find_radiographs(paths: Sequence[Path], data: dict) -> dict[str, Path]:
         _there(path)
         images = [path]
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-            images = [file for file in files if file.suffix.lower() in PICTURES or holds_dicom(file)]
-            images = [file for file in images if mask is None or not file.name.endswith(mask)]
+            files = [file for file in files_below(path, path) if mask is None or not file.path.name.endswith(mask)]
+            files = [file for file in files if file.path.suffix.lower() in PICTURES or holds_dicom(file.path)]
+            images = [file.path for file in once(files)]
             if not images:
                 raise InputError(f"{path} holds no image (JPEG, PNG, TIFF, DICOM): name a radiograph or its folder")
         found |= dict.fromkeys(images)

@@ -159,6 +159,26 @@ def test_batches_hold_what_the_tree_holds(tmp_path, parameters):
     assert (tables.folder, tables.tables) == (raw, raw / BATCHES[0])
 
 
+def test_a_batch_without_the_one_that_has_the_tables(tmp_path, parameters):
+    def refused(raw, match):
+        with pytest.raises(InputError, match=match):
+            chexpert.extract(parameters, raw, tmp_path / "out")
+
+    raw = tmp_path / "raw"
+    write_batches(raw)
+    refused(raw / BATCHES[1], rf"holds patients, but not train\.csv and valid\.csv, .* set data\.folder to {raw}$")
+    (raw / BATCHES[0]).rename(tmp_path / "elsewhere")
+    for folder in (raw, raw / BATCHES[1]):
+        refused(folder, r"\('CheXpert-v1\.0 batch 1 \(validate & csv\)'\) is missing: put it beside the other batches")
+
+
+def test_tables_without_rows(tmp_path, parameters):
+    write_tree(tmp_path / "raw")
+    write_tables(tmp_path / "raw", [])
+    with pytest.raises(InputError, match=rf"{TREE}: train\.csv and valid\.csv have no rows below their headers"):
+        chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")
+
+
 def test_batches_that_are_not_all_there(tmp_path, parameters):
     def refused(raw, match):
         with pytest.raises(InputError, match=match) as caught:

@@ -244,7 +244,7 @@ def table(text):
         (lambda raw: None, {"table": "labels.csv"}, r"labels\.csv \(data\.images\.table\) cannot be read"),
         (table("image\nx.png\n"), {"table": "t.csv"}, r"t\.csv lacks the column 'label'"),
         (table("image,label\n../x.png,0\n"), {"table": "t.csv"}, r"leaves the raw data folder"),
-        (table("image,label\nx.png,0\n"), {"table": "t.csv"}, r"x\.png: is missing"),
+        (table("image,label\nx.png,0\ny.png,1\n"), {"table": "t.csv"}, r"x\.png: is missing"),
         (table("image,label\n,0\n"), {"table": "t.csv"}, r"'' is no name of an image file that can be used"),
         (table(f"image,label\n{'x' * 300}.png,0\n"), {"table": "t.csv"}, r"is no name of an image file"),
         (table("image,label,mask\nx.png,1,../m.png\n"), {"table": "t.csv"}, r"'\.\./m\.png' .* leaves the raw data"),
@@ -329,19 +329,3 @@ def test_few_bits_in_sixteen_are_refused_with_the_window(raw, most, window):
         extract(raw)
     assert not (raw.parent / "out/images.npy").exists()
     assert extract(raw, scale=[0, most]).images[:].max() > 0.9
-
-
-def test_a_data_set_one_level_too_high_or_low_is_named(raw):
-    mvtec(raw / "bottle")
-    with pytest.raises(InputError, match=r"is no folder; .*raw/bottle has it: set data\.folder to that"):
-        extract(raw, masks=MASKS)
-    with pytest.raises(InputError, match=r"is no folder; .*raw/bottle has it: set data\.folder to that"):
-        images.extract(parameters(masks=MASKS), raw / "bottle/test", raw.parent / "out")
-
-
-def test_masks_that_are_all_black(raw):
-    mvtec(raw)
-    for path in (raw / "ground_truth").rglob("*.png"):
-        lesion(path, value=0)
-    with pytest.raises(InputError, match="masks holds a lesion"):
-        extract(raw, masks=MASKS)

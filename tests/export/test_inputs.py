@@ -210,6 +210,20 @@ def test_what_is_no_radiograph(tmp_path):
         read_radiograph("x", tmp_path / "x.tiff", CHEXPERT, [3])
 
 
+def test_folders_of_radiographs_are_walked_as_the_readers_walk_theirs(tmp_path):
+    raw, elsewhere = tmp_path / "raw", tmp_path / "elsewhere"
+    kept = synthetic_chexpert.write_image(raw, "here/a.png", synthetic_chexpert.image_of(1, 1))
+    for litter in ("here/._a.png", "__MACOSX/a.png", ".hidden/a.png", "Thumbs.db"):
+        synthetic_chexpert.write_image(raw, f"{litter}/x.png", synthetic_chexpert.image_of(1, 1))
+    synthetic_chexpert.write_image(elsewhere, "b.png", synthetic_chexpert.image_of(2, 1))
+    assert find_radiographs([raw], CHEXPERT) == {"a": kept}
+    (raw / "link").symlink_to(raw / "here")
+    assert find_radiographs([raw], CHEXPERT) == {"a": raw / "link/a.png"}, "once, by the link's name"
+    (raw / "out").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="out is a link that leads out of the data set's folder"):
+        find_radiographs([raw], CHEXPERT)
+
+
 def test_images_of_nih_are_called_as_in_the_manifest(tmp_path):
     write_release(tmp_path)
     found = find_radiographs([tmp_path], NIH)

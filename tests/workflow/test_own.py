@@ -154,8 +154,14 @@ def test_add_your_data_set(project, root):
         masks[3:, 4:9, 5:10] = 1
         images[:, 0][masks == 1] = 0.9
         np.savez(folder / f"subject{subject}.npz", images=images, masks=masks)
-    run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=my-data")
-    assert run.returncode == 0, run.stdout
+    shown = re.findall(r"^snakemake (.*run=my-data.*)$", (root / "docs/add-your-data-set.md").read_text(), re.MULTILINE)
+    assert [command.rpartition(" -- ")[2] for command in shown][:2] == ["data", "tables"]
+    results = project.folder / "results/my-data"
+    made = [results / "data/images.npy", results / "tables/comparison.csv", results / "explorer.html"]
+    for position, (command, file) in enumerate(zip(shown, made, strict=True)):
+        run = project.snakemake("--workflow-profile", "profiles/test", *command.split())
+        assert run.returncode == 0, run.stdout
+        assert [path.exists() for path in made] == [True] * (position + 1) + [False] * (2 - position), file
     table = pd.read_csv(project.folder / "results/my-data/tables/comparison.csv").set_index("method")
     assert table.index.tolist() == ["vae", "intensity"]
     assert table.loc["intensity", "setting"] == "view-plain"
