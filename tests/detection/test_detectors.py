@@ -285,10 +285,14 @@ def test_every_key_of_parameters_changes_the_maps(method):
 def test_the_map_is_the_difference_that_is_asked_for(method):
     if "detection.difference" not in methods.parameters_of(method.entry):
         return
-    images = method.batch().images
+    images, named = (
+        method.batch().images,
+        method.entry["options"].get("channels", method.parameters["data"]["channels"]),
+    )
+    some = [method.parameters["data"]["channels"].index(name) for name in named]
     for difference in DIFFERENCES:
         found = method.detect(sampling={"difference": difference})
-        assert torch.equal(found.maps, anomaly_map(images, found.images, difference))
+        assert torch.equal(found.maps, anomaly_map(images[:, some], found.images[:, some], difference))
 
 
 def test_the_denoiser_is_told_the_classes_that_are_named(method):
