@@ -2,8 +2,9 @@
 
 Wolleb et al. 2022, Section 3: an image is noised to level L by Eq. 2, then sampled ancestrally with the learned
 variance, guided by a shift of the mean (Dhariwal and Nichol 2021, Algorithm 1) with gradient scale s. Options:
-decode_class, which the network is told: healthy, diseased or none; channels, those that maps sum over. Nothing is clipped under the paper's convention; the
-released code clips the predicted clean image to [-1, 1] and knows no L but 500.
+decode_class, which the network is told: healthy, diseased or none; channels, those that maps sum over (all unless it is
+given). Nothing is clipped under the paper's convention; the released code clips the predicted clean image to [-1, 1]
+and knows no L but 500.
 """
 
 from stages.detection.detector import Batch, Detection, Detector, run
