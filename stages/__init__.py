@@ -1,3 +1,3 @@
 """The benchmark: a package for each chapter of the workflow, in the order data flows, and what they build on."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
