@@ -17,6 +17,7 @@ def test_every_benchmark_says_it():
         "msd-brain": "msd",
         "msd-brain-64": "msd",
         "nih-chest-64": "nih",
+        "nih-chest-cv": "nih",
     }
 
 
