@@ -47,8 +47,11 @@ _STEMS = (
     re.compile(rf"(\D*\d+?){_DATE}(?!\d)"),
 )
 """What a name, in small letters, starts with that may be the patient, where what follows may be a time point."""
-_NUMBERS_ANYTHING = re.compile(r"\d{1,2}|[a-z]|[dmtvwy]\d{1,4}|scan[-_. ]?\d*")
+_LOOSE = r"(?:scan|exam|study|mri?)[-_. ]?\d*|[dmtvwy]\d{1,4}|before|after|pre|post"
+_NUMBERS_ANYTHING = re.compile(rf"\d{{1,2}}|[a-z]|{_LOOSE}")
 """Names that number something in the folder around them, which may be a patient."""
+_MAY_BE_TIME = re.compile(rf"(?:^|[-_. ]+)(?:{_DATE}|{_LOOSE})(?![a-z0-9])", re.IGNORECASE)
+"""What may be a time point in a name without another number (smith_20190301, PatientA_scan1, jones_pre)."""
 
 AROUND = "([^/]+)/[^/]+$"
 JOINING = (
@@ -60,11 +63,14 @@ JOINING = (
     "([^/]+)$",
     *(f"([0-9]{{{digits}}})" for digits in (5, 4, 3)),
     "^(.*?[0-9]+)",
+    "([^/]+?)[-_. ]+[^-_. /]+$",
+    "[-_. ]([^-_. /]+)$",
     "^([^0-9]*)",
 )
 """What data.brats.patient could be where cases are to be joined: BIDS' subject; of the last name what ends with the
 first number, what stands before a date, or before three of eight digits; the folder around; the last name; a number of
-so many digits; what the path starts with."""
+so many digits; what the path starts with; of the last name what stands before, or after, the last mark between
+words."""
 APART = "^(.+)$"
 """What it is where each case is a patient."""
 
@@ -189,9 +195,18 @@ class _Case:
             stems.add(("folder", *self.around))
         return stems
 
+    @cached_property
+    def without_loose_time(self) -> str | None:
+        """What is left of a name without numbers when what may be a time is taken away; None where nothing is."""
+        if self.released or self.cohort or self.subject:
+            return None
+        rest = _MAY_BE_TIME.sub("", self.key).strip("-_. ")
+        return rest if rest and rest != self.key and not re.search(r"\d", rest) else None
+
 
 def _ask_about_doubtful(cases: Sequence[_Case]) -> None:
     """Refuse cases that may be time points of one patient, but are not surely so."""
+    _ask_about_words(cases)
     alike: dict[Hashable, _Case] = {}
     lies_in: dict[str, _Case] = {}
     of_releases = {number: case for case in cases if case.released for number in case.numbers}
@@ -205,6 +220,18 @@ def _ask_about_doubtful(cases: Sequence[_Case]) -> None:
             raise _doubtful(of_releases[number], case, cases)
         if not case.cohort and (other := lies_in.setdefault(case.key, case)).around != case.around:
             raise _doubtful(other, case, cases)
+
+
+def _ask_about_words(cases: Sequence[_Case]) -> None:
+    """Refuse names that differ in what may be a time alone, unless all have one word: case_20190301, case_20190302."""
+    named: dict[tuple[str, ...], list[_Case]] = {}
+    for case in sorted(cases, key=lambda case: case.path):
+        if (rest := case.without_loose_time) is not None:
+            named.setdefault((*case.around, rest), []).append(case)
+    if len({words[-1] for words in named}) > 1:
+        for alike in named.values():
+            if len(alike) > 1:
+                raise _doubtful(alike[0], alike[1], cases)
 
 
 def _doubtful(one: _Case, other: _Case, cases: Sequence[_Case]) -> InputError:

@@ -64,6 +64,8 @@ def test_no_release_is_asked_about(release, tmp_path):
         (["my-sub-sample_001", "my-sub-sample_002"], "my-sub-sample_001 my-sub-sample_002"),
         (["a b", "it's", "12_a_7", "13_a_7"], "a b,it's,12_a_7,13_a_7"),
         (["1a2b3c", "1d4e5f"], "1a2b3c 1d4e5f"),
+        (["case_scan1", "case_scan2", "case_scan3"], "case_scan1 case_scan2 case_scan3"),
+        (["smith_20190101", "jones_20190101"], "smith_20190101 jones_20190101"),
     ],
 )
 def test_what_is_clear(paths, expected, tmp_path):
@@ -89,6 +91,13 @@ def test_what_is_clear(paths, expected, tmp_path):
         ("p1/1", "p1/2", "p2/3"),
         ("p1/scan1", "p1/scan2", "p2/scan1"),
         ("raw1/P005-A", "raw1/P005-B", "raw1/P006-A"),
+        ("smith_20190101", "smith_20200305", "jones_20190101"),
+        ("20190101_smith", "20200305_smith", "20190101_jones"),
+        ("PatientA_scan1", "PatientA_scan2", "PatientB_scan1"),
+        ("Patient-A-exam1", "Patient-A-exam2", "Patient-B-exam1"),
+        ("jones_post", "jones_pre", "smith_pre"),
+        ("smith_t0", "smith_t1", "jones_t0"),
+        ("smith/MR1", "smith/MR2", "jones/MR5"),
     ],
 )
 def test_what_may_be_one_patient_is_asked_about(one, other, third, tmp_path):
