@@ -52,7 +52,7 @@ def find_tree(raw: Path, advice: str) -> Tree:
     if not found and any(_PATIENT.fullmatch(path.name) for folder in folders for path in _folders(folder)):
         raise _without_tables(raw)
     if not found:
-        meant = nearby.meant(raw, _has_tables)
+        meant = nearby.meant(raw, _is_named)
         raise InputError(f"the raw data folder {raw} holds no train.csv{meant or f'; put there {advice}'}")
     if len(found) > 1:
         names = ", ".join(str(folder) for folder in found)
@@ -80,6 +80,13 @@ def _without_tables(raw: Path) -> InputError:
 
 def _has_tables(folder: Path) -> bool:
     return any((folder / name).is_file() for name in TABLES)
+
+
+def _is_named(folder: Path) -> bool:
+    """Whether data.folder should name this: tables with train/ beside, or the folder around batches."""
+    if _has_tables(folder) and (folder / "train").is_dir():
+        return True
+    return any(_has_tables(inner) and not (inner / "train").is_dir() for inner in _folders(folder))
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -112,12 +113,14 @@ def extract(parameters: dict, raw: Path, output: Path, processes: int = 1) -> li
     doubt = _doubt(raw, found, options)
     items, bad = extraction.usable_cases(found, find, read, data["on_bad_case"], processes)
     with extraction.outputs(output, raw, recipe.channels, recipe.size, recipe.masks) as outputs:
-        subjects, empty = extraction.append_images(outputs, items, _in_range(raw, in_order(read, items, processes)))
+        copies = Copies()
+        slices = copies.watched(_in_range(raw, in_order(read, items, processes)))
+        subjects, empty = extraction.append_images(outputs, items, slices)
         if doubt:
             patient = dict(zip((item.slice_id for item in found), doubt.patients, strict=True))
             subjects = subjects.assign(patient=subjects["subject_id"].map(patient))
         outputs.finish(subjects, bad)
-    lines = [*extraction.summary(subjects, bad), *empty, *left_out(raw, options, found)]
+    lines = [*extraction.summary(subjects, bad), *empty, *copies.warning(items), *left_out(raw, options, found)]
     return [*lines, _warning(doubt)] if doubt else lines
 
 
@@ -135,6 +138,37 @@ def _doubt(raw: Path, items: Sequence[Item], options: dict) -> Doubt | None:
             f"{raw}: {doubt.one} and {doubt.other} may be of one patient, whom no split may divide: {doubt.advice()}"
         )
     return doubt
+
+
+class Copies:
+    """Images that are there more than once: the same values after resampling."""
+
+    def __init__(self) -> None:
+        self.places: dict[bytes, list[int]] = {}
+
+    def watched(self, slices: Iterable[Slice]) -> Iterator[Slice]:
+        """The slices, as they come."""
+        for place, one in enumerate(slices):
+            self.places.setdefault(sha256(one.image.tobytes()).digest(), []).append(place)
+            yield one
+
+    def warning(self, items: Sequence[Item]) -> list[str]:
+        """A line where copies stand for several subjects, or in several splits of the data set's own.
+
+        Args:
+            items: what was read, in that order.
+        """
+        groups = [[items[place] for place in places] for places in self.places.values()]
+        groups = [group for group in groups if len({(item.subject, item.split) for item in group}) > 1]
+        if not groups:
+            return []
+        one, other = groups[0][:2]
+        pair = f"{one.path.name} of {one.path.parent} and {other.path.name} of {other.path.parent}"
+        more = sum(len(group) - 1 for group in groups)
+        return [
+            f"warning: {more:,} image{'s are' if more > 1 else ' is'} there twice ({pair}), so that what is tested may "
+            "have been trained on: remove all but one"
+        ]
 
 
 def _warning(doubt: Doubt) -> str:

@@ -254,3 +254,11 @@ def test_real_radiographs(tmp_path, parameters):
     counts["train"]["diseased"] = 31
     with pytest.raises(InputError, match=r"train\.diseased asks for 31 images where 30 .* 45 good diseased"):
         split(drawn, tmp_path)
+
+
+def test_batches_one_folder_further_down(tmp_path, parameters):
+    write_batches(tmp_path / "raw/release")
+    with pytest.raises(
+        InputError, match=rf"holds no train\.csv; {tmp_path / 'raw/release'} has it: set data\.folder to"
+    ):
+        chexpert.extract(parameters, tmp_path / "raw", tmp_path / "out")

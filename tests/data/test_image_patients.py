@@ -1,6 +1,7 @@
 """Whose images they may be, by their names: what is asked about, with which pattern, and what is not."""
 
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -149,3 +150,15 @@ def test_a_split_of_its_own_is_kept_and_counts_are_refused(tmp_path, last, warni
     images.extract(parameters(subject=APART), raw, out)
     assert "patient" not in pd.read_csv(out / "subjects.csv")
     split({"seed": 0, "data": data | {"split": {"train": 3, "validation": 1, "test": 2}}}, out)
+
+
+def test_one_image_in_two_places_is_said(tmp_path):
+    raw = tmp_path / "raw"
+    for n, name in enumerate(("train/good/1", "train/bad/2", "test/good/3", "test/bad/4")):
+        picture(raw / f"{name}.png", seed=n)
+    assert not [line for line in images.extract(parameters(), raw, tmp_path / "one") if "twice" in line]
+    shutil.copy(raw / "train/good/1.png", raw / "test/good/5.png")
+    (line,) = [line for line in images.extract(parameters(), raw, tmp_path / "two") if "twice" in line]
+    assert line.startswith("warning: 1 image is there twice (")
+    assert "1.png of" in line
+    assert "5.png of" in line
