@@ -32,7 +32,7 @@ extensions = [
 exclude_patterns = ["_build", "figures"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 
-# The notebook is executed by the tests (tests/workflow): it needs trained networks, which a documentation builder lacks.
+# tests/workflow executes the notebook: it needs trained networks, which a documentation builder lacks.
 nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
