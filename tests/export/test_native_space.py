@@ -101,7 +101,9 @@ def test_of_a_file_of_several_volumes_the_one_grid_is_taken(tmp_path):
     np.testing.assert_array_equal(np.asarray(found.dataobj), volumes_of(name)["seg"] > 0)
     np.testing.assert_allclose(found.affine, OBLIQUE, rtol=1e-6)
     nib.save(nib.Nifti1Image(np.zeros((*SHAPE, 3), np.float32), OBLIQUE), grid.path)
-    with pytest.raises(InputError, match=r"BRATS_002\.nii\.gz: the file holds 3 volumes .* names 4 sequences, .*: put it back"):
+    with pytest.raises(
+        InputError, match=r"BRATS_002\.nii\.gz: the file holds 3 volumes .* names 4 sequences, .*: put it"
+    ):
         brats_grid(tmp_path / "raw", rows, result.images, data)
 
 
