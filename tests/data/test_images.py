@@ -287,8 +287,8 @@ def test_linked_folders_are_read_inside_and_refused_outside(raw):
 
 
 def test_bmp_and_gif_are_read_and_what_is_no_image_is_said(raw):
-    for name in ("good/a.bmp", "good/b.gif", "crack/c.BMP"):
-        picture(raw / name)
+    for seed, name in enumerate(("good/a.bmp", "good/b.gif", "crack/c.BMP")):
+        picture(raw / name, seed)
     (raw / "good/d.webp").write_bytes(b"")
     (raw / "good/Thumbs.db").write_bytes(b"")
     lines = images.extract(parameters(), raw, raw.parent / "out")
