@@ -223,7 +223,7 @@ def _ask_about_doubtful(cases: Sequence[_Case]) -> None:
 
 
 def _ask_about_words(cases: Sequence[_Case]) -> None:
-    """Refuse names that differ in what may be a time alone, unless all have one word: case_20190301, case_20190302."""
+    """Refuse names that differ in what may be a time alone, unless all have one word: case_scan1, case_scan2."""
     named: dict[tuple[str, ...], list[_Case]] = {}
     for case in sorted(cases, key=lambda case: case.path):
         if (rest := case.without_loose_time) is not None:
