@@ -85,8 +85,9 @@ def require(path: Path, parameters: dict, network: str, repeat: Repeat, slices: 
             checkpoint.require_finite(tensor, name, path)
     else:
         _require_trained_to_its_end(path, header.get("step"), section, network, store)
+        described = _network(section, network)
         for weights in WEIGHTS:
-            checkpoint.weights_for(_network(section, network), tensors, path, weights)
+            checkpoint.weights_for(described, tensors, path, weights)
 
 
 def _require_trained_to_its_end(path: Path, step: Any, section: dict, network: str, store: SliceStore) -> None:
