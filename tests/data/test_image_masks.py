@@ -24,12 +24,12 @@ def test_masks_that_are_all_black(raw):
 
 
 def test_a_single_diseased_image_whose_mask_is_empty(raw):
-    picture(raw / "good/0.png")
-    picture(raw / "bad/1.png")
+    picture(raw / "good/0.png", 0)
+    picture(raw / "bad/1.png", 1)
     lesion(raw / "masks/1.png", value=0)
     with pytest.raises(InputError, match=r"the mask of the diseased image holds no lesion, .*\(bad/1\.png\): check"):
         extract(raw, masks={"folder": "masks"})
-    picture(raw / "bad/2.png")
+    picture(raw / "bad/2.png", 2)
     lesion(raw / "masks/2.png")
     lines = images.extract(parameters(masks={"folder": "masks"}), raw, raw.parent / "out")
     found = "without a lesion: the masks of 1 of 2 diseased images, once resampled to data.size, the first: bad/1.png"

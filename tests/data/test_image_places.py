@@ -67,9 +67,9 @@ def by_command(raw, out, changes):
 
 
 def test_the_benchmark_of_the_guide_reads_mvtec_ad(raw):
-    for place in ("train/good", "test/good", "test/crack"):
+    for first, place in enumerate(("train/good", "test/good", "test/crack")):
         for number in range(2):
-            picture(raw / place / f"{number:03d}.png", number, side=32, colour=True)
+            picture(raw / place / f"{number:03d}.png", 2 * first + number, side=32, colour=True)
     mask = np.zeros((32, 32), np.uint8)
     mask[8:16, 8:16] = 255
     (raw / "ground_truth/crack").mkdir(parents=True)
