@@ -49,8 +49,7 @@ ON_CPU := --resources gpu=$$(( $(CORES) / $(FEW) )) \
 DEVICES := $(if $(CARDS),--resources gpu=1,$(ON_CPU))
 
 run: env
-	snakemake --cores all $(DEVICES) $(ARGS) -- first_figure
-	snakemake --cores all $(DEVICES) $(ARGS)
+	snakemake --cores all $(DEVICES) --prioritize first_figure $(ARGS) -- first_figure all
 
 # The rules of figures.smk and pages.smk; those that no benchmark in `run:` needs are not run.
 figures: env
@@ -58,7 +57,8 @@ figures: env
 	    figures
 
 report: env
-	snakemake --report report.html $(ARGS)
+	snakemake --cores all $(DEVICES) $(ARGS) -- crates
+	snakemake --report report.html $(ARGS) -- all crates
 
 fidelity: env
 	snakemake --cores all $(DEVICES) --config run=phantom-brain -- results/phantom-brain/tables/comparison.csv

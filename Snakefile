@@ -61,12 +61,20 @@ rule all:
 rule first_figure:
     input:
         lambda wildcards: figures(config["run"][0])[:1],
+    message:
+        "The first figure is there: {input}"
 
 
 # What the export of a phantom needs beside its results, and `make pull` makes again.
 rule raw_data:
     input:
         milestone(phantom_folder),
+
+
+# What the report of `make report` shows of where all results come from.
+rule crates:
+    input:
+        lambda wildcards: milestone(crates),
 
 
 # Milestones: `snakemake -- maps` goes so far. dvc.yaml versions what each of them leaves behind.

@@ -15,7 +15,17 @@ import yaml
 from snakemake_jobs import Job, Options, jobs_in
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "params.yaml", "dvc.yaml", "environment.yml", "workflow", "profiles", "stages")
+PARTS = (
+    "Snakefile",
+    "params.yaml",
+    "dvc.yaml",
+    "environment.yml",
+    "workflow",
+    "profiles",
+    "stages",
+    "pyproject.toml",
+    "LICENSE",
+)
 # Of the smoke benchmark, which has several channels, and a method with L and s in its grid.
 FIGURES = (
     "figure-1-scheme",

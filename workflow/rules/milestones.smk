@@ -184,6 +184,7 @@ def csv_tables(benchmark):
 # Chapters of a benchmark in the HTML report, which sorts them by name.
 PAPER, SUPPLEMENT = "1. The paper's figures", "2. The paper's supplement"
 BEYOND, TABLE_PAGE = "3. Beyond the paper", "4. Tables and parameters"
+ORIGIN = "5. What made the results"
 
 
 def captioned(name, chapter, title, extension="png"):
@@ -244,3 +245,10 @@ def exports(benchmark):
         return []
     require_maps(maps_shown(benchmark))
     return [f"results/{benchmark}/export"]
+
+
+def crates(benchmark):
+    """The metadata that make the folder of a benchmark's results an RO-Crate."""
+    if is_only_data(benchmark):
+        return []
+    return [f"results/{benchmark}/ro-crate-metadata.json"]

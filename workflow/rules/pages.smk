@@ -51,7 +51,7 @@ rule explorer:
         "--table {input.table:q} --comparison {input.comparison:q} --output {output:q} 3>&2 2>&1 | tee -i {log:q}"
 
 
-# What other programs read about the results: not among the milestones, asked for by its name.
+# What other programs read about the results: no milestone needs it, `make report` asks for it.
 rule ro_crate:
     input:
         tables=lambda wildcards: tables(wildcards.benchmark),
@@ -59,7 +59,13 @@ rule ro_crate:
         exports=lambda wildcards: exports(wildcards.benchmark),
         code=code("stages.pages.ro_crate"),
     output:
-        "results/{benchmark}/ro-crate-metadata.json",
+        report(
+            "results/{benchmark}/ro-crate-metadata.json",
+            caption="../report/ro-crate.rst",
+            category="{benchmark}",
+            subcategory=ORIGIN,
+            labels={"file": "RO-Crate metadata"},
+        ),
     log:
         "results/{benchmark}/logs/ro_crate.log",
     conda:

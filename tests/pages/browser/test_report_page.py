@@ -14,10 +14,12 @@ FOREIGN = ("cdn.tailwindcss.com should not be used in production", "The input sp
 
 @pytest.fixture(scope="module")
 def report(smoked, tmp_path_factory):
-    """`snakemake --report` of the finished smoke benchmark."""
+    """The report of the finished smoke benchmark, as `make report` makes it."""
     output = tmp_path_factory.mktemp("report") / "report.html"
-    run = smoked.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke", "--report", str(output))
-    assert run.returncode == 0, run.stdout
+    smoke = ("--workflow-profile", "profiles/test", "--config", "run=smoke")
+    for arguments in (["--cores", "1", *smoke, "--", "crates"], [*smoke, "--report", str(output), "--", "all", "crates"]):
+        run = smoked.snakemake(*arguments)
+        assert run.returncode == 0, run.stdout
     return output
 
 
@@ -108,6 +110,14 @@ def test_each_figure_of_the_first_page_is_named_and_is_that_of_the_results(page)
     assert page.frame_locator("#app iframe").locator("h1").inner_text() == "smoke: tables and parameters"
 
 
+def test_what_made_the_results_is_there_for_other_programs(page, smoked):
+    with page.expect_download() as download:
+        page.get_by_role("link", name="smoke: RO-Crate metadata").click()
+    written = smoked.folder / "results/smoke/ro-crate-metadata.json"
+    assert download.value.suggested_filename == written.name
+    assert Path(download.value.path()).read_bytes() == written.read_bytes()
+
+
 def test_it_opens_with_what_the_workflow_is(page):
     menu = side(page).inner_text()
     assert "Workflow" in menu
@@ -123,7 +133,7 @@ def test_every_result_has_a_benchmark_a_label_and_a_caption(page):
     assert "smoke" in categories
     listed = [path for chapters in categories.values() for paths in chapters.values() for path in paths]
     assert sorted(listed) == sorted(results)
-    assert {Path(path).stem for path in listed} == {*FIGURES, "tables"}
+    assert {Path(path).stem for path in listed} == {*FIGURES, "tables", "ro-crate-metadata"}
     for path, result in results.items():
         assert len(result["caption"] or "") > 80, path
         assert result["labels"], path
