@@ -13,8 +13,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from stages.data import decathlon
+from stages.data.brats_called import case_name, known
 from stages.data.brats_names import MASK, NAMES, NO_MASK, SEQUENCE_OF, SUFFIXES, Part, Volume, beside, named, stem_of
-from stages.data.brats_patients import case_name, known
 from stages.data.extraction import BadCaseError, leads_out
 from stages.data.image_files import kinds
 from stages.data.litter import is_litter
