@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stages.data.brats_names import released, released_patient
-from stages.data.time_points import DATE, EVENT, WORD
+from stages.data.time_points import DATE, EVENT, OF_CASE
 
-_TIME_IN_NAME = re.compile(rf"(?:^|[-_. ]+|(?<=\d))(?:{WORD})(?![a-z0-9])", re.IGNORECASE)
+_TIME_IN_NAME = re.compile(rf"(?:^|[-_. ]+|(?<=\d))(?:{OF_CASE})(?![a-z0-9])", re.IGNORECASE)
 _DATE_IN_NAME = re.compile(rf"(?<=\d)[-_. ]+{DATE}(?!\d)|(?<!\d){DATE}[-_. ]+(?=.*\d)")
 _CONTAINER = re.compile(r"anat|mri?|nifti|nii", re.IGNORECASE)
-_SAYS_NOTHING = re.compile(rf"{_CONTAINER.pattern}|{WORD}|{EVENT}|{DATE}", re.IGNORECASE)
+_SAYS_NOTHING = re.compile(rf"{_CONTAINER.pattern}|{OF_CASE}|{EVENT}|{DATE}", re.IGNORECASE)
 """Folders that say nothing of whose images lie in them: those of a time point, or of all that was taken then."""
 
 # BIDS' subject; the barcode of TCGA; the numbers of UPENN-GBM (00001_11: the first scan) and UCSF-PDGM.

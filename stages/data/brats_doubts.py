@@ -167,8 +167,10 @@ def _alike_in_words(cases: Iterable[Called]) -> list[_Pair | None]:
         parts = {case: match for case in named if (match := re.fullmatch(split, case.key))}
         of = Counter(time for _, time in {(match["patient"], match["time"]) for match in parts.values()})
         asked = {match["patient"] for match in parts.values() if of[match["time"]] > 1}
-        patient = {case: match["patient"] for case, match in parts.items() if match["patient"] in asked}
-        found.append(_alike(patient, lambda case, patient=patient: [(*case.around, patient[case])]))
+        patient = {
+            case: [(*case.around, match["patient"])] for case, match in parts.items() if match["patient"] in asked
+        }
+        found.append(_alike(patient, patient.__getitem__))
     return found
 
 
