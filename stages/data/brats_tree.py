@@ -65,7 +65,7 @@ class Case:
             raise self._bad(*decathlon.missing(self.folder, sequence))
         if len(found) > 1:
             names = " and ".join(volume.path.name for volume in found)
-            raise self._bad(self.folder, f"two files for the sequence {sequence} ({names})")
+            raise self._bad(self.folder, f"two files for the sequence {sequence} ({names}): leave one")
         if not found:
             endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES.get(sequence, (sequence,)))
             there = _shown([volume.path.relative_to(self._around).as_posix() for volume in volumes])
@@ -88,7 +88,9 @@ class Case:
             shared = self.folder.parent
             return by_case(shared, shared.stat().st_mtime_ns).get(self.folder.name, [])
         except OSError as error:
-            raise self._bad(self.folder, f"the folder cannot be read ({error.strerror})") from error
+            raise self._bad(
+                self.folder, f"the folder cannot be read ({error.strerror}): check its permissions"
+            ) from error
 
     @property
     def _around(self) -> Path:

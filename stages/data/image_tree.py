@@ -66,9 +66,10 @@ def find_images(raw: Path, options: dict) -> list[Item]:
     candidates = index(raw, masks) if masks else {}
     rows = list(listed(raw, options) if "table" in options else _in_folders(raw, masks))
     if not rows:
-        there = kinds(file.path for file in files_below(raw, raw)) or "it is empty"
+        files = kinds(file.path for file in files_below(raw, raw))
+        there = f"but {files}" if files else "and is empty"
         raise InputError(
-            f"the raw data folder {raw} holds no image ({', '.join(SUFFIXES)}) but {there}; put a folder a class there"
+            f"the raw data folder {raw} holds no image ({', '.join(SUFFIXES)}) {there}; put a folder a class there"
         )
     healthy = [name.lower() for name in options.get("healthy", HEALTHY_NAMES)]
     items = [_item(raw, row, healthy, options.get("subject"), masks, candidates) for row in rows]
