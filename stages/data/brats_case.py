@@ -171,7 +171,7 @@ def _other_number(shape: tuple[int, ...], count: int | None) -> str:
         return f"the file has {len(shape)} axes (shape {shape}), where a volume has 3: save it as one"
     volumes = "1 volume" if held == 1 else f"{held} volumes"
     wanted = "1 is expected" if count is None else f"dataset.json names {count} sequences"
-    return f"the file holds {volumes} (shape {shape}), where {wanted}: save these alone"
+    return f"the file holds {volumes} (shape {shape}), where {wanted}, so save these alone"
 
 
 def _voxels(image: Nifti1Image, part: Part | None, path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:

@@ -95,7 +95,7 @@ def _opened(path: Path) -> tuple[FileDataset, np.ndarray]:
         rows, columns, frames = int(file.Rows), int(file.Columns), int(file.get("NumberOfFrames") or 1)
         assert file.PhotometricInterpretation
     except FileNotFoundError as error:
-        raise ValueError("is missing: put it there") from error
+        raise ValueError("is missing") from error
     except PermissionError as error:
         raise ValueError(f"cannot be read ({error.strerror}): put a readable file there") from error
     except Exception as error:  # whatever a damaged file makes of pydicom's parser

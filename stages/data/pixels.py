@@ -147,7 +147,7 @@ def _content(path: Path) -> bytes:
     try:
         return read_regular(path, LARGEST * PIXEL)
     except FileNotFoundError as error:
-        raise ValueError("is missing: put it there") from error
+        raise ValueError("is missing") from error
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror}): put a readable file there") from error
 
