@@ -183,14 +183,16 @@ def _in_numbered_folder(case: Called) -> bool:
 
 def _folders(cases: Sequence[Called]) -> Callable[[Called], set[Hashable]]:
     """The folder around a case that may be a patient: what lies there is numbered, or cases lie beside the folder."""
-    holding = {tuple(case.around) for case in cases if not case.certain and not _NUMBERS_ANYTHING.fullmatch(case.key)}
+    plain = [case for case in cases if not case.certain and not _NUMBERS_ANYTHING.fullmatch(case.key)]
+    holding = {tuple(case.around) for case in plain}
+    named = any(not case.around and not case.key.isdecimal() for case in plain)
 
     def tells(case: Called) -> set[Hashable]:
         numbered = bool(_NUMBERS_ANYTHING.fullmatch(case.key))
         if case.certain:
             return set()
         if not case.around:
-            return {()} if numbered and (() in holding or _TELLS_TIME.search(case.key)) else set()
+            return {()} if numbered and (named or _TELLS_TIME.search(case.key)) else set()
         patient = numbered or _in_numbered_folder(case) or tuple(case.around[:-1]) in holding
         return {tuple(case.around)} if patient else set()
 
@@ -227,7 +229,7 @@ def _joining(one: Called, other: Called, cases: Sequence[Called]) -> str:
     named = [f"([^/]+?)(?:/(?:{'|'.join(inside)}))?$"] if 0 < len(inside) <= _MOST and all(map(_PLAIN, inside)) else []
     best, most = "", 0
     for pattern in (*JOINING, *named):
-        found = {case: match[1] for case in cases if (match := re.search(pattern, case.path))}
+        found = {case: match[1] for case in cases if (match := re.search(pattern, case.path)) and match[1]}
         if len(found) == len(cases) and found[one] == found[other] and len(set(found.values())) > most:
             best, most = pattern, len(set(found.values()))
     return best

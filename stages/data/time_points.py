@@ -11,7 +11,7 @@ _COUNT = r"\d{1,4}(?!\d)[dwmy]?"
 _COUNTED = rf"(?:time[-_. ]?point|time|tp|session|ses|visit|week|wk|day|month|year)[-_. ]?{_COUNT}"
 _TREATMENT = "op|operative|operation|surgery|surgical|treatment|therapy|rt|radiation|radiotherapy|chemo|chemotherapy"
 _OTHERS = (
-    rf"(?<!\d)\d+[-_. ]?(?:day|week|month|year)s?|(?:{EVENT})[-_. ]?(?:{_TREATMENT})\d*"
+    rf"(?<!\d)\d+[-_. ]?(?:day|week|month|year)s?|(?:{EVENT}|intra|during)[-_. ]?(?:{_TREATMENT})\d*"
     "|baseline|follow[-_. ]?up|ses-[a-z0-9]+"
 )
 WORD = rf"{_COUNTED}|(?:follow[-_. ]?up|fu){_COUNT}|{_OTHERS}"

@@ -72,6 +72,7 @@ def test_no_release_is_asked_about(release, tmp_path):
         (["before/p1", "after/p1", "p2"], "p1 p1 p2"),
         (["p1_pretreatment", "p1_post-op", "p1_3months"], "p1 p1 p1"),
         (["HGG/001", "HGG/002", "LGG/003"], "001 002 003"),
+        (["8", "9", "100"], "8 9 100"),
         (["HGG_1", "HGG_2", "HGG_12", "LGG_3"], "HGG_1 HGG_2 HGG_12 LGG_3"),
         (["001_2019", "002_2019", "003_2020"], "001_2019 002_2019 003_2020"),
         (["001_v300", "002_v300", "003_v300"], "001_v300 002_v300 003_v300"),
@@ -136,7 +137,9 @@ def test_what_may_be_one_patient_is_asked_about(one, other, third, tmp_path):
     assert len(set(patients(cases, apart))) == 3
 
 
-@pytest.mark.parametrize("names", ["time1 time2", "before after patientB", "baseline followup patientB", "post pre"])
+@pytest.mark.parametrize(
+    "names", ["time1 time2", "1 2 patientB", "before after patientB", "baseline followup patientB", "post pre"]
+)
 def test_time_points_without_a_patient_belong_in_a_folder_of_theirs(names, tmp_path):
     one, other, *_ = sorted(names.split())
     sentence = rf"{one} and {other} may be time points of one patient, .*(put them into a folder of the|'\^\(\[\^0-9)"

@@ -90,7 +90,9 @@ def test_what_is_not_the_task_gets_its_sentence(tmp_path, parameters):
     refused(r"imagesTr/BRATS_003\.nii\.gz: the file holds 1 volume \(shape")
     as_nnunet(write_task(tmp_path / "copy"))
     (tmp_path / "copy" / TASK / "imagesTr/BRATS_001_0002.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"imagesTr/BRATS_001_0002\.nii\.gz: the file is missing: get it again, .*; repair"):
+    with pytest.raises(
+        InputError, match=r"imagesTr/BRATS_001_0002\.nii\.gz: the file is missing: get it again, .*; repair"
+    ):
         brats.extract(parameters, tmp_path / "copy", tmp_path / "out")
 
 
