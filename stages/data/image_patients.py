@@ -249,7 +249,7 @@ def _said_by_folders(images: Sequence[Named], numbers: Sequence[_Number | None])
 
 def _joining(images: Sequence[Named], numbers: Sequence[_Number | None], several: set[Hashable]) -> str | None:
     """The pattern that finds a patient in every path, and one in those of each of `several`; of such, the finest."""
-    best: tuple[int, str | None] = 0, None
+    best: tuple[tuple[int, int], str | None] = (0, 0), None
     for pattern in (*_beginnings(numbers, several), *_PATTERNS, *_between_views(numbers), _FIRST_FOLDER):
         patients = [match[1] for image in images if (match := re.search(pattern, image.slice_id))]
         if len(patients) < len(images):
@@ -258,8 +258,11 @@ def _joining(images: Sequence[Named], numbers: Sequence[_Number | None], several
         for patient, number in zip(patients, numbers, strict=True):
             if number is not None and number.key in several:
                 of_key.setdefault(number.key, set()).add(patient)
-        if all(len(names) == 1 for names in of_key.values()) and len(set(patients)) > best[0]:
-            best = len(set(patients)), pattern
+        # Of names without numbers, what is left without views; good of anna_good_left joins as finely where few are.
+        meant = sum(bool(n and patient.lower() in n.before) for patient, n in zip(patients, numbers, strict=True))
+        score = len(set(patients)), meant
+        if all(len(names) == 1 for names in of_key.values()) and score > best[0]:
+            best = score, pattern
     return best[1]
 
 

@@ -89,6 +89,7 @@ CASES = {
         "^([^_]+)",
         3,
     ),
+    "two names as folders": (["anna/good/left.png", "anna/good/right.png", "bob/bad/left.png"], "^([^_]+)", 2),
     "a copy": (["good/a (1).png", "good/a (1)_flipped.png", "bad/a (2).png"], "(a [(][0-9]+)", 2),
 }
 
