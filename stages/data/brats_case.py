@@ -170,8 +170,8 @@ def _other_number(shape: tuple[int, ...], count: int | None) -> str:
     if len(shape) < 3 or (held == 1 and count is None):
         return f"the file has {len(shape)} axes (shape {shape}), where a volume has 3: save it as one"
     volumes = "1 volume" if held == 1 else f"{held} volumes"
-    wanted = "1 is expected" if count is None else f"dataset.json names {count} sequences"
-    return f"the file holds {volumes} (shape {shape}), where {wanted}, so save these alone"
+    one, named = "1 is expected, so save one", f"dataset.json names {count} sequences, so save these"
+    return f"the file holds {volumes} (shape {shape}), where {one if count is None else named} alone"
 
 
 def _voxels(image: Nifti1Image, part: Part | None, path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:

@@ -109,9 +109,9 @@ class Case:
         files = [path for path in there if named(path).sequence == volume.sequence] if len(there) > 1 else there
         if len(files) != 1:
             held = _shown([path.relative_to(volume.path).as_posix() for path in there])
-            advice = (
-                f"leave one there, or let the name of one end in {NAMES.get(sequence, (sequence,))[0]}{SUFFIXES[1]}"
-            )
+            ending = NAMES.get(sequence, (sequence,))[0]
+            keep = f"leave one there, or let the name of one end in {ending}{SUFFIXES[1]}"
+            advice = keep if there else "put it there"
             if volume.path.parent.name.lower() in SEQUENCE_OF:
                 advice += f"; expected: {SEQUENCE_FOLDERS.name} ({SEQUENCE_FOLDERS.example})"
             raise self._bad(volume.path, f"the folder stands for one volume but holds {held}: {advice}")

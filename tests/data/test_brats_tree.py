@@ -117,7 +117,7 @@ def test_cases_are_found_at_any_depth_and_through_links(tmp_path, raw):
         (["x_t2.nii", "x_t2.nii.gz"], r"x: two files for the sequence t2 \(x_t2\.nii and x_t2\.nii\.gz\)"),
         (["x-t2w.nii", "x_t2.nii"], "two files for the sequence t2"),
         (["x_t2.nii/a.nii", "x_t2.nii/b.nii"], r"x_t2\.nii: the folder stands for one volume but holds a\.nii, b\.nii"),
-        (["x_t2.nii/readme.txt"], "the folder stands for one volume but holds nothing"),
+        (["x_t2.nii/readme.txt"], "the folder stands for one volume but holds nothing: put it there"),
     ],
 )
 def test_a_case_without_a_sequence(tmp_path, files, sentence):
