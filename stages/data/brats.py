@@ -30,9 +30,10 @@ import pandas as pd
 
 from stages import command
 from stages.data import decathlon, extraction
+from stages.data.brats_called import known
 from stages.data.brats_case import CaseSlices, Recipe, read_case
 from stages.data.brats_names import SEQUENCE_OF, released, stratum
-from stages.data.brats_patients import known, patients
+from stages.data.brats_patients import patients
 from stages.data.brats_tree import MASK, Case, find_cases
 from stages.data.extraction import BadCaseError
 from stages.errors import InputError

@@ -42,7 +42,7 @@ _VOXEL = 8
 """Bytes of the widest voxel, a double."""
 _AROUND = 2**20
 """Bytes of a file beside its voxels: header, extensions, what compression adds."""
-_DAMAGED = "the file is truncated, damaged or not NIfTI"
+_DAMAGED = "the file is truncated, damaged or not NIfTI: get it again"
 _UNREADABLE = (
     *(OSError, EOFError, zlib.error),  # the file, or its compression
     *(ImageFileError, HeaderDataError, WrapStructError, ValueError, TypeError, OverflowError),  # what nibabel raises
@@ -137,7 +137,9 @@ def open_volumes(path: Path, case: str, pad: int = WIDEST, count: int | None = N
     try:
         content = read_regular(path, largest * _VOXEL + _AROUND)
     except OSError as error:
-        raise BadCaseError(case, str(path), f"the file cannot be read ({error.strerror})") from error
+        raise BadCaseError(
+            case, str(path), f"the file cannot be read ({error.strerror}): put a readable file there"
+        ) from error
     try:
         stream = BytesIO(content)
         compressed = content[:2] == b"\x1f\x8b"  # whatever the name says
@@ -151,11 +153,12 @@ def open_volumes(path: Path, case: str, pad: int = WIDEST, count: int | None = N
                 words = (
                     f"a volume of {shape} voxels is too large: {pad} x {pad} x {DEEPEST} are of use (data.brats.pad)"
                 )
+                words = f"{words}, so resample it"
                 raise BadCaseError(case, str(path), words)
             most = math.prod(shape) * header.get_data_dtype().itemsize + _AROUND
             whole = start + file.read(max(0, most))
             if file.read(1):
-                raise BadCaseError(case, str(path), "the file holds more than its header says")
+                raise BadCaseError(case, str(path), "the file holds more than its header says: save it again")
         return Nifti1Image.from_bytes(whole)
     except _UNREADABLE as error:
         raise BadCaseError(case, str(path), _DAMAGED) from error
@@ -165,10 +168,10 @@ def _other_number(shape: tuple[int, ...], count: int | None) -> str:
     """What is wrong with a file of this shape that should hold one volume, or `count`."""
     held = math.prod(shape[3:])
     if len(shape) < 3 or (held == 1 and count is None):
-        return f"the file has {len(shape)} axes (shape {shape}), where a volume has 3"
+        return f"the file has {len(shape)} axes (shape {shape}), where a volume has 3: save it as one"
     volumes = "1 volume" if held == 1 else f"{held} volumes"
-    wanted = "1 is expected" if count is None else f"dataset.json names {count} sequences"
-    return f"the file holds {volumes} (shape {shape}), where {wanted}"
+    one, named = "1 is expected, so save one", f"dataset.json names {count} sequences, so save these"
+    return f"the file holds {volumes} (shape {shape}), where {one if count is None else named} alone"
 
 
 def _voxels(image: Nifti1Image, part: Part | None, path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +181,7 @@ def _voxels(image: Nifti1Image, part: Part | None, path: Path, case: str) -> tup
     except _UNREADABLE as error:
         raise BadCaseError(case, str(path), _DAMAGED) from error
     if not (np.isfinite(volume).all() and np.isfinite(affine).all()):
-        raise BadCaseError(case, str(path), "the volume or its affine holds NaN or infinite values")
+        raise BadCaseError(case, str(path), "the volume or its affine holds NaN or infinite values: save it without")
     return volume, affine
 
 
@@ -193,13 +196,16 @@ def intensity_range(volume: np.ndarray, percentiles: tuple[float, float]) -> tup
         share = negative / np.count_nonzero(volume)
         raise ValueError(
             f"{share:.0%} of the voxels that are not 0 are below 0, as in standardised volumes (z-scores, -1 to 1): "
-            "intensities as released, above a background of 0, are needed"
+            "take the intensities as released, above a background of 0"
         )
     if brain.size == 0:
-        raise ValueError("the volume has no voxel above zero")
+        raise ValueError("the volume has no voxel above zero: put the scan there")
     low, high = np.percentile(brain, percentiles)
     if low == high:
-        raise ValueError(f"the volume is degenerate (percentiles {percentiles} of its brain are both {low:g})")
+        raise ValueError(
+            f"the volume is degenerate (percentiles {percentiles} of its brain are both {low:g}): "
+            "put the scan there, not a mask"
+        )
     return float(low), float(high)
 
 
@@ -272,7 +278,9 @@ def read_case(case: Case, recipe: Recipe, masked: bool = True) -> CaseSlices:
             shape, affine = volume.shape, volume_affine
             _check_shape(shape, recipe, case, path)
         elif problem := _other_space(volume.shape, volume_affine, shape, affine, name == MASK):
-            raise BadCaseError(case.name, str(path), f"{problem} of {files[recipe.channels[0]].name}")
+            raise BadCaseError(
+                case.name, str(path), f"{problem} of {files[recipe.channels[0]].name}: resample it to that"
+            )
         if name == MASK:
             labels = axial_slices(_labels(volume, case, path), first, last)[::step]
             lesion = np.isin(labels, recipe.lesion_labels)
@@ -288,7 +296,9 @@ def read_case(case: Case, recipe: Recipe, masked: bool = True) -> CaseSlices:
             channels.append(pad_and_resample(slices, recipe.pad, recipe.size).astype(IMAGE_DTYPE))
             shown |= (axial_slices(volume, first, last)[::step] > 0).any(axis=(1, 2))
     if not shown.any():
-        words = f"no brain in slices {first} to {last} (data.brats.slices), or none that is healthy or has a lesion"
+        words = (
+            f"no brain in slices {first} to {last}, or none that is healthy or has a lesion: change data.brats.slices"
+        )
         raise BadCaseError(case.name, str(case.folder), words)
     images = np.stack(channels, axis=1)[shown]
     positions = (np.flatnonzero(shown) * step + first).tolist()
@@ -298,7 +308,8 @@ def read_case(case: Case, recipe: Recipe, masked: bool = True) -> CaseSlices:
 def _labels(volume: np.ndarray, case: Case, path: Path) -> np.ndarray:
     found = np.unique(volume[volume != 0])
     if unknown := [f"{value:g}" for value in found if value not in LABELS]:
-        words = f"the mask holds {', '.join(unknown[:3])}, and labels are the integers 0 to {LABELS[-1]}"
+        there = ", ".join(unknown[:3])
+        words = f"the mask holds {there}, and labels are the integers 0 to {LABELS[-1]}: save it with these"
         raise BadCaseError(case.name, str(path), words)
     return volume
 
@@ -323,11 +334,13 @@ def _other_space(
 
 def _check_shape(shape: tuple[int, ...], recipe: Recipe, case: Case, path: Path) -> None:
     if math.prod(shape) == 0:
-        raise BadCaseError(case.name, str(path), f"the volume is empty (shape {shape})")
+        raise BadCaseError(case.name, str(path), f"the volume is empty (shape {shape}): put the scan there")
     if max(shape[:2]) > recipe.pad:
         raise BadCaseError(
-            case.name, str(path), f"slices of {shape[0]} x {shape[1]} do not fit data.brats.pad ({recipe.pad})"
+            case.name,
+            str(path),
+            f"slices of {shape[0]} x {shape[1]} do not fit data.brats.pad ({recipe.pad}): raise that",
         )
     if recipe.last >= shape[2]:
-        words = f"data.brats.slices reaches {recipe.last}, but the volume's last slice is {shape[2] - 1}"
+        words = f"data.brats.slices reaches {recipe.last}, but the volume's last slice is {shape[2] - 1}: lower it"
         raise BadCaseError(case.name, str(path), words)

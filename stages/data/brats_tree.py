@@ -9,12 +9,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 from stages.data import decathlon
-from stages.data.brats_names import MASK, NAMES, NO_MASK, SEQUENCE_OF, SUFFIXES, Part, Volume, beside, named, stem_of
-from stages.data.brats_patients import case_name, known
+from stages.data.brats_called import case_name, known
+from stages.data.brats_names import MASK, NAMES, NO_MASK, SEQUENCE_OF, SUFFIXES, Part, Volume, beside, named
+from stages.data.brats_volumes import by_case, entries, in_sequence_folders, nifti_files, volumes_in
 from stages.data.extraction import BadCaseError, leads_out
 from stages.data.image_files import kinds
 from stages.data.litter import is_litter
@@ -64,7 +65,7 @@ class Case:
             raise self._bad(*decathlon.missing(self.folder, sequence))
         if len(found) > 1:
             names = " and ".join(volume.path.name for volume in found)
-            raise self._bad(self.folder, f"two files for the sequence {sequence} ({names})")
+            raise self._bad(self.folder, f"two files for the sequence {sequence} ({names}): leave one")
         if not found:
             endings = " or ".join(f"{ending}{SUFFIXES[0]}[.gz]" for ending in NAMES.get(sequence, (sequence,)))
             there = _shown([volume.path.relative_to(self._around).as_posix() for volume in volumes])
@@ -72,7 +73,7 @@ class Case:
             expected = f"; {NO_MASK if is_a_case else _expected(volumes)}" if sequence == MASK or not is_a_case else ""
             reason = f"the file is missing: nothing of this case ends in {endings} (there is {there}){expected}"
             raise self._bad(self._beside(volumes, sequence), reason)
-        return self._inside(found[0])
+        return self._inside(found[0], sequence)
 
     def part(self, sequence: str) -> Part | None:
         """Which volume of its file a sequence is; None where the file holds one."""
@@ -85,9 +86,11 @@ class Case:
             if self.folder.is_dir():
                 return volumes_in(self.folder)
             shared = self.folder.parent
-            return _by_case(shared, shared.stat().st_mtime_ns).get(self.folder.name, [])
+            return by_case(shared, shared.stat().st_mtime_ns).get(self.folder.name, [])
         except OSError as error:
-            raise self._bad(self.folder, f"the folder cannot be read ({error.strerror})") from error
+            raise self._bad(
+                self.folder, f"the folder cannot be read ({error.strerror}): check its permissions"
+            ) from error
 
     @property
     def _around(self) -> Path:
@@ -98,16 +101,20 @@ class Case:
     def _of_decathlon(self) -> bool:
         return decathlon.holds_images(self.folder.parent)
 
-    def _inside(self, volume: Volume) -> Path:
+    def _inside(self, volume: Volume, sequence: str) -> Path:
         """The file itself, where a folder stands for it."""
         if not volume.path.is_dir():
             return volume.path
-        files = _nifti_files(volume.path)
-        if len(files) > 1:
-            files = [path for path in files if named(path).sequence == volume.sequence]
+        there = list(nifti_files(volume.path))
+        files = [path for path in there if named(path).sequence == volume.sequence] if len(there) > 1 else there
         if len(files) != 1:
-            held = _shown([path.name for path in _nifti_files(volume.path)])
-            raise self._bad(volume.path, f"the folder stands for one volume but holds {held}")
+            held = _shown([path.relative_to(volume.path).as_posix() for path in there])
+            ending = NAMES.get(sequence, (sequence,))[0]
+            keep = f"leave one there, or let the name of one end in {ending}{SUFFIXES[1]}"
+            advice = keep if there else "put it there"
+            if volume.path.parent.name.lower() in SEQUENCE_OF:
+                advice += f"; expected: {SEQUENCE_FOLDERS.name} ({SEQUENCE_FOLDERS.example})"
+            raise self._bad(volume.path, f"the folder stands for one volume but holds {held}: {advice}")
         return files[0]
 
     def _beside(self, volumes: list[Volume], sequence: str) -> Path:
@@ -138,8 +145,12 @@ class Layout:
     cases: Callable[[Path], list[Path]]
 
 
+def _paths(folder: Path, volumes: list[Volume]) -> list[Path]:
+    return [folder / name for name in sorted({volume.case for volume in volumes})]
+
+
 def _cases_in_sequence_folders(folder: Path) -> list[Path]:
-    volumes = _in_sequence_folders(folder)
+    volumes = in_sequence_folders(folder)
     most = max(Counter(volume.sequence for volume in volumes if volume.sequence != MASK).values(), default=0)
     return _paths(folder, volumes) if most > 1 else []  # one each: the folders of a single case
 
@@ -153,7 +164,7 @@ def _cases_side_by_side(folder: Path) -> list[Path]:
 def _case_of_its_own(folder: Path) -> list[Path]:
     volumes = volumes_in(folder)
     known = {volume.path for volume in volumes}
-    others = [path for path in _entries(folder) if path.is_dir() and path not in known]
+    others = [path for path in entries(folder) if path.is_dir() and path not in known]
     sequences = {volume.sequence for volume in volumes} - {""}
     called = _CASE_NAME.match(folder.name) or folder.name in {volume.case for volume in volumes}
     # Beside folders that may hold cases, one volume (an atlas, say) makes none.
@@ -163,12 +174,10 @@ def _case_of_its_own(folder: Path) -> list[Path]:
 DECATHLON = Layout("the Decathlon's task", "dataset.json, imagesTr/BRATS_001.nii.gz, labelsTr", decathlon.cases_in)
 SIDE_BY_SIDE = Layout("all cases in one folder", "<case>_t1.nii.gz, <case>_seg.nii.gz", _cases_side_by_side)
 OWN_FOLDERS = Layout("a folder for each case", "<case>/<case>_t1.nii.gz, <case>/<case>-t1n.nii.gz", _case_of_its_own)
-LAYOUTS = (
-    DECATHLON,
-    Layout("a folder for each sequence", "t1/<case>.nii.gz, seg/<case>.nii.gz", _cases_in_sequence_folders),
-    SIDE_BY_SIDE,
-    OWN_FOLDERS,
+SEQUENCE_FOLDERS = Layout(
+    "a folder for each sequence", "t1/<case>.nii.gz, seg/<case>.nii.gz", _cases_in_sequence_folders
 )
+LAYOUTS = (DECATHLON, SEQUENCE_FOLDERS, SIDE_BY_SIDE, OWN_FOLDERS)
 """The first that finds a case in a folder is its layout."""
 
 
@@ -197,18 +206,25 @@ def find_cases(raw: Path) -> list[Case]:
     paths: list[Path] = []
     holding: dict[bool, Path] = {}  # by whether it is the Decathlon's
     files: list[Path] = []
+    shared: list[Path] = []
     for folder, below, names in _folders(raw):
         files += [folder / name for name in names]
         try:
             layout = layout_of(folder)
             found = layout.cases(folder) if layout else []
+            if any(folder.is_relative_to(one) for one in shared):
+                found = [path for path in found if _is_scanned(path)]
         except OSError as error:
             raise _unreadable(error) from error
         if not found and not below and folder != raw and _CASE_NAME.match(folder.name):
             found = [folder]
         if found:
             paths += found
-            below.clear()
+            if layout in (SEQUENCE_FOLDERS, SIDE_BY_SIDE):  # beside which there may be cases with folders of their own
+                below[:] = [name for name in below if named(folder / name).sequence == ""]
+                shared.append(folder)
+            else:
+                below.clear()
             holding.setdefault(layout is DECATHLON, folder)
         elif leads_out(folder, raw):
             paths.append(folder)  # bad, as the reader says
@@ -230,16 +246,22 @@ def find_cases(raw: Path) -> list[Case]:
     return sorted(cases, key=lambda case: (case.name, case.source))
 
 
+def _is_scanned(case: Path) -> bool:
+    """Whether a case has images, and not a mask alone, as someone's results beside the data set."""
+    return len({volume.sequence for volume in Case(case, case.name).volumes()} - {"", MASK}) > 1
+
+
 def case_of(file: Path) -> Case:
     """The case that a NIfTI file belongs to, whichever the layout that it lies in."""
     if decathlon.holds_images(file.parent):
         path = decathlon.case_path(file)
         return Case(path, path.name)
-    highest = 2 if file.parent.parent.name.lower() in SEQUENCE_OF else 1  # a folder may stand for the file
-    for folder in file.parents[highest::-1]:
+    # A folder may stand for the file, and lie in one of a sequence.
+    above = [level for level, folder in enumerate(file.parents[:4]) if folder.name.lower() in SEQUENCE_OF]
+    for folder in file.parents[max(above, default=0) + 1 :: -1]:
         layout = layout_of(folder)
         for case in (Case(path, path.name) for path in (layout.cases(folder) if layout else [])):
-            if any(volume.path in (file, file.parent) for volume in case.volumes()):
+            if any(volume.path in (file, *file.parents) for volume in case.volumes()):
                 return case
     return Case(file.parent, file.parent.name)
 
@@ -262,64 +284,6 @@ def _folders(raw: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         if leads_out(folder, raw):
             below.clear()
         yield folder, below, [name for name in files if not is_litter(name)]
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def volumes_in(folder: Path) -> list[Volume]:
-    """The NIfTI files that lie in a folder, and the folders in it that stand for one, sorted by name.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    return [volume for path in _entries(folder) if (volume := named(path)) and _stands_for_one(volume)]
-
-
-def _stands_for_one(volume: Volume) -> bool:
-    nifti = stem_of(volume.path.name) != volume.path.name
-    if not volume.path.is_dir():
-        return nifti
-    if nifti:
-        return True
-    return bool(volume.sequence) and len(_nifti_files(volume.path)) == 1
-
-
-def _in_sequence_folders(folder: Path) -> list[Volume]:
-    """The volumes in those folders below `folder` that are called like a sequence and nothing else.
-
-    One with files of other sequences is none of these, but a time point called T1.
-    """
-    found: list[Volume] = []
-    for path in _entries(folder):
-        if (sequence := SEQUENCE_OF.get(path.name.lower())) and path.is_dir():
-            inside = [named(inner) for inner in _entries(path)]
-            if all(volume.sequence in ("", sequence) for volume in inside):
-                volumes = [Volume(case or stem_of(inner.name), sequence, inner) for case, _, inner, _ in inside]
-                found += filter(_stands_for_one, volumes)
-    return found
-
-
-@lru_cache(maxsize=8)
-def _by_case(folder: Path, _modified: int) -> dict[str, list[Volume]]:
-    """The volumes of the cases that share a folder: listed once for all of them."""
-    found: dict[str, list[Volume]] = {}
-    for volume in (*volumes_in(folder), *_in_sequence_folders(folder)):
-        found.setdefault(volume.case, []).append(volume)
-    return found
-
-
-def _paths(folder: Path, volumes: list[Volume]) -> list[Path]:
-    return [folder / name for name in sorted({volume.case for volume in volumes})]
-
-
-def _entries(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return sorted(folder / entry.name for entry in entries if not is_litter(entry.name))
-
-
-def _nifti_files(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if stem_of(path.name) != path.name and path.is_file()]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

@@ -148,7 +148,7 @@ def read_table(tree: Tree, healthy: str, diseased: str, view: str) -> Table:
             columns = ", ".join(
                 f"{column!r}: {text!r}" for column, text in zip((healthy, diseased), texts, strict=True)
             )
-            bad.append(item.bad(f"a label is none of 1, 0, -1 and blank ({columns})"))
+            bad.append(item.bad(f"a label is none of 1, 0, -1 and blank ({columns}): correct it"))
         else:
             good.append(item)
     patients = {(TABLES[0], item.subject) for item in good if item.table.name == TABLES[0]}
@@ -170,15 +170,15 @@ def _radiograph(tree: Tree, table: Path, row: int, path: str, label: int) -> Rad
         parts = parts[1:]  # the tree's own name, whatever the folder is called here; some copies have it twice
     reason = None
     if given.is_absolute() or "\\" in path or ".." in parts:
-        reason = "the path leaves the data set's folder"
+        reason = "the path leaves the data set's folder: name a file in it"
     elif (reason := unusable("/".join(parts))) is None and len(parts) < 3:
-        reason = "the path does not end in <patient>/<study>/<image>"
+        reason = "the path does not end in <patient>/<study>/<image>: correct it"
     if reason is None:
         folder, source = tree.folder, "/".join(parts)
         if tree.places is not None and (places := tree.places.get((table.name, parts[-3]), [])):
             folder, source = places[0], places[0].joinpath(*parts[-3:]).relative_to(tree.folder).as_posix()
             if len(places) > 1:
-                reason = f"the patient is there more than once (in {' and '.join(map(str, places))})"
+                reason = f"the patient is there more than once (in {' and '.join(map(str, places))}): leave one folder"
         reason = reason or unusable(source)  # a batch's folder is called as someone wanted
     if reason:
         return BadCaseError(path, str(table), f"row {row} ({path}): {reason}")

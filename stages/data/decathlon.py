@@ -74,11 +74,11 @@ def volumes(case: Path) -> list[Volume]:
 def missing(case: Path, sequence: str) -> tuple[Path, str]:
     """The file that should hold a sequence, or the mask, which `volumes` lacks, and what is wrong with it."""
     sequences = order(case.parent.parent)
-    if sequence == MASK:
-        return _mask(case).with_name(f"{case.name}.nii.gz"), "the file is missing"
-    if sequence in sequences:
-        return case.with_name(f"{_single(case, sequences.index(sequence)).name}.nii.gz"), "the file is missing"
-    return case.parent.parent / DESCRIPTION, f"its sequences are {', '.join(sequences)}, and not {sequence}"
+    if sequence not in (*sequences, MASK):
+        words = f"its sequences are {', '.join(sequences)}, and not {sequence}: change data.channels"
+        return case.parent.parent / DESCRIPTION, words
+    file = _mask(case) if sequence == MASK else _single(case, sequences.index(sequence))
+    return file.with_name(f"{file.name}.nii.gz"), "the file is missing: get it again, or take the case's others away"
 
 
 def _single(case: Path, index: int) -> Path:

@@ -35,15 +35,19 @@ def read_dicom(path: Path) -> np.ndarray:
     """
     file, stored = _opened(path)
     if file.PhotometricInterpretation not in GREY:
-        raise ValueError(f"is in colour ({file.PhotometricInterpretation}), where a grey image is expected")
+        raise ValueError(
+            f"is in colour ({file.PhotometricInterpretation}), where a grey image is expected: save it as one"
+        )
     with _damage():
         values = apply_modality_lut(stored, file)
     try:
         values = np.asarray(apply_voi_lut(values, file), np.float64)
     except Exception as error:  # a width of 0, a table without entries
-        raise ValueError(f"has a window that cannot be applied ({' '.join(str(error).split())})") from error
+        raise ValueError(
+            f"has a window that cannot be applied ({' '.join(str(error).split())}): correct it, or take it out"
+        ) from error
     if not np.isfinite(values).all():
-        raise ValueError("holds NaN or infinite values")
+        raise ValueError("holds NaN or infinite values: save it without")
     return values.max() + values.min() - values if file.PhotometricInterpretation == "MONOCHROME1" else values
 
 
@@ -72,7 +76,7 @@ def read_rescaled(path: Path) -> tuple[np.ndarray, tuple[float, float] | None]:
             else:
                 ends = apply_modality_lut(ends, file)
     if ends.min() == ends.max():
-        raise ValueError("has a rescale slope of 0, which makes every value one")
+        raise ValueError("has a rescale slope of 0, which makes every value one: correct it")
     if file.PhotometricInterpretation == "MONOCHROME1":
         values = ends.sum() - values
     return values, (float(ends.min()), float(ends.max()))
@@ -93,13 +97,13 @@ def _opened(path: Path) -> tuple[FileDataset, np.ndarray]:
     except FileNotFoundError as error:
         raise ValueError("is missing") from error
     except PermissionError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
+        raise ValueError(f"cannot be read ({error.strerror}): put a readable file there") from error
     except Exception as error:  # whatever a damaged file makes of pydicom's parser
-        raise ValueError("is truncated, damaged or holds no image") from error
+        raise ValueError("is truncated, damaged or holds no image: get it again") from error
     if frames > 1:
-        raise ValueError(f"holds {frames} frames, where one image is expected")
+        raise ValueError(f"holds {frames} frames, where one image is expected: save that alone")
     if rows * columns > LARGEST:
-        raise ValueError(f"is too large ({LARGEST:,} pixels are allowed)")
+        raise ValueError(f"is too large ({LARGEST:,} pixels are allowed): resample it")
     with _damage():
         return file, _without_padding(file, file.pixel_array)
 
@@ -127,4 +131,4 @@ def _damage() -> Iterator[None]:
     except (RuntimeError, NotImplementedError) as error:  # a compression for which no decoder is installed
         raise ValueError("is compressed in a way that cannot be read here; save it uncompressed") from error
     except Exception as error:
-        raise ValueError("is truncated or damaged") from error
+        raise ValueError("is truncated or damaged: get it again") from error

@@ -114,7 +114,8 @@ def usable_cases(
             bad.append(problem)
     bad.sort(key=lambda error: (error.case, error.file))
     if not good:
-        raise InputError(f"all {len(bad):,} cases are bad, the first: {bad[0].file}: {bad[0].reason}; repair them")
+        which = f"all {len(bad):,} cases are bad, the first" if len(bad) > 1 else "the only case is bad"
+        raise InputError(f"{which}: {bad[0].file}: {bad[0].reason}; repair {'them' if len(bad) > 1 else 'it'}")
     return good, bad
 
 

@@ -137,7 +137,10 @@ def _in_json(raw: Path, found: object, names: tuple[str, ...]) -> Iterator[Row]:
         for name in found:
             yield Row(name if (raw / name).exists() else f"images/{name}", names)
     else:
-        raise InputError(f"{raw} (data.images.table): {'/'.join(names)} is no list of names of images")
+        what = "/".join(names) or "what it holds"
+        raise ValueError(
+            f'{what} is no list of names of images: write {{"train": {{"0": ["a.png", ...]}}, "test": ...}}'
+        )
 
 
 def inside(raw: Path, name: str) -> Path:
@@ -148,7 +151,8 @@ def inside(raw: Path, name: str) -> Path:
         or not name.isprintable()
         or max(len(part.encode("utf-8", "replace")) for part in relative.parts) > 255
     ):
-        raise InputError(f"{raw}: {name!r} is no name of an image file that can be used: rename it")
+        advice = "rename it, or correct its row in data.images.table"
+        raise InputError(f"{raw}: {name!r} is no name of an image file that can be used: {advice}")
     if relative.is_absolute() or ".." in relative.parts or "\\" in name:
         raise InputError(f"{name!r} (data.images.table) leaves the raw data folder {raw}: name a file in it")
     return raw / relative

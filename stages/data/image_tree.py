@@ -9,6 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from stages.data.extraction import BadCaseError
 from stages.data.image_files import File, files_below, kinds, once
 from stages.data.image_masks import Masks, index, is_mask_folder, masks_of, refuse_masks
+from stages.data.image_patients import says_when_or_where
 from stages.data.image_table import SPLIT_NAMES, Row, inside, listed
 from stages.data.pixels import SUFFIXES
 from stages.data.store import DISEASED, HEALTHY
@@ -31,7 +32,8 @@ class Item:
         label: HEALTHY or DISEASED.
         split: train, test, or empty where nothing says it.
         masks: the files, of which a lesion is where any is; none without a mask.
-        names: of folders on the way to it, but for split and class, and of itself, any of which may name a patient.
+        names: of folders on the way to it, but for split and class (which may be a time point: before, after), and of
+            itself, any of which may name a patient.
     """
 
     path: Path
@@ -64,9 +66,10 @@ def find_images(raw: Path, options: dict) -> list[Item]:
     candidates = index(raw, masks) if masks else {}
     rows = list(listed(raw, options) if "table" in options else _in_folders(raw, masks))
     if not rows:
-        there = kinds(file.path for file in files_below(raw, raw)) or "it is empty"
+        files = kinds(file.path for file in files_below(raw, raw))
+        there = f"but {files}" if files else "and is empty"
         raise InputError(
-            f"the raw data folder {raw} holds no image ({', '.join(SUFFIXES)}) but {there}; put a folder a class there"
+            f"the raw data folder {raw} holds no image ({', '.join(SUFFIXES)}) {there}; put a folder a class there"
         )
     healthy = [name.lower() for name in options.get("healthy", HEALTHY_NAMES)]
     items = [_item(raw, row, healthy, options.get("subject"), masks, candidates) for row in rows]
@@ -202,8 +205,8 @@ def _item(
     label = HEALTHY if not classes or classes[-1].lower() in healthy else DISEASED
     slice_id = slice_id_of(relative)
     found = (inside(raw, row.mask),) if row.mask else masks_of(raw, row.source, masks, candidates) if masks else ()
-    between = (name for name in relative.parts[:-1] if name.lower() not in SPLIT_NAMES and name not in classes[-1:])
-    names = (*between, relative.stem)
+    folders = (name for name in relative.parts[:-1] if name.lower() not in SPLIT_NAMES)
+    names = (*(name for name in folders if name not in classes[-1:] or says_when_or_where(name)), relative.stem)
     return Item(path, row.source, slice_id, row.subject or _subject(slice_id, subject), label, split, found, names)
 
 

@@ -198,10 +198,10 @@ def find_files(item: Item, raw: Path) -> None:
     """
     for path in (item.path, *item.masks):
         if not path.is_file():
-            reason = "is a link that leads nowhere" if path.is_symlink() else "is missing"
+            reason = "is a link that leads nowhere: mend it" if path.is_symlink() else "is missing: put it there"
             raise item.bad(reason if path == item.path else f"its mask {path.name} {reason}")
         if extraction.leads_out(path, raw):
-            raise item.bad(f"{path.name} {extraction.LEADS_OUT}")
+            raise item.bad(f"{path.name} {extraction.LEADS_OUT}: copy it there")
 
 
 def read_image(item: Item, raw: Path, recipe: Recipe) -> Slice:
@@ -230,7 +230,9 @@ def read_image(item: Item, raw: Path, recipe: Recipe) -> Slice:
         except ValueError as error:
             raise item.bad(f"its mask {path.name} {error}") from error
     if lesion.any() and item.label == HEALTHY:
-        raise item.bad(f"it is healthy, but its mask {item.masks[0].name} holds a lesion")
+        raise item.bad(
+            f"it is healthy, but its mask {item.masks[0].name} holds a lesion: correct its class or its mask"
+        )
     area = resample(lesion.astype(np.float64), recipe.size)
     return Slice(small, (area >= 0.5 - 1e-9).astype(MASK_DTYPE), values)  # one half counts, however it was rounded
 
@@ -260,8 +262,9 @@ def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
     values = pixels.values
     high, wide = values.shape[1:]
     if (high, wide) != shape:
-        turned = ", which may be turned on its side (EXIF orientation): save both upright" * ((wide, high) == shape)
-        raise ValueError(f"has {wide} x {high} pixels where its image has {shape[1]} x {shape[0]}{turned}")
+        how = "which may be turned on its side (EXIF orientation): save both upright"
+        how = f", {how}" if (wide, high) == shape else ": save it as large"
+        raise ValueError(f"has {wide} x {high} pixels where its image has {shape[1]} x {shape[0]}{how}")
     levels = np.unique(values[values != 0])
     if path.suffix.lower() in LOSSY and len(levels) > 1:
         raise ValueError("is a JPEG with more than two values, which compression may have made: save masks as PNG")

@@ -124,9 +124,13 @@ def find_files(item: Radiograph, recipe: Recipe, raw: Path | None = None) -> Non
     paths = [item.path] if recipe.masks is None else [item.path, mask_path(item, recipe.masks)]
     for path in paths:
         if not path.is_file():
-            raise item.bad("the image is missing" if path is item.path else f"its mask {path.name} is missing")
+            raise item.bad(
+                "the image is missing: put it there, or take the row out"
+                if path is item.path
+                else f"its mask {path.name} is missing: put it there"
+            )
         if extraction.leads_out(path, item.folder) and (raw is None or extraction.leads_out(path, raw)):
-            raise item.bad(f"{path.name} {extraction.LEADS_OUT}")
+            raise item.bad(f"{path.name} {extraction.LEADS_OUT}: copy it there")
 
 
 def mask_path(item: Radiograph, ending: str) -> Path:
@@ -154,7 +158,7 @@ def read_radiograph(item: Radiograph, recipe: Recipe, raw: Path | None = None) -
     except ValueError as error:
         raise item.bad(f"its mask {path.name} {error}") from error
     if any_lesion and item.label == HEALTHY:
-        raise item.bad(f"the row is healthy, but its mask {path.name} holds a lesion")
+        raise item.bad(f"the row is healthy, but its mask {path.name} holds a lesion: correct one of them")
     return Slice(image[None], mask.astype(MASK_DTYPE))
 
 
@@ -183,11 +187,11 @@ def unusable(source: str) -> str | None:
     """Why a path below the data set's folder, as a table has it, can be in no manifest; None where it can."""
     parts = PurePosixPath(source).parts
     if not source.isprintable():
-        return "the path holds a control character"
+        return "the path holds a control character: rename it"
     if any(len(part) > _LONGEST_NAME for part in parts) or len(parts) > _LONGEST_NAME:
-        return "the path is longer than any file's"
+        return "the path is longer than any file's: correct it"
     if any(part.startswith(("=", "+", "@")) for part in parts):
-        return "a name in the path begins as a spreadsheet's formula does (= + @)"
+        return "a name in the path begins as a spreadsheet's formula does (= + @): rename it"
     return None
 
 
@@ -201,5 +205,5 @@ def without_duplicates(items: Iterable[Radiograph]) -> tuple[list[Radiograph], l
     for group in copies.values():
         for item in group if len(group) > 1 else []:
             others = ", ".join(f"row {other.row} of {other.table.name}" for other in group if other is not item)
-            bad.append(item.bad(f"the same view is there more than once (also {others})"))
+            bad.append(item.bad(f"the same view is there more than once (also {others}): leave one row"))
     return single, bad

@@ -136,11 +136,11 @@ def _radiograph(
     source = paths[0].relative_to(raw).as_posix() if paths else name
     reason = unusable(name) or unusable(source)
     if reason is None and (not stem or "/" in name or "\\" in name):
-        reason = "that is no name of an image"
+        reason = "that is no name of an image: correct it"
     elif reason is None and not patient.strip().isdecimal():
-        reason = f"the patient {patient!r} is no number"
+        reason = f"the patient {patient!r} is no number: correct it"
     elif len(paths) > 1:
-        reason = f"the image is there more than once ({' and '.join(map(str, paths))})"
+        reason = f"the image is there more than once ({' and '.join(map(str, paths))}): leave one"
     if reason:
         return BadCaseError(stem, str(table), f"row {row} ({name}): {reason}")
     path = paths[0] if paths else table.with_name(name)

@@ -52,7 +52,7 @@ def read_pixels(path: Path) -> Pixels:
     suffix = path.suffix.lower()
     pixels = _array(path) if suffix == ".npy" else _dicom(path) if suffix in DICOM else _picture(path)
     if not np.isfinite(pixels.values).all():
-        raise ValueError("holds NaN or infinite values")
+        raise ValueError("holds NaN or infinite values: save it without")
     return pixels
 
 
@@ -86,7 +86,7 @@ def to_unit_range(pixels: Pixels, channels: int, scale: str | tuple[float, float
     elif scale == "min-max":
         low, high = values.min(), values.max()
         if not high - low > 1e-9 * max(abs(high), 1):
-            raise ValueError(f"is constant (every pixel is {low:g})")
+            raise ValueError(f"is constant (every pixel is {low:g}), and cannot be stretched: take it out")
     elif isinstance(scale, tuple):
         low, high = scale
     else:
@@ -101,10 +101,10 @@ def _of_channels(pixels: Pixels, channels: int) -> np.ndarray:
     if channels == 1 and found == 3:
         top = pixels.ends[1] if pixels.ends else values.max()
         if np.ptp(values, axis=0).max() > ALIKE / 255 * top:
-            raise ValueError("is in colour, where data.channels names one channel; name red, green, blue")
+            raise ValueError("is in colour, where data.channels names one channel: name red, green, blue there")
         return values.mean(axis=0, keepdims=True)
     if found != channels:
-        raise ValueError(f"has {found} channel{'s' * (found != 1)}, where data.channels names {channels}")
+        raise ValueError(f"has {found} channel{'s' * (found != 1)}, where data.channels names {channels}: name as many")
     return values
 
 
@@ -135,11 +135,11 @@ def open_picture(path: Path, modes: Sequence[str], wanted: str) -> tuple[str, np
                         return upright.mode, np.asarray(upright)
                     if upright.getchannel("A").getextrema() == (255, 255):
                         return upright.mode[:-1], np.asarray(upright.convert(upright.mode[:-1]))
-                    refused = f"is transparent in part, where {wanted} is expected"
+                    refused = f"is transparent in part, where {wanted} is expected: save it without transparency"
     except Image.DecompressionBombError as error:  # Pillow's own limit, found while it opens
-        raise ValueError(f"is too large ({LARGEST:,} pixels are allowed)") from error
+        raise ValueError(f"is too large ({LARGEST:,} pixels are allowed): resample it") from error
     except Exception as error:  # a decoder of damaged bytes raises anything: SyntaxError, IndexError, struct.error, ...
-        raise ValueError(f"is truncated, damaged or no image ({', '.join(FORMATS)})") from error
+        raise ValueError(f"is truncated, damaged or no image ({', '.join(FORMATS)}): get it again") from error
     raise ValueError(refused)
 
 
@@ -149,20 +149,20 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise ValueError("is missing") from error
     except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
+        raise ValueError(f"cannot be read ({error.strerror}): put a readable file there") from error
 
 
 def _refused(image: Image.Image, modes: Sequence[str], wanted: str) -> str | None:
     """What an image's header says against reading its pixels, if anything."""
     width, height = image.size
     if width * height > LARGEST:
-        return f"is too large ({width:,} x {height:,} pixels, where {LARGEST:,} are allowed)"
+        return f"is too large ({width:,} x {height:,} pixels, where {LARGEST:,} are allowed): resample it"
     if not width * height:
-        return "has no pixel"
+        return "has no pixel: get it again"
     if image.mode not in modes:
-        return f"has the mode {image.mode}, where {wanted} is expected"
+        return f"has the mode {image.mode}, where {wanted} is expected: save it as one"
     if image.format != "GIF" and getattr(image, "n_frames", 1) > 1:  # further ones of a GIF move the first
-        return "holds several pictures, where one is expected"
+        return "holds several pictures, where one is expected: save that alone"
     return None
 
 
@@ -187,9 +187,11 @@ def _array(path: Path) -> Pixels:
     try:
         array = np.array(open_array(path))
     except InputError as error:
-        raise ValueError("is missing, truncated, damaged or no .npy file") from error
+        raise ValueError("is missing, truncated, damaged or no .npy file: save it again with numpy.save") from error
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in array.shape:
-        raise ValueError(f"holds {array.dtype} of shape {array.shape}, where numbers (H, W) or (C, H, W) are expected")
+        raise ValueError(
+            f"holds {array.dtype} of shape {array.shape}, where numbers (H, W) or (C, H, W) are expected: save these"
+        )
     bits = {"bool": 1, "uint8": 8, "uint16": 16}.get(array.dtype.name)
     values = array.astype(np.float64)
     colour_last = values.ndim == 3 and values.shape[-1] == 3 and values.shape[0] != 3

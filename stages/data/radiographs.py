@@ -33,11 +33,11 @@ def read_grey(path: Path) -> np.ndarray:
     mode, values = open_picture(path, (*GREY, "RGB", "P", "PA", "LA", "RGBA"), "a grey image of 8 or 16 bits")
     if mode == "RGB":
         if np.ptp(values, axis=2).max() > ALIKE:
-            raise ValueError("is in colour, where a grey image is expected")
+            raise ValueError("is in colour, where a grey image is expected: save it as one")
         values = values.mean(axis=2)
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
-        raise ValueError("holds NaN or infinite values")
+        raise ValueError("holds NaN or infinite values: save it without")
     return values
 
 
@@ -59,7 +59,7 @@ def resample(image: np.ndarray, size: int) -> np.ndarray:
            [1., 5.]])
     """
     if min(image.shape) < size:
-        raise ValueError(f"has {image.shape[1]} x {image.shape[0]} pixels, fewer than data.size ({size})")
+        raise ValueError(f"has {image.shape[1]} x {image.shape[0]} pixels, fewer than data.size ({size}): lower that")
     for _ in range(2):
         # The integral up to each edge, interpolated within a pixel. Sums of whole grey levels are exact.
         integral = np.concatenate([np.zeros((1, image.shape[1])), image.cumsum(axis=0)])
@@ -80,7 +80,7 @@ def to_unit_range(image: np.ndarray) -> np.ndarray:
     """
     low, high = image.min(), image.max()
     if not high - low > 1e-9 * max(abs(high), 1):  # what rounding leaves of a constant image's mean is no range
-        raise ValueError(f"is constant (every pixel is {low:g})")
+        raise ValueError(f"is constant (every pixel is {low:g}), and cannot be scaled: take it out")
     return (image - low) / (high - low)
 
 
@@ -100,9 +100,12 @@ def read_mask(path: Path, shape: tuple[int, int], size: int) -> tuple[np.ndarray
     """
     mask = read_grey(path)
     if mask.shape != shape:
-        raise ValueError(f"has {mask.shape[1]} x {mask.shape[0]} pixels where its image has {shape[1]} x {shape[0]}")
+        (high, wide), of_mask = shape, mask.shape
+        raise ValueError(
+            f"has {of_mask[1]} x {of_mask[0]} pixels where its image has {wide} x {high}: save it as large"
+        )
     lesion = mask > 0
     if mask.min() < 0 or len(np.unique(mask[lesion])) > 1:
-        raise ValueError("holds more than two values, where 0 and one other are expected")
+        raise ValueError("holds more than two values, where 0 and one other are expected: save it with these")
     area = resample(lesion.astype(np.float64), size)
     return area >= 0.5 - 1e-9, bool(lesion.any())  # one half counts, however it was rounded

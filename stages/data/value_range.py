@@ -76,6 +76,9 @@ class Ranges:
         for kind, used in self.by_kind.items():
             if used.last - used.first >= LEAST:
                 continue
+            if used.low == used.high:
+                yield f"images of {kind} hold nothing but {used.low:g}: put others there"
+                continue
             look = "almost black" if used.last < LEAST else "almost without contrast"
             yield (
                 f"the {used.images:,} images of {kind} hold values from {used.low:g} to {used.high:g}, where black and "

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.data.brats_patients import case_name
+from stages.data.brats_called import case_name
 from stages.writing import replacing
 
 GREY_LEVELS = 65535

@@ -124,7 +124,7 @@ def read_slices(name: str, case: Case, data: dict, positions: Sequence[int] | No
     if absent := [position for position in asked if position not in slices.positions]:
         raise InputError(
             f"{case.folder} has no slice {absent[0]} to translate: those that lie in data.brats.slices and show any "
-            f"brain are {slices.positions[0]} to {slices.positions[-1]}"
+            f"brain are {slices.positions[0]} to {slices.positions[-1]}, so ask for some of these (--slices)"
         )
     rows = [slices.positions.index(position) for position in asked]
     path = case.file(recipe.channels[0])

@@ -177,7 +177,7 @@ def test_one_patient_twice(tmp_path, raw, parameters, copy, volumes, left, reaso
 def test_all_cases_are_bad(tmp_path, parameters):
     remove_all(write_case(tmp_path / "raw", "BraTS2021_00001"))
     parameters["data"]["on_bad_case"] = "skip"
-    with pytest.raises(InputError, match=r"all 1 cases are bad, the first: .*_t1\.nii\.gz: the file is missing"):
+    with pytest.raises(InputError, match=r"the only case is bad: .*_t1\.nii\.gz: the file is missing"):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
     assert not contents(tmp_path / "out")
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.data.brats_patients import APART, case_name, patients
+from stages.data.brats_called import case_name
+from stages.data.brats_doubts import APART
+from stages.data.brats_patients import patients
 from stages.data.brats_tree import Case
 from stages.errors import InputError
 
@@ -66,6 +68,14 @@ def test_no_release_is_asked_about(release, tmp_path):
         (["1a2b3c", "1d4e5f"], "1a2b3c 1d4e5f"),
         (["case_scan1", "case_scan2", "case_scan3"], "case_scan1 case_scan2 case_scan3"),
         (["smith_20190101", "jones_20190101"], "smith_20190101 jones_20190101"),
+        (["anna/before", "anna/after", "bob"], "anna anna bob"),
+        (["before/p1", "after/p1", "p2"], "p1 p1 p2"),
+        (["p1_pretreatment", "p1_post-op", "p1_3months"], "p1 p1 p1"),
+        (["HGG/001", "HGG/002", "LGG/003"], "001 002 003"),
+        (["8", "9", "100"], "8 9 100"),
+        (["HGG_1", "HGG_2", "HGG_12", "LGG_3"], "HGG_1 HGG_2 HGG_12 LGG_3"),
+        (["001_2019", "002_2019", "003_2020"], "001_2019 002_2019 003_2020"),
+        (["001_v300", "002_v300", "003_v300"], "001_v300 002_v300 003_v300"),
     ],
 )
 def test_what_is_clear(paths, expected, tmp_path):
@@ -98,6 +108,19 @@ def test_what_is_clear(paths, expected, tmp_path):
         ("jones_post", "jones_pre", "smith_pre"),
         ("smith_t0", "smith_t1", "jones_t0"),
         ("smith/MR1", "smith/MR2", "jones/MR5"),
+        ("100-GLI-00005", "101-GLI-00005", "100-GLI-00007"),
+        ("GLI_100_00005", "GLI_100_00007", "GLI_101_00005"),
+        ("bl_00005", "fu_00005", "bl_00006"),
+        ("00005/100", "00005/101", "00006/102"),
+        ("t0_patientA", "t1_patientA", "patientB"),
+        ("t0_patient1", "t1_patient1", "t0_patient2"),
+        ("smith", "smith_t1", "jones"),
+        ("smith_1", "smith_2", "jones_1"),
+        ("smith_initial", "smith_recurrence", "jones_initial"),
+        ("anna/x", "anna/y", "bob"),
+        ("anna/first", "anna/second", "bob"),
+        ("site/anna/x", "site/anna/y", "site/bob"),
+        ("t0", "t1", "patientB"),
     ],
 )
 def test_what_may_be_one_patient_is_asked_about(one, other, third, tmp_path):
@@ -114,9 +137,25 @@ def test_what_may_be_one_patient_is_asked_about(one, other, third, tmp_path):
     assert len(set(patients(cases, apart))) == 3
 
 
-def test_nothing_but_time_points(tmp_path):
-    with pytest.raises(InputError, match="time1 and time2 may be time points of one patient"):
-        patients(cases_of(["time1", "time2"], tmp_path))
+@pytest.mark.parametrize(
+    "names", ["time1 time2", "1 2 patientB", "before after patientB", "baseline followup patientB", "post pre"]
+)
+def test_time_points_without_a_patient_belong_in_a_folder_of_theirs(names, tmp_path):
+    one, other, *_ = sorted(names.split())
+    sentence = rf"{one} and {other} may be time points of one patient, .*(put them into a folder of the|'\^\(\[\^0-9)"
+    with pytest.raises(InputError, match=sentence):
+        patients(cases_of(names.split(), tmp_path))
+
+
+def test_the_other_reading_of_a_name_is_offered_as_well(tmp_path):
+    cases = cases_of(["S1-00005", "S1-00006", "S2-00005"], tmp_path)
+    with pytest.raises(InputError) as asked:
+        patients(cases)
+    start, number = re.search(
+        r"'([^']+)' if they are, '([^']+)' if rather S1-00005 and S2-00005", str(asked.value)
+    ).groups()
+    assert patients(cases, start) == ["S1", "S1", "S2"]
+    assert patients(cases, number) == ["00005", "00006", "00005"]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_cases_are_found_at_any_depth_and_through_links(tmp_path, raw):
         (["x_t2.nii", "x_t2.nii.gz"], r"x: two files for the sequence t2 \(x_t2\.nii and x_t2\.nii\.gz\)"),
         (["x-t2w.nii", "x_t2.nii"], "two files for the sequence t2"),
         (["x_t2.nii/a.nii", "x_t2.nii/b.nii"], r"x_t2\.nii: the folder stands for one volume but holds a\.nii, b\.nii"),
-        (["x_t2.nii/readme.txt"], "the folder stands for one volume but holds nothing"),
+        (["x_t2.nii/readme.txt"], "the folder stands for one volume but holds nothing: put it there"),
     ],
 )
 def test_a_case_without_a_sequence(tmp_path, files, sentence):
@@ -141,6 +141,51 @@ def test_sequence_folders_without_a_sequence(tmp_path):
     case, _ = find_cases(tmp_path)
     with pytest.raises(BadCaseError, match=r"/T2/a: the file is missing: nothing .* \(there is T1/a\)"):
         case.file("t2")
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (
+            ["T1/a/x.nii", "T1/a/y.nii", "T1/b/x.nii", "T2/a/x.nii", "T2/b/x.nii"],
+            r"T1/a: the folder stands for one volume but holds x\.nii, y\.nii: leave one there, or let the name of one "
+            r"end in t1\.nii\.gz; expected: a folder for each sequence \(t1/<case>\.nii\.gz, seg/<case>\.nii\.gz\)",
+        ),
+        (
+            ["T1/a.nii", "T1/b.nii", "T1/c/2019/x.nii", "T1/c/2020/x.nii"],
+            r"T1/c: .* holds 2019/x\.nii, 2020/x\.nii: leave",
+        ),
+    ],
+)
+def test_several_files_in_a_sequences_folder_of_a_case(tmp_path, files, sentence):
+    touch(tmp_path, *files)
+    case = next(case for case in find_cases(tmp_path) if sentence.startswith(f"T1/{case.name}:"))
+    with pytest.raises(BadCaseError, match=sentence):
+        case.file("t1")
+
+
+def test_sequence_folders_that_hold_files_and_folders(tmp_path):
+    touch(tmp_path, "T1/a.nii.gz", "T1/b/x.nii", "T1/c/2019/x.nii", "T1/d/d_t1.nii", "T1/d/brain.nii", "T1/notes/x.txt")
+    touch(tmp_path, "d2/d2_t1.nii", "d2/d2_seg.nii", "d2/d2_t2.nii", "results/a_seg.nii")
+    found = find_cases(tmp_path)
+    assert [case.name for case in found] == ["a", "b", "c", "d", "d2"]
+    files = [case.file("t1").relative_to(tmp_path).as_posix() for case in found]
+    assert files == ["T1/a.nii.gz", "T1/b/x.nii", "T1/c/2019/x.nii", "T1/d/d_t1.nii", "d2/d2_t1.nii"]
+    assert [case_of(tmp_path / file).folder for file in files] == [case.folder for case in found]
+
+
+def test_cases_beside_those_that_share_a_folder(tmp_path):
+    touch(
+        tmp_path,
+        "a_t1.nii",
+        "a_seg.nii",
+        "b_t1.nii",
+        "c/c_t1.nii",
+        "c/c_t2.nii",
+        "results/a_seg.nii",
+        "results/b_seg.nii",
+    )
+    assert [case.source for case in find_cases(tmp_path)] == ["a", "b", "c"]
 
 
 def test_time_points_may_be_called_like_sequences(tmp_path):

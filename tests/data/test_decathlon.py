@@ -68,7 +68,7 @@ def test_what_is_not_the_task_gets_its_sentence(tmp_path, parameters):
         (json.dumps({"modality": ORDER | {"3": "FLAIR"}}), "names the sequences FLAIR, T1w, t1gd, FLAIR, where"),
         (
             json.dumps({"modality": {"0": "FLAIR", "1": "T1w", "2": "T2w"}}),
-            r"dataset\.json: its sequences are flair, t1, t2, and not t1ce; repair the case",
+            r"dataset\.json: its sequences are flair, t1, t2, and not t1ce: change data\.channels; repair the case",
         ),
     ):
         description.write_text(described)
@@ -79,7 +79,7 @@ def test_what_is_not_the_task_gets_its_sentence(tmp_path, parameters):
     label = task / "labelsTr/BRATS_002.nii.gz"
     content = label.read_bytes()
     label.unlink()
-    refused(r"labelsTr/BRATS_002\.nii\.gz: the file is missing; repair the case")
+    refused(r"labelsTr/BRATS_002\.nii\.gz: the file is missing: get it again, or .*; repair the case")
     label.write_bytes(content)
     image = task / "imagesTr/BRATS_003.nii.gz"
     whole = nib.load(image)
@@ -90,7 +90,9 @@ def test_what_is_not_the_task_gets_its_sentence(tmp_path, parameters):
     refused(r"imagesTr/BRATS_003\.nii\.gz: the file holds 1 volume \(shape")
     as_nnunet(write_task(tmp_path / "copy"))
     (tmp_path / "copy" / TASK / "imagesTr/BRATS_001_0002.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"imagesTr/BRATS_001_0002\.nii\.gz: the file is missing; repair"):
+    with pytest.raises(
+        InputError, match=r"imagesTr/BRATS_001_0002\.nii\.gz: the file is missing: get it again, .*; repair"
+    ):
         brats.extract(parameters, tmp_path / "copy", tmp_path / "out")
 
 

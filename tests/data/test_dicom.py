@@ -42,15 +42,17 @@ def test_what_is_refused(tmp_path):
     refused(write(tmp_path / "b", np.tile(PIXELS, (2, 1)), Rows=3, NumberOfFrames=2), "holds 2 frames, where one .*")
     refused(
         write(tmp_path / "g", WindowCenter=500, WindowWidth=0),
-        r"has a window that cannot be applied \(.*Window Width.*\)",
+        r"has a window that cannot be applied \(.*Window Width.*\): correct it, or take it out",
     )
-    refused(write(tmp_path / "c", Rows=60000, Columns=60000), r"is too large \([0-9,]+ pixels are allowed\)")
+    refused(
+        write(tmp_path / "c", Rows=60000, Columns=60000), r"is too large \([0-9,]+ pixels are allowed\): resample it"
+    )
     content = write(tmp_path / "d").read_bytes()
     (tmp_path / "d").write_bytes(content[:-9])
-    refused(tmp_path / "d", "is truncated or damaged")
+    refused(tmp_path / "d", "is truncated or damaged: get it again")
     for name, short in (("e", content[:200]), ("f", b"no DICOM")):
         (tmp_path / name).write_bytes(short)
-        refused(tmp_path / name, "is truncated, damaged or holds no image")
+        refused(tmp_path / name, "is truncated, damaged or holds no image: get it again")
     assert not holds_dicom(tmp_path / "f")
     assert not holds_dicom(tmp_path)
 

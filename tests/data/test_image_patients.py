@@ -39,6 +39,8 @@ BREASTS = [
 ]
 
 
+VIEWS = "(?i)(?:^|_)(?:(?:{0})[-_. ]+)*([^_]+?)(?:[-_. ]+(?:{0}))*$"
+LAST = "(?:^|_)([0-9]+)[^0-9]*$"
 PATIENTS = sorted({(kind, n) for kind, n, _ in BREASTS})
 CASES = {
     "pneumonia": (PNEUMONIA, "((?:person|IM-)[0-9]+)", 7),
@@ -62,6 +64,32 @@ CASES = {
         "(Set2021_[0-9]+|^(?!.*Set2021_[0-9]).+)",
         4,
     ),
+    "visits": (["good/visit1_001.png", "good/visit2_001.png", "bad/visit1_002.png"], LAST, 2),
+    "counted visits": (["good/visit_1_01.png", "good/visit_2_01.png", "bad/visit_1_02.png"], LAST, 2),
+    "visits last": (["good/P1_week0.png", "good/P1_week12.png", "bad/P2_week0.png"], "(P[0-9]+)", 2),
+    "follow-up": (["good/img_baseline_7.png", "good/img_followup_7.png", "bad/img_baseline_8.png"], LAST, 2),
+    "folders of visits": (
+        [f"{t}/good/00{n}.png" for t in ("before", "after") for n in (1, 2)] + ["x/bad/003.png"],
+        LAST,
+        3,
+    ),
+    "folders of sides": (["left/good/001.png", "right/good/001.png", "left/bad/002.png"], LAST, 2),
+    "classes are visits": ([f"{t}/00{n}.png" for t in ("normal", "after", "before") for n in (1, 2)], LAST, 2),
+    "sides by class": (
+        ["good/P1_left.png", "bad/P1_right.png", "good/P2_left.png", "bad/P3_right.png"],
+        "(P[0-9]+)",
+        3,
+    ),
+    "sides of names": (["good/anna_L.png", "good/anna_R.png", "bad/bob_L.png"], VIEWS.format("l|r"), 2),
+    "breasts of names": (["good/anna_LCC.png", "good/anna_RMLO.png", "bad/eva-rmlo.png"], VIEWS.format("lcc|rmlo"), 2),
+    "views first": (["good/CC_anna.png", "good/MLO_anna.png", "bad/CC_eva.png"], VIEWS.format("cc|mlo"), 2),
+    "pre and post": (["good/a-pre-op.png", "good/a-post-op.png", "bad/b.png"], VIEWS.format("post-op|pre-op"), 2),
+    "names as folders": (
+        [f"{n}/{k}/left.png" for n, k in (("anna", "good"), ("eva", "good"), ("bob", "bad"))] + ["anna/good/right.png"],
+        "^([^_]+)",
+        3,
+    ),
+    "two names as folders": (["anna/good/left.png", "anna/good/right.png", "bob/bad/left.png"], "^([^_]+)", 2),
     "a copy": (["good/a (1).png", "good/a (1)_flipped.png", "bad/a (2).png"], "(a [(][0-9]+)", 2),
 }
 
@@ -94,6 +122,9 @@ def test_images_that_may_be_of_one_patient(tmp_path, names, pattern, patients):
         [f"good/IM-{n:04d}-0001.jpeg" for n in range(4)] + [f"bad/Tr-gl_{n:04d}.jpg" for n in range(4)],
         [f"good/{n * 0x9E3779B97F4A7C15 % 2**64:016x}.png" for n in range(1, 60)] + ["bad/a.png"],
         [f"good/1.2.840.{k}.{n}.dcm" for k in range(2) for n in range(3)] + ["bad/1.2.840.3.1.dcm"],
+        [f"{place}/{view}.png" for place in ("good", "bad") for view in ("left", "right")],
+        [f"{place}/scan_{view}.png" for place in ("good", "bad") for view in ("left", "right")],
+        [f"good/{name}_left.png" for name in ("anna", "eva")] + ["bad/bob_left.png", "bad/anna_left.png"],
         [f"good/{n}_256x256.png" for n in range(3)] + [f"bad/T{k}_{n:03d}.png" for k in (1, 2) for n in range(3)],
     ],
     ids=lambda names: names[0],

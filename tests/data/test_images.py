@@ -319,6 +319,14 @@ def test_masks_of_a_table_without_the_key_are_asked_about(raw):
         extract(raw, table="t.csv")
 
 
+def test_images_of_one_value_are_refused_without_a_window(raw):
+    for name in ("good", "crack"):
+        (raw / name).mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), 7, np.uint8)).save(raw / name / "0.png")
+    with pytest.raises(InputError, match="images of 8 bits hold nothing but 7: put others there"):
+        extract(raw)
+
+
 @pytest.mark.parametrize(("most", "window"), [(4095, r"\[0, 4095\]"), (255, r"\[0, 255\]")])
 def test_few_bits_in_sixteen_are_refused_with_the_window(raw, most, window):
     for name in ("good", "crack"):

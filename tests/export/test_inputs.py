@@ -73,7 +73,7 @@ def test_the_readers_own_sentence_says_what_is_wrong_with_a_layout(tmp_path):
     for text, sentence in (
         (
             described.replace(', "3": "T2w"', ""),
-            r"dataset\.json: its sequences are flair, t1, t1ce, and not t2;",
+            r"dataset\.json: its sequences are flair, t1, t1ce, and not t2: change data\.channels;",
         ),
         (described.replace("T2w", "ADC"), r"dataset\.json names the sequences FLAIR, T1w, t1gd, ADC, where"),
         ("{", r"dataset\.json is no readable JSON file"),
@@ -125,7 +125,7 @@ def test_every_slice_of_the_range_that_shows_brain_or_those_asked_for(tmp_path):
     some = read_one(path, [6, 3, 6])
     assert some.slice_ids == [f"{NAMES[0]}_z003", f"{NAMES[0]}_z006"]
     np.testing.assert_array_equal(some.images, everything.images[[0, 3]])
-    with pytest.raises(InputError, match=r"has no slice 2 to translate: .* are 3 to 7$"):
+    with pytest.raises(InputError, match=r"has no slice 2 to translate: .* are 3 to 7, so ask for some of these"):
         read_one(path, [2])
 
 
@@ -147,8 +147,11 @@ def test_what_is_no_case(tmp_path):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda t1: np.where(t1 > 500, np.nan, t1).astype(np.float32), "holds NaN or infinite values$"),
-        (lambda t1: np.zeros_like(t1), "the volume has no voxel above zero$"),
+        (
+            lambda t1: np.where(t1 > 500, np.nan, t1).astype(np.float32),
+            "holds NaN or infinite values: save it without$",
+        ),
+        (lambda t1: np.zeros_like(t1), "the volume has no voxel above zero: put the scan there$"),
         (lambda t1: np.pad(t1, ((0, 0), (0, 20), (0, 0))), "slices of 24 x 40 do not fit data.brats.pad"),
         (lambda t1: t1[:, :, :7], "data.brats.slices reaches 7, but the volume's last slice is 6"),
         (lambda t1: t1[..., None], r"has 4 axes \(shape \(24, 20, 10, 1\)\), where a volume has 3"),
@@ -196,10 +199,10 @@ def test_what_is_no_radiograph(tmp_path):
             read_radiograph("x", tmp_path / "x.tiff", CHEXPERT, None)
 
     grey = np.random.default_rng(0).integers(0, 255, (20, 20), np.uint8)
-    refused(np.stack([grey, grey, 255 - grey], 2), "is in colour, where a grey image is expected")
-    refused(grey[:10], r"has 20 x 10 pixels, fewer than data\.size \(16\)")
-    refused(np.full((20, 20), 7, np.uint8), r"is constant \(every pixel is 7\)")
-    refused(np.full((20, 20), np.nan, np.float32), "holds NaN or infinite values")
+    refused(np.stack([grey, grey, 255 - grey], 2), "is in colour, where a grey image is expected: save it as one")
+    refused(grey[:10], r"has 20 x 10 pixels, fewer than data\.size \(16\): lower that")
+    refused(np.full((20, 20), 7, np.uint8), r"is constant \(every pixel is 7\), and cannot be scaled: take it out")
+    refused(np.full((20, 20), np.nan, np.float32), "holds NaN or infinite values: save it without")
     (tmp_path / "x.tiff").write_bytes(b"")
     with pytest.raises(InputError, match="is truncated, damaged or no image"):
         read_radiograph("x", tmp_path / "x.tiff", CHEXPERT, None)
