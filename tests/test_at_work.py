@@ -1,5 +1,7 @@
 """Snakemake's lock goes with the last one at work, and not before."""
 
+import fcntl
+import select
 import socket
 import subprocess
 import sys
@@ -97,3 +99,32 @@ def test_a_folder_has_one_writer(tmp_path):
             pass
     with at_work.only_one(tmp_path / "state"):
         pass
+
+
+def test_nobody_comes_in_between_while_a_run_is_alone(tmp_path):
+    lock = tmp_path / "run/lock"
+    at_work.join(lock)
+    with at_work.alone() as alone:
+        assert alone
+        command = [sys.executable, "-c", ANOTHER, str(lock)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert select.select([other.stdout], [], [], 1)[0] == []
+            fcntl.flock(at_work._held[0], fcntl.LOCK_SH)
+            assert other.stdout.readline() == "removed: False\n"
+            other.kill()
+
+
+def test_who_is_not_alone_keeps_a_share(tmp_path, stale):
+    lock = tmp_path / "run/lock"
+    at_work.join(lock)
+    with another_at_work(lock), at_work.alone() as alone:
+        assert not alone
+    command = [sys.executable, "-c", ANOTHER, str(lock), str(stale)]
+    other = subprocess.run(command, input="", capture_output=True, text=True, check=True)
+    assert other.stdout == "removed: False\n"
+    assert stale.is_dir()
+
+
+def test_without_a_lock_nobody_is_known_to_be_at_work():
+    with at_work.alone() as alone:
+        assert alone

@@ -39,7 +39,7 @@ def test_a_reserved_file_is_not_sparse(tmp_path):
 
 def test_an_array_that_has_no_room_is_refused_before_it_is_filled(tmp_path, full):
     with (
-        pytest.raises(InputError, match=r"maps needs 1.0 MB for maps.npy.partial, but its disk has 0.5 MB left: make"),
+        pytest.raises(InputError, match=r"maps needs 1.0 MB for an array, but its disk has 0.5 MB left: make"),
         create_array(tmp_path / "maps/maps.npy", (1000, 1000), np.uint8),
     ):
         pytest.fail("it began")
@@ -48,7 +48,7 @@ def test_an_array_that_has_no_room_is_refused_before_it_is_filled(tmp_path, full
 
 def test_a_detection_that_has_no_room_begins_once_there_is_some(tmp_path, full, monkeypatch):
     arrays = {"maps": ((4, 4), np.float16), "images": ((1000, 1000), np.uint8)}
-    with pytest.raises(InputError, match=r"test needs 1.0 MB for images.npy, but its disk has 0.5 MB left"):
+    with pytest.raises(InputError, match=r"test needs 1.0 MB for an array, but its disk has 0.5 MB left"):
         ResumableArrays(tmp_path / "state/test", arrays, {})
     monkeypatch.undo()
     assert ResumableArrays(tmp_path / "state/test", arrays, {}).done == 0

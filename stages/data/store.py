@@ -8,18 +8,20 @@ One folder a data set:
 - `digests.json`, checked whenever a store is opened: what these files were; `provenance.json`: what wrote them.
 
 Arrays are plain .npy files, memory-mapped, so memory does not depend on the number of slices. Everything is written
-under a temporary name (`<name>.partial`) beside its target and gets its own name only when it is whole.
+under a temporary name (stages.writing) beside its target and gets its own name only when it is whole.
 """
 
 import csv
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tokenize import TokenError
+from types import TracebackType
 from typing import BinaryIO, Self
 
 import numpy as np
@@ -249,21 +251,21 @@ class StoreWriter:
         if masks:
             self._shapes["masks.npy"] = ((size, size), MASK_DTYPE)
         self._files: dict[str, BinaryIO] = {}
-        self._opened = ExitStack()
+        self._outputs = ExitStack()  # files, and their names
 
     def __enter__(self) -> Self:
         self._made_folder = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             for name in self._shapes:
-                self._files[name] = self._opened.enter_context(self._partial(name).open("wb"))
+                self._files[name] = self._outputs.enter_context(self._partial(name).open("wb"))
                 self._write_header(name)
             manifest = self._partial("manifest.csv").open("w", newline="", encoding="utf-8")
-            self._manifest = self._opened.enter_context(manifest)
+            self._manifest = self._outputs.enter_context(manifest)
             self._rows = csv.DictWriter(self._manifest, COLUMNS, lineterminator="\n")
             self._rows.writeheader()
         except BaseException:
-            self._discard()
+            self._discard(*sys.exc_info())
             raise
         return self
 
@@ -314,17 +316,17 @@ class StoreWriter:
         self._manifest.flush()
         os.fsync(self._manifest.fileno())
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._discard()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._discard(kind, error, trace)
             return
         try:
             self.flush()
-            self._opened.close()
-            for name in (*self._files, "manifest.csv"):
-                os.replace(self._partial(name), self.folder / name)
+            self._outputs.close()
         except BaseException:
-            self._discard()
+            self._discard(*sys.exc_info())
             raise
         if "masks.npy" not in self._shapes:  # of an earlier store in the same folder
             (self.folder / "masks.npy").unlink(missing_ok=True)
@@ -338,13 +340,13 @@ class StoreWriter:
         npy.write_array_header_1_0(self._files[name], header)
 
     def _partial(self, name: str) -> Path:
-        return self.folder / (name + ".partial")
+        return self._outputs.enter_context(replacing(self.folder / name))
 
-    def _discard(self) -> None:
-        with suppress(OSError):
-            self._opened.close()
-        for name in (*self._shapes, "manifest.csv"):
-            self._partial(name).unlink(missing_ok=True)
+    def _discard(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):  # of files that are closed on a full disk
+            self._outputs.__exit__(kind, error, trace)
         if self._made_folder:
             with suppress(OSError):  # someone else's files may lie in it
                 self.folder.rmdir()

@@ -76,7 +76,7 @@ def _files(results: Path) -> dict[Path, str | None]:
     for path in results.rglob("*"):
         parts = path.relative_to(results).parts
         hidden = any(part.startswith(".") for part in parts)
-        if path.is_file() and not hidden and parts[0] not in (*LEFT_OUT, FILE) and path.suffix != ".partial":
+        if path.is_file() and not hidden and parts[0] not in (*LEFT_OUT, FILE):
             found[path] = None
     for path in [path for path in found if path.name == digests.FILE]:
         for name, digest in digests.read(path.parent).items():

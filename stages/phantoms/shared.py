@@ -13,7 +13,7 @@ import numpy as np
 
 from stages import command, provenance
 from stages.errors import InputError
-from stages.writing import replacing
+from stages.writing import replacing, temporary_name
 
 Phantom = TypeVar("Phantom")
 
@@ -76,7 +76,7 @@ def replacing_folder(output: Path, replaceable: Callable[[Path], bool]) -> Itera
     """
     if output.is_symlink() or (output.exists() and not (output.is_dir() and replaceable(output))):
         raise InputError(f"{output}: holds something else than a phantom; move it away, or give another --output.")
-    temporary, former = (output.with_name(f".{output.name}.{os.getpid()}.{part}") for part in ("partial", "former"))
+    temporary, former = temporary_name(output), temporary_name(output)
     try:
         temporary.mkdir(parents=True)
         yield temporary

@@ -140,7 +140,7 @@ def test_detection(disk, run, tiny_store, tiny_split_list, tiny_parameters):
 def test_a_memory_map_is_refused_and_not_a_bus_error(disk):
     arrays = {"maps": ((1000, 1000), np.uint8)}
     disk.fill(left=MEGABYTE // 5)
-    with pytest.raises(InputError, match=r"state needs 1.0 MB for maps.npy, but its disk has 0.2 MB left: make room"):
+    with pytest.raises(InputError, match=r"state needs 1.0 MB for an array, but its disk has 0.2 MB left: make room"):
         ResumableArrays(disk.folder / "state", arrays, {})
     assert disk.files() == []
     disk.make_room()

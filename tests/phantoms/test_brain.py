@@ -74,6 +74,7 @@ def test_an_earlier_phantom_is_replaced_and_nothing_left_beside_it(tmp_path):
     folder = tmp_path / "brain"
     (folder / "Phantom_009").mkdir(parents=True)
     (folder / ".snakemake_timestamp").touch()
+    (tmp_path / ".brain.01234567.partial/Phantom_001").mkdir(parents=True)  # of a generator that was killed
     generate(0, replace(SMALL, cases=1), folder)
     assert [path.name for path in folder.iterdir()] == ["Phantom_001"]
     assert list(tmp_path.iterdir()) == [folder]

@@ -1,5 +1,6 @@
 """Results that a clock dated a day ahead: what is edited since reruns its jobs, and what is not reruns none."""
 
+import fcntl
 import os
 import time
 
@@ -31,6 +32,13 @@ def test_an_edited_module_reruns_its_jobs_after_a_clock_that_was_a_day_ahead(fin
     assert "they stay so while another run is at work in this folder" in said.stdout, said.stdout
     assert dates(finished) == ahead
     assert not locks.exists()  # a run's end takes the whole folder
+
+    # A run that has begun, but has not got as far as its lock.
+    with (finished.folder / ".snakemake/at_work").open() as at_work:
+        fcntl.flock(at_work, fcntl.LOCK_SH)
+        said = finished.snakemake(*RUN)
+    assert "they stay so while another run is at work in this folder" in said.stdout, said.stdout
+    assert dates(finished) == ahead
 
     said = finished.snakemake("-n", *RUN)
     assert "a run dates them back, and may do more than is listed here" in said.stdout, said.stdout

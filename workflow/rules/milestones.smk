@@ -30,26 +30,38 @@ def date_back_what_is_of_the_future():
 
 
 def date_back(only_look):
-    compared = DAGSettings().max_checksum_file_size  # the run's own are not known yet
-    found = dates.of_the_future(made_here(), time.time(), compared)
+    found = of_the_future()
     if not found:
         return
     hidden = f"warning: {and_more(found)} are dated in the future, as by a clock that jumped, which hides edits"
     if only_look:
         said = [f"{hidden}: a run dates them back, and may do more than is listed here"]
-    elif any(Path(".snakemake/locks").glob("*")):
-        said = [f"{hidden}: they stay so while another run is at work in this folder"]
     else:
-        dated = dates.set_back(found)
-        said = []
-        if dated.back:
-            said.append(
-                f"{and_more(dated.back)} were dated in the future, as by a clock that jumped: they are dated back, so that "
-                "what is edited since reruns its jobs"
-            )
-        # No reason to refuse: someone else's results, or those on a disk that is only read, can be looked at as they are.
-        said += [f"warning: {sentence}" for sentence in dated.refused[:1]]
+        # Snakemake's lock tells of runs on other computers, but a run is at work before it has that lock.
+        with at_work.alone() as alone:
+            if alone and not any(Path(".snakemake/locks").glob("*")):
+                said = what_is_said(dates.set_back(of_the_future()))
+            else:
+                said = [
+                    f"{hidden}: they stay so while another run is at work in this folder"
+                ]
     print(*said, sep="\n", file=sys.stderr)
+
+
+def of_the_future():
+    compared = DAGSettings().max_checksum_file_size  # the run's own are not known yet
+    return dates.of_the_future(made_here(), time.time(), compared)
+
+
+def what_is_said(dated):
+    said = []
+    if dated.back:
+        said.append(
+            f"{and_more(dated.back)} were dated in the future, as by a clock that jumped: they are dated back, so that "
+            "what is edited since reruns its jobs"
+        )
+    # No reason to refuse: someone else's results, or those on a disk that is only read, can be looked at as they are.
+    return said + [f"warning: {sentence}" for sentence in dated.refused[:1]]
 
 
 def and_more(paths):
