@@ -82,8 +82,9 @@ $(STAMP): pyproject.toml constraints.txt
 	    || { tail -n 15 .venv/install.log; echo "error: see .venv/install.log" >&2; exit 1; }
 	@touch $@
 
+# A process for each core; each takes a file at a time, in the order that tests/conftest.py makes.
 test: env
-	pytest $(ARGS)
+	pytest --numprocesses logical --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # INSTALL=yes installs Slurm, without starting it; the plugin is an extra of the project, and comes in any case.
 test-cluster: env

@@ -1,6 +1,7 @@
 """A copy of the project in a temporary folder, and Snakemake in it."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 from snakemake_jobs import Job, Options, jobs_in
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,19 +149,40 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pro
 
 
 @pytest.fixture(scope="session")
-def every_job(new_project: Callable[[str], Project]) -> list[Job]:
-    """The jobs of `smoke` and of `phantom-chest`, from nothing to everything: together they have every rule."""
-    return new_project("jobs").plan(run="smoke,phantom-chest")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], Any]], Any]:
+    """A function that makes something of a name: the first of pytest's processes does, the others wait for it."""
+    own = tmp_path_factory.getbasetemp()
+    # Each process of pytest-xdist has its folder in one that they share.
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name: str, maker: Callable[[], Any]) -> Any:
+        made = shared / f"{name}.pickle"
+        with FileLock(shared / f"{name}.lock"):
+            if not made.exists():
+                made.write_bytes(pickle.dumps(maker()))
+            return pickle.loads(made.read_bytes())
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def smoked(new_project: Callable[[str], Project]) -> Project:
+def every_job(once: Callable, new_project: Callable[[str], Project]) -> list[Job]:
+    """The jobs of `smoke` and of `phantom-chest`, from nothing to everything: together they have every rule."""
+    return once("every_job", lambda: new_project("jobs").plan(run="smoke,phantom-chest"))
+
+
+@pytest.fixture(scope="session")
+def smoked(once: Callable, new_project: Callable[[str], Project]) -> Project:
     """A project in which Snakemake has run the whole `smoke` benchmark; not to be changed."""
-    project = new_project("smoke")
-    run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
-    (project.folder / "snakemake.log").write_text(run.stdout)
-    assert run.returncode == 0, run.stdout
-    return project
+
+    def make() -> Project:
+        project = new_project("smoke")
+        run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
+        (project.folder / "snakemake.log").write_text(run.stdout)
+        assert run.returncode == 0, run.stdout
+        return project
+
+    return once("smoked", make)
 
 
 @pytest.fixture
