@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,17 @@ FIGURES = (
     "lesion-size",
     "trade-off",
 )
+BENCHMARKS = {
+    "smoke",
+    "brats2020",
+    "chexpert",
+    "msd-brain",
+    "nih-chest-64",
+    "phantom-brain",
+    "phantom-chest",
+    "phantom-chest-full",
+}
+"""Those that tests run, with what they inherit from: Snakemake checks every one that there is whenever it starts."""
 HIDDEN = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
 UNGUIDED = {
     "benchmarks.smoke.methods.guided-ddim.grid": [{"L": [20], "s": [0]}],
@@ -51,7 +63,7 @@ NEW_S = {"benchmarks.smoke.methods.guided-ddim.grid": [{"L": [20], "s": [0, 5, 7
 
 @dataclass(frozen=True)
 class Project:
-    """A copy of the project; its output is kept apart from the real one's."""
+    """A copy of the project, of few benchmarks; its output is kept apart from the real one's."""
 
     folder: Path
 
@@ -118,7 +130,16 @@ def copy(folder: Path) -> Project:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, target)
+    (folder / "params.yaml").write_text(parameters())
     return Project(folder)
+
+
+@cache
+def parameters() -> str:
+    """params.yaml with these benchmarks alone."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["benchmarks"] = {name: values for name, values in content["benchmarks"].items() if name in BENCHMARKS}
+    return yaml.safe_dump(content, sort_keys=False)
 
 
 # Networks this small are fastest on one thread, two at a time.
