@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first: of several processes (`make test`) none is left alone with one at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """The order in which several processes (`make test`) take files: what starts Snakemake first, it takes longest.
+
+    One file has `smoked` made, which others then find: they come after those that do without.
+    """
+
+    def files(fixture: str) -> list[Path]:
+        return list(dict.fromkeys(item.path for item in items if fixture in getattr(item, "fixturenames", ())))
+
+    smoked = files("smoked")
+    without = [path for path in files("project") if path not in smoked]
+    place = {path: number for number, path in enumerate([*smoked[:1], *without, *smoked[1:]])}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
