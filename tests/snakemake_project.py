@@ -109,6 +109,11 @@ class Project:
             section[last] = value
         path.write_text(yaml.safe_dump(content, sort_keys=False))
 
+    def copied_to(self, folder: Path) -> "Project":
+        """With all that was made here, as old as it is."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
     def write_test_profile(self) -> None:
         """profiles/test: this machine, for tests."""
         path = self.folder / "profiles" / "test" / "config.yaml"
@@ -209,8 +214,7 @@ def smoked(once: Callable, new_project: Callable[[str], Project]) -> Project:
 @pytest.fixture
 def finished(smoked: Project, tmp_path: Path) -> Project:
     """A copy of the finished project that a test may change (modification times are kept)."""
-    shutil.copytree(smoked.folder, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+    return smoked.copied_to(tmp_path / "project")
 
 
 @pytest.fixture
