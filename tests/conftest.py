@@ -22,10 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     One file has `smoked` made, which others then find: they come after those that do without.
     """
 
-    def files(fixture: str) -> list[Path]:
-        return list(dict.fromkeys(item.path for item in items if fixture in getattr(item, "fixturenames", ())))
-
-    smoked = files("smoked")
-    without = [path for path in files("project") if path not in smoked]
+    paths = list(dict.fromkeys(item.path for item in items))
+    using = {item.path for item in items if "smoked" in getattr(item, "fixturenames", ())}
+    smoked = [path for path in paths if path in using]
+    without = [path for path in paths if path.parent.name == "workflow" and path not in using]
     place = {path: number for number, path in enumerate([*smoked[:1], *without, *smoked[1:]])}
     items.sort(key=lambda item: place.get(item.path, len(place)))
