@@ -2,7 +2,7 @@
 # make env     set up .venv; again only when pyproject.toml or constraints.txt changes
 # make figures draw every figure and page of these again, from the maps and tables that are there
 # make report  put figures, tables, run times and parameters into one page, report.html
-# make test    set it up and run the tests            (make test ARGS="-k smoke")
+# make test    set it up and run the tests, a process for each core  (make test ARGS="-k smoke")
 # make test-cluster  profiles/slurm on a real Slurm of this machine; as root, with Debian's packages: docs/clusters.md
 # make test-faults  kill smoke runs at 20 seeded moments, and send them every other signal (half an hour)
 # make fuzz    change input files at random and read them  (COUNT=1000 files of each kind, TARGET="nifti params")
@@ -83,8 +83,9 @@ $(STAMP): pyproject.toml constraints.txt
 	    || { tail -n 15 .venv/install.log; echo "error: see .venv/install.log" >&2; exit 1; }
 	@touch $@
 
+# A process for each core; each takes a file at a time, in the order that tests/conftest.py makes.
 test: env
-	pytest $(ARGS)
+	pytest --numprocesses logical --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # INSTALL=yes installs Slurm, without starting it; the plugin is an extra of the project, and comes in any case.
 test-cluster: env

@@ -1,17 +1,20 @@
 """A copy of the project in a temporary folder, and Snakemake in it."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 from snakemake_jobs import Job, Options, jobs_in
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +45,17 @@ FIGURES = (
     "lesion-size",
     "trade-off",
 )
+BENCHMARKS = {
+    "smoke",
+    "brats2020",
+    "chexpert",
+    "msd-brain",
+    "nih-chest-64",
+    "phantom-brain",
+    "phantom-chest",
+    "phantom-chest-full",
+}
+"""Those that tests run, with what they inherit from: Snakemake checks every one that there is whenever it starts."""
 HIDDEN = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
 UNGUIDED = {
     "benchmarks.smoke.methods.guided-ddim.grid": [{"L": [20], "s": [0]}],
@@ -59,7 +73,7 @@ NEW_S = {"benchmarks.smoke.methods.guided-ddim.grid": [{"L": [20], "s": [0, 5, 7
 
 @dataclass(frozen=True)
 class Project:
-    """A copy of the project; its output is kept apart from the real one's."""
+    """A copy of the project, of few benchmarks; its output is kept apart from the real one's."""
 
     folder: Path
 
@@ -105,6 +119,11 @@ class Project:
             section[last] = value
         path.write_text(yaml.safe_dump(content, sort_keys=False))
 
+    def copied_to(self, folder: Path) -> "Project":
+        """With all that was made here, as old as it is."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
     def write_test_profile(self) -> None:
         """profiles/test: this machine, for tests."""
         path = self.folder / "profiles" / "test" / "config.yaml"
@@ -126,7 +145,16 @@ def copy(folder: Path) -> Project:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, target)
+    (folder / "params.yaml").write_text(parameters())
     return Project(folder)
+
+
+@cache
+def parameters() -> str:
+    """params.yaml with these benchmarks alone."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["benchmarks"] = {name: values for name, values in content["benchmarks"].items() if name in BENCHMARKS}
+    return yaml.safe_dump(content, sort_keys=False)
 
 
 # Networks this small are fastest on one thread, two at a time.
@@ -157,26 +185,46 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pro
 
 
 @pytest.fixture(scope="session")
-def every_job(new_project: Callable[[str], Project]) -> list[Job]:
-    """The jobs of `smoke` and of `phantom-chest`, from nothing to everything: together they have every rule."""
-    return new_project("jobs").plan(run="smoke,phantom-chest")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], Any]], Any]:
+    """A function that makes something of a name: the first of pytest's processes does, the others wait for it."""
+    own = tmp_path_factory.getbasetemp()
+    # Each process of pytest-xdist has its folder in one that they share.
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name: str, maker: Callable[[], Any]) -> Any:
+        made = shared / f"{name}.pickle"
+        with FileLock(shared / f"{name}.lock"):
+            if not made.exists():
+                made.write_bytes(pickle.dumps(maker()))
+            return pickle.loads(made.read_bytes())
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def smoked(new_project: Callable[[str], Project]) -> Project:
+def every_job(once: Callable, new_project: Callable[[str], Project]) -> list[Job]:
+    """The jobs of `smoke` and of `phantom-chest`, from nothing to everything: together they have every rule."""
+    return once("every_job", lambda: new_project("jobs").plan(run="smoke,phantom-chest"))
+
+
+@pytest.fixture(scope="session")
+def smoked(once: Callable, new_project: Callable[[str], Project]) -> Project:
     """A project in which Snakemake has run the whole `smoke` benchmark; not to be changed."""
-    project = new_project("smoke")
-    run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
-    (project.folder / "snakemake.log").write_text(run.stdout)
-    assert run.returncode == 0, run.stdout
-    return project
+
+    def make() -> Project:
+        project = new_project("smoke")
+        run = project.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke")
+        (project.folder / "snakemake.log").write_text(run.stdout)
+        assert run.returncode == 0, run.stdout
+        return project
+
+    return once("smoked", make)
 
 
 @pytest.fixture
 def finished(smoked: Project, tmp_path: Path) -> Project:
     """A copy of the finished project that a test may change (modification times are kept)."""
-    shutil.copytree(smoked.folder, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+    return smoked.copied_to(tmp_path / "project")
 
 
 @pytest.fixture

@@ -51,13 +51,13 @@ def test_each_job_gets_a_card_of_its_own_and_a_killed_job_frees_it(two_cards):
 def test_a_job_waits_where_every_card_is_taken(two_cards, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(device, "WAIT_SECONDS", 0.1)
-    command = [sys.executable, "-c", HOLD.replace("lambda: 2", "lambda: 1").replace("sleep(60)", "sleep(2)")]
-    with subprocess.Popen([*command, str(two_cards)], stdout=subprocess.PIPE, text=True) as other:
+    said_when = HOLD.replace("lambda: 2", "lambda: 1").replace("sleep(60)", "sleep(2); print(time.monotonic())")
+    command = [sys.executable, "-c", said_when, str(two_cards)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "0\n"
-        started = time.monotonic()
         with device._card() as index:
             assert index == 0
-            assert time.monotonic() - started > 0.5
+            assert time.monotonic() > float(other.stdout.readline()), "given back first"
     assert capsys.readouterr().err.count("waiting") == 1
 
 

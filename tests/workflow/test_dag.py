@@ -1,5 +1,7 @@
 """What Snakemake would do, and what it refuses before it does anything."""
 
+import shutil
+
 import pytest
 import yaml
 from snakemake_project import UNGUIDED, counts
@@ -71,7 +73,8 @@ def test_a_benchmark_has_the_figures_that_its_data_and_methods_have(project, eve
     assert {"examples_figure_3", "sensitivity_heatmap"} <= set(smoke), "other methods have L and s"
 
 
-def test_jobs_of_every_benchmark_in_one_go(project):
+def test_jobs_of_every_benchmark_in_one_go(project, root):
+    shutil.copy(root / "params.yaml", project.folder)
     config = yaml.safe_load((project.folder / "params.yaml").read_text())
     benchmarks = {name: reading.benchmark(config, name) for name in config["benchmarks"]}
     for values in benchmarks.values():

@@ -24,8 +24,7 @@ def git(project, *arguments: str) -> None:
 def versioned(new_project):
     """A git repository with `run: [smoke]` in which `dvc repro` has run everything from scratch."""
     project = new_project("dvc")
-    params = project.folder / "params.yaml"
-    params.write_text(re.sub(r"^run: .*$", "run: [smoke]", params.read_text(), count=1, flags=re.MULTILINE))
+    project.set_parameters({"run": ["smoke"]})
     git(project, "init", "--quiet")
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "-m", "start")

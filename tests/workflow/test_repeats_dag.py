@@ -44,6 +44,20 @@ def finish(project) -> None:
     assert project.jobs(run="smoke") == {}
 
 
+@pytest.fixture(scope="module")
+def all_done(new_project):
+    """A project that Snakemake takes for done; not to be changed."""
+    project = new_project("done")
+    finish(project)
+    return project
+
+
+@pytest.fixture
+def done(all_done, tmp_path):
+    """A copy of it."""
+    return all_done.copied_to(tmp_path / "project")
+
+
 def record(project, *of: Repeat) -> list[Path]:
     """Records of some repeats, as the parameters of now make them."""
     values, paths = smoke(project), []
@@ -92,10 +106,9 @@ def test_a_job_gets_the_seed_and_the_split_of_its_repeat(repeated):
     ("folds", "seeds", "added"),
     [(1, [0, 1], {"fold1-seed1"}), (2, [0], {"fold2-seed0"}), (1, [7], {"fold1-seed7"})],
 )
-def test_a_further_repeat_brings_only_its_own_jobs(project, folds, seeds, added):
-    finish(project)
-    project.set_parameters({"benchmarks.smoke.repeats": {"folds": folds, "seeds": seeds}})
-    plan = project.plan(run="smoke")
+def test_a_further_repeat_brings_only_its_own_jobs(done, folds, seeds, added):
+    done.set_parameters({"benchmarks.smoke.repeats": {"folds": folds, "seeds": seeds}})
+    plan = done.plan(run="smoke")
     jobs = counts(plan)
     assert jobs.get("split", 0) == folds - 1
     assert not {"phantom", "extract"} & jobs.keys()
@@ -111,9 +124,8 @@ def test_a_new_scale_decodes_once_a_repeat(repeated):
     assert jobs == {"detect": 4, "scores": 4, "comparison_tables": 1, "tables": 1}
 
 
-def test_scores_do_not_run_again_because_records_come_to_be_reused(project):
-    finish(project)
-    assert not {"detect", "scores"} & project.jobs(run="smoke", records="reuse").keys()
+def test_scores_do_not_run_again_because_records_come_to_be_reused(done):
+    assert not {"detect", "scores"} & done.jobs(run="smoke", records="reuse").keys()
 
 
 def test_records_spare_what_made_them(repeated):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,6 +34,20 @@ def finish(project) -> None:
     assert project.jobs("maps", run="smoke") == {}
 
 
+@pytest.fixture(scope="module")
+def all_made(new_project):
+    """A function that makes a project finished in a number of shards, once; not to be changed."""
+
+    @cache
+    def make(shards: int):
+        project = new_project("shards")
+        project.set_parameters({SHARDS: shards})
+        finish(project)
+        return project
+
+    return make
+
+
 def test_each_shard_is_a_job_and_a_join_makes_the_folder(project):
     project.set_parameters({SHARDS: 3})
     plan = project.plan("maps", run="smoke")
@@ -54,9 +69,8 @@ def test_each_shard_is_a_job_and_a_join_makes_the_folder(project):
 
 
 @pytest.mark.parametrize(("made", "asked"), [(1, 3), (3, 1), (3, 5)])
-def test_another_number_of_shards_reruns_nothing(project, made, asked):
-    project.set_parameters({SHARDS: made})
-    finish(project)
+def test_another_number_of_shards_reruns_nothing(all_made, tmp_path, made, asked):
+    project = all_made(made).copied_to(tmp_path / "project")
     project.set_parameters({SHARDS: asked, MINUTES: 7})
     assert project.jobs("maps", run="smoke") == {}
     project.set_parameters({"benchmarks.smoke.methods.guided-ddim.grid": [{"L": [20], "s": [0, 5, 7]}]})
