@@ -111,6 +111,17 @@ def leased(threads: int, precision: Precision, card: int | None = None) -> Itera
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one CPU thread, as what looks at hundreds of small tensors: at each, several wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def full_float32() -> Iterator[None]:
     """Compute float32 as float32 on a CUDA card, where a run in mixed precision has allowed TF32, its 10 bits.
 

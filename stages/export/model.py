@@ -182,14 +182,17 @@ class Translator:
         method = chosen.parameters["methods"][chosen.method]
         self.section = section(chosen.parameters, "detect", chosen.method, chosen.setting, chosen.repeat)
         self.encode_class = methods.encoding(method)
+        self._loaded: dict[str, Any] = {}
         self.detector = self._detector(evaluations.detector_class(method))
-        self.denoiser = None
+        self.denoiser = self._loaded.get("denoiser")
         if "denoiser" in chosen.checkpoints:
             made_from = self.section
             if self.encode_class:
                 made_from = section(chosen.parameters, "latents", self.encode_class, repeat=chosen.repeat)
-            denoiser, _ = trained.network(UNet, "denoiser", made_from, chosen.checkpoints["denoiser"], processor.device)
-            self.denoiser = self._counted(denoiser)
+            if self.denoiser is None:  # what encodes, where the detector does not decode by it
+                path = chosen.checkpoints["denoiser"]
+                denoiser, _ = trained.network(UNet, "denoiser", made_from, path, processor.device)
+                self.denoiser = self._counted(denoiser)
             if self.encode_class:
                 self.encoder = DiffusionModel(Sampler.of(made_from), processor.device, self.denoiser)
 
@@ -235,7 +238,12 @@ class Translator:
 
     def _detector(self, kind: type[Detector]) -> Detector:
         """The method's detector, the networks of which are counted."""
-        members = {"load": lambda one, name, of: self._counted(kind.load(one, name, of)), "__module__": kind.__module__}
+
+        def load(one: Detector, name: str, of: type[nn.Module]) -> Any:
+            self._loaded[name] = self._counted(kind.load(one, name, of))
+            return self._loaded[name]
+
+        members = {"load": load, "__module__": kind.__module__}
         return type(kind.__name__, (kind,), members)(self.section, self.processor, self.plan.checkpoints)
 
     def _counted(self, network: nn.Module) -> Any:
