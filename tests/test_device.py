@@ -211,3 +211,48 @@ def test_peak_memory_and_name_are_the_cards_where_there_is_one(monkeypatch):
     assert device.peak_memory() == 5
     assert device.describe(torch.device("cuda:1")) == "card 1"
     assert device.describe(torch.device("cpu")) == f"CPU, {torch.get_num_threads()} threads"
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_network_computes_in_the_runs_precision_and_returns_float32(precision):
+    seen = []
+
+    class Network(torch.nn.Module):
+        def forward(self, image, time):
+            seen.extend([image.dtype, time.dtype, (image @ image).dtype])
+            return image @ image, [image.sum()], time
+
+    product, (total,), time = device.InPrecision(Network(), device.Processor(precision=precision))(
+        torch.eye(2), torch.tensor(3)
+    )
+    assert seen == [KINDS[precision], torch.int64, KINDS[precision]]
+    assert [product.dtype, total.dtype, time.dtype] == [torch.float32, torch.float32, torch.int64]
+    assert torch.equal(product, torch.eye(2))
+
+
+def test_autocast_and_the_losss_scale_are_the_precisions_own():
+    x = torch.ones(4, 4)
+    for precision, kind in KINDS.items():
+        processor = device.Processor(precision=precision)
+        with processor.autocast():
+            assert (x @ x).dtype == kind
+        assert float(processor.scaler().scale(torch.ones(()))) == (2.0**16 if precision == "16-mixed" else 1)
+        assert bool(processor.scaler().state_dict()) == (precision == "16-mixed")
+
+
+def test_what_is_done_on_one_thread_gives_the_others_back_even_after_an_error():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    inside = []
+
+    def fail():
+        with device.one_thread():
+            inside.append(torch.get_num_threads())
+            raise KeyError
+
+    try:
+        with pytest.raises(KeyError):
+            fail()
+        assert [*inside, torch.get_num_threads()] == [1, 2]
+    finally:
+        torch.set_num_threads(before)
