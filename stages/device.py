@@ -7,16 +7,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
-from lightning_fabric.plugins.precision import MixedPrecision
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils._pytree import tree_map_only
 
 from stages.errors import InputError
 
@@ -25,13 +24,60 @@ WAIT_SECONDS = 5
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 """The arithmetic of a run, in the words of Lightning Fabric."""
 
+HALF = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
+"""What is computed in half precision where that is safe."""
+
 BFLOAT16_CARDS = 8
 """The least compute capability (major) of a CUDA card with bfloat16 of its own; the paper's RTX 6000 has 7.5."""
 
 
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A CUDA card, or the CPU, and the arithmetic in which a job computes on it.
+
+    torch.amp alone: a library around it, such as Lightning Fabric, takes each job longer to import than PyTorch.
+    """
+
+    device: torch.device = CPU
+    precision: Precision = "32-true"
+
+    def autocast(self) -> torch.autocast:
+        """A context in which operations compute in half precision where that is safe; in 32-true none does."""
+        half = HALF.get(self.precision)
+        return torch.autocast(self.device.type, dtype=half, enabled=half is not None)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Of a loss in float16, whose gradients would else be 0; in other arithmetic it changes nothing."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "16-mixed")
+
+
+class InPrecision(nn.Module):
+    """A network as it computes in a processor's arithmetic: given half precision under autocast, it returns float32."""
+
+    def __init__(self, network: nn.Module, processor: Processor):
+        super().__init__()
+        self.network, self.processor = network, processor
+
+    def forward(self, *given: Any) -> Any:
+        half = HALF.get(self.processor.precision)
+        if half is None:
+            return self.network(*given)
+        with self.processor.autocast():
+            found = self.network(*_cast(given, half))
+        return _cast(found, torch.float32)
+
+
+def _cast(values: Any, kind: torch.dtype) -> Any:
+    """The floating-point numbers of nested `values` as `kind`; whole numbers, as of time steps, stay."""
+    return tree_map_only(Tensor, lambda value: value.to(kind) if value.is_floating_point() else value, values)
+
+
 @contextmanager
-def leased(threads: int, precision: Precision, card: int | None = None) -> Iterator[Fabric]:
-    """Yield a Fabric on one device and say in one line which it is.
+def leased(threads: int, precision: Precision, card: int | None = None) -> Iterator[Processor]:
+    """Yield one processor and say in one line which it is.
 
     Jobs on one machine that Snakemake runs side by side (`--resources gpu=2`) each get a card of their own: a card
     belongs to the process that holds its lock file, and the system lets go of the lock when that process ends, however
@@ -50,8 +96,8 @@ def leased(threads: int, precision: Precision, card: int | None = None) -> Itera
     torch.set_flush_denormal(True)
     if not torch.cuda.is_available():
         precision, reason = _on_cpu(precision)
-        print(f"device: {describe(torch.device('cpu'))}, {precision} ({reason})", flush=True)
-        yield fabric(precision)
+        print(f"device: {describe(CPU)}, {precision} ({reason})", flush=True)
+        yield Processor(CPU, precision)
         return
     with _card() if card is None else nullcontext(card) as index:
         torch.cuda.set_device(index)
@@ -61,22 +107,18 @@ def leased(threads: int, precision: Precision, card: int | None = None) -> Itera
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "32-true"
         memory = properties.total_memory / 2**30
         print(f"device: cuda:{index}, {properties.name}, {memory:.0f} GiB, {precision}{reason}", flush=True)
-        yield fabric(precision, index)
+        yield Processor(torch.device("cuda", index), precision)
 
 
-def fabric(precision: Precision = "32-true", card: int | None = None) -> Fabric:
-    """A Fabric of one process on a CUDA card, or on the CPU.
-
-    Its environment is named, so that Fabric looks for none: it would warn of a srun that did not start this process,
-    and refuse in an allocation of several tasks. Processes that train together find each other (training/ranks.py).
-    """
-    environment = LightningEnvironment()
-    if card is not None:
-        return Fabric(accelerator="cuda", devices=[card], precision=precision, plugins=environment)
-    if precision == "32-true":
-        return Fabric(accelerator="cpu", devices=1, plugins=environment)
-    # The plugin itself: asked by name for float16, Fabric computes in bfloat16 on a CPU.
-    return Fabric(accelerator="cpu", devices=1, plugins=[environment, MixedPrecision(precision, "cpu")])
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one CPU thread, as what looks at hundreds of small tensors: at each, several wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

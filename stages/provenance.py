@@ -31,7 +31,6 @@ from stages.writing import replacing
 
 FILE = "provenance.json"
 PACKAGES = (
-    "lightning-fabric",
     "matplotlib",
     "nibabel",
     "numpy",

@@ -1,10 +1,8 @@
 """Cards and state folders: one job each, and free again however the job ends."""
 
-import os
 import subprocess
 import sys
 import time
-import warnings
 from threading import Thread
 from types import SimpleNamespace
 
@@ -98,8 +96,8 @@ def test_without_cuda_the_cpu_computes_with_the_rules_threads(capsys, monkeypatc
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     before = torch.get_num_threads()
     try:
-        with device.leased(1, "32-true") as fabric:
-            assert fabric.device.type == "cpu"
+        with device.leased(1, "32-true") as processor:
+            assert processor.device.type == "cpu"
             assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
@@ -126,7 +124,7 @@ def test_a_cpu_that_would_emulate_computes_in_float32_and_says_so(capsys, monkey
         answer = not known if kind == other else known
         monkeypatch.setattr(torch.ops.mkldnn, name, lambda answer=answer: answer)
     x = torch.ones(4, 4)
-    with device.leased(torch.get_num_threads(), asked) as fabric, fabric.autocast():
+    with device.leased(torch.get_num_threads(), asked) as processor, processor.autocast():
         assert (x @ x).dtype == KINDS[computed]
     assert capsys.readouterr().out == f"device: CPU, {torch.get_num_threads()} threads, {said}\n"
 
@@ -149,11 +147,10 @@ def test_a_card_computes_what_it_knows_whatever_the_cpu_does(
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
     for name in ("_is_mkldnn_bf16_supported", "_is_mkldnn_fp16_supported"):
         monkeypatch.setattr(torch.ops.mkldnn, name, lambda: False)
-    monkeypatch.setattr(device, "Fabric", SimpleNamespace)
     monkeypatch.setattr(torch.backends.cuda, "matmul", matmul := SimpleNamespace())
     monkeypatch.setattr(torch.backends, "cudnn", SimpleNamespace())
-    with device.leased(torch.get_num_threads(), asked) as fabric:
-        assert fabric.precision == computed
+    with device.leased(torch.get_num_threads(), asked) as processor:
+        assert processor == device.Processor(torch.device("cuda:0"), computed)
     assert matmul.allow_tf32 == (computed != "32-true")
     assert capsys.readouterr().out == f"device: cuda:0, a card, 1 GiB, {computed}{said}\n"
 
@@ -216,12 +213,46 @@ def test_peak_memory_and_name_are_the_cards_where_there_is_one(monkeypatch):
     assert device.describe(torch.device("cpu")) == f"CPU, {torch.get_num_threads()} threads"
 
 
-@pytest.mark.parametrize("of_slurm", [{}, {"SLURM_NTASKS": "8", "SLURM_JOB_NAME": "salloc"}])
-def test_a_slurm_around_it_is_no_concern_of_a_job(monkeypatch, tmp_path, of_slurm):
-    (tmp_path / "srun").touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    for name, value in of_slurm.items():
-        monkeypatch.setenv(name, value)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert device.fabric().world_size == 1
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_network_computes_in_the_runs_precision_and_returns_float32(precision):
+    seen = []
+
+    class Network(torch.nn.Module):
+        def forward(self, image, time):
+            seen.extend([image.dtype, time.dtype, (image @ image).dtype])
+            return image @ image, [image.sum()], time
+
+    product, (total,), time = device.InPrecision(Network(), device.Processor(precision=precision))(
+        torch.eye(2), torch.tensor(3)
+    )
+    assert seen == [KINDS[precision], torch.int64, KINDS[precision]]
+    assert [product.dtype, total.dtype, time.dtype] == [torch.float32, torch.float32, torch.int64]
+    assert torch.equal(product, torch.eye(2))
+
+
+def test_autocast_and_the_losss_scale_are_the_precisions_own():
+    x = torch.ones(4, 4)
+    for precision, kind in KINDS.items():
+        processor = device.Processor(precision=precision)
+        with processor.autocast():
+            assert (x @ x).dtype == kind
+        assert float(processor.scaler().scale(torch.ones(()))) == (2.0**16 if precision == "16-mixed" else 1)
+        assert bool(processor.scaler().state_dict()) == (precision == "16-mixed")
+
+
+def test_what_is_done_on_one_thread_gives_the_others_back_even_after_an_error():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    inside = []
+
+    def fail():
+        with device.one_thread():
+            inside.append(torch.get_num_threads())
+            raise KeyError
+
+    try:
+        with pytest.raises(KeyError):
+            fail()
+        assert [*inside, torch.get_num_threads()] == [1, 2]
+    finally:
+        torch.set_num_threads(before)

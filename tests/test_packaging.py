@@ -16,7 +16,7 @@ import stages
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-CONDA_NAMES = {"torch": "pytorch", "lightning-fabric": "pytorch-lightning", "playwright": "playwright-python"}
+CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 
 REQUIREMENTS = [
     Requirement(line)

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lightning_fabric import Fabric
 from performance import __main__ as command
 from performance import hours, measured, timing, work
 from performance.roofs import Traffic
@@ -19,6 +18,7 @@ from torch.nn import functional
 from stages import methods
 from stages.costs import evaluations, slices
 from stages.costs.work import work as parts_of
+from stages.device import Processor
 from stages.errors import InputError
 from stages.networks import build, flops
 from stages.networks.unet import EncoderClassifier, UNet
@@ -143,7 +143,7 @@ def test_operations_are_those_of_the_networks(size, each):
 
 @pytest.mark.parametrize("what", work.WHAT)
 def test_both_sides_make_all_their_steps_on_finite_images(size, what):
-    here = work.here(size, what, Fabric(accelerator="cpu", devices=1), "never")(3)
+    here = work.here(size, what, Processor(), "never")(3)
     plain = work.plain(size, what, CPU)(3)
     assert (here.batch, plain.batch) == (3, 1 if what in work.DETECTION else 3)
     assert here.images / here.batch == plain.images / plain.batch == (len(size.settings) if what == "grid" else 1)

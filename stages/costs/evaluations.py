@@ -21,7 +21,7 @@ from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.job import Pieces
 from stages.detection.sampling import RoundTrip
 from stages.detection.trajectory import follow
-from stages.device import fabric
+from stages.device import Processor
 from stages.errors import InputError
 from stages.parameters import sections
 
@@ -160,7 +160,7 @@ def _loaded(kind: type[Kind], section: dict, networks: dict[str, StandIn]) -> Ki
     """A detector that takes the stand-ins for what it would load."""
     # The module tells a detector which file says what it needs.
     members = {"load": lambda _, name, __: networks[name], "__module__": kind.__module__}
-    return type(kind.__name__, (kind,), members)(section, fabric(), {})
+    return type(kind.__name__, (kind,), members)(section, Processor(), {})
 
 
 @contextmanager

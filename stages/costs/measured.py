@@ -13,14 +13,13 @@ from itertools import count
 from statistics import median
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from stages.costs.passes import Pass
 from stages.costs.work import Work
 from stages.detection import trained
 from stages.detection.job import Pieces
-from stages.device import leased
+from stages.device import Processor, leased
 from stages.networks import build, flops
 from stages.networks.compiled import Compile, compile_forward
 from stages.networks.unet import NO_CLASS
@@ -41,15 +40,15 @@ def measure(parameters: dict, passes: Collection[Pass], threads: int) -> dict[Pa
     """Seconds an image of each kind of pass of a benchmark's merged `parameters`, on a device that is leased here."""
     found: dict[Pass, float] = {}
     for precision in dict.fromkeys(one.precision for one in passes):
-        with leased(threads, precision) as fabric:
-            found |= {one: of(parameters, one, fabric) for one in passes if one.precision == precision}
+        with leased(threads, precision) as processor:
+            found |= {one: of(parameters, one, processor) for one in passes if one.precision == precision}
     return found
 
 
-def of(parameters: dict, one: Pass, fabric: Fabric) -> float:
-    """Seconds an image of a kind of pass, in the precision of `fabric`."""
+def of(parameters: dict, one: Pass, processor: Processor) -> float:
+    """Seconds an image of a kind of pass, in the precision of `processor`."""
     torch.compiler.reset()  # kernels that were made before would have these made for any size
-    return (_training if one.kind == "training" else _inference)(parameters, one, fabric)
+    return (_training if one.kind == "training" else _inference)(parameters, one, processor)
 
 
 def seconds(an_image: Mapping[Pass, float], part: Work) -> float:
@@ -92,49 +91,49 @@ def _batch(most: int, seconds: float) -> int:
     return max((size for size in sizes if size * seconds * REPETITIONS <= SECONDS), default=1)
 
 
-def _inference(parameters: dict, one: Pass, fabric: Fabric) -> float:
+def _inference(parameters: dict, one: Pass, processor: Processor) -> float:
     """Of a network as detection uses it."""
     (kind,) = [kind for kind in flops.listed() if one.network == kind.SECTION and kind.PART == "network"]
 
     def make(how: Compile) -> Run:
-        network = trained.placed(build.network(kind, one.network, parameters), fabric.device)
-        compile_forward(network, how, fabric.device)
+        network = trained.placed(build.network(kind, one.network, parameters), processor.device)
+        compile_forward(network, how, processor.device)
 
         def run(batch: int) -> None:
-            image = _images(parameters, batch, fabric.device).requires_grad_(one.kind == "slope")
-            t = torch.zeros(batch, dtype=torch.long, device=fabric.device)
+            image = _images(parameters, batch, processor.device).requires_grad_(one.kind == "slope")
+            t = torch.zeros(batch, dtype=torch.long, device=processor.device)
             inputs = {"timestep": t, "class": torch.full_like(t, NO_CLASS)}
-            with fabric.autocast(), torch.set_grad_enabled(one.kind == "slope"):
+            with processor.autocast(), torch.set_grad_enabled(one.kind == "slope"):
                 made = network(image, *[inputs[name] for name in kind.INPUTS])
                 if one.kind == "slope":
                     torch.autograd.grad([tensor.sum() for tensor in _tensors(made)], image)
 
         return run
 
-    return an_image(make, parameters["compile"], parameters["detection"]["batch"], fabric.device)
+    return an_image(make, parameters["compile"], parameters["detection"]["batch"], processor.device)
 
 
-def _training(parameters: dict, one: Pass, fabric: Fabric) -> float:
+def _training(parameters: dict, one: Pass, processor: Processor) -> float:
     """Of an iteration of the loop."""
     training = replace(Training.of(parameters, one.network), accumulate=1)
     module = importlib.import_module(f"stages.training.{one.network}")
-    generator = torch.Generator(fabric.device).manual_seed(0)
+    generator = torch.Generator(processor.device).manual_seed(0)
 
     def make(how: Compile) -> Run:
-        objective: Objective = module.objective(parameters, fabric.device)
-        players = Players(objective, training, fabric, how)
+        objective: Objective = module.objective(parameters, processor.device)
+        players = Players(objective, training, processor, how)
         iteration = next(i for i in count() if tuple(objective.turns(i)) == one.turns)
 
         def run(batch: int) -> None:
-            images = _images(parameters, batch, fabric.device)
+            images = _images(parameters, batch, processor.device)
             pixels = images.shape[2:] if training.learns_from == "masks" else ()
-            targets = (torch.arange(batch, device=fabric.device) % 2).reshape(-1, *[1] * len(pixels))
+            targets = (torch.arange(batch, device=processor.device) % 2).reshape(-1, *[1] * len(pixels))
             batches = [(images, targets.expand(-1, *pixels))]
             players.step(iteration, batches, training.learning_rate, generator)
 
         return run
 
-    return an_image(make, parameters["compile"], training.batch, fabric.device)
+    return an_image(make, parameters["compile"], training.batch, processor.device)
 
 
 def _images(parameters: dict, batch: int, device: torch.device) -> Tensor:

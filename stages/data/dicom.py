@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom import FileDataset, dcmread
-from pydicom.misc import is_dicom
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 from stages.regular_files import read_regular
+
+# pydicom is imported where a file is looked into: jobs of NIfTI volumes and PNGs do without.
+if TYPE_CHECKING:
+    from pydicom import FileDataset
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
@@ -22,6 +24,8 @@ PIXEL = 8
 
 def holds_dicom(path: Path) -> bool:
     """Whether a file begins as DICOM files do, whatever its name."""
+    from pydicom.misc import is_dicom
+
     return path.is_file() and is_dicom(path)
 
 
@@ -33,6 +37,8 @@ def read_dicom(path: Path) -> np.ndarray:
     Raises:
         ValueError: unreadable, truncated, without pixels, in colour, of several frames, or too large. Says which.
     """
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
     file, stored = _opened(path)
     if file.PhotometricInterpretation not in GREY:
         raise ValueError(
@@ -61,6 +67,8 @@ def read_rescaled(path: Path) -> tuple[np.ndarray, tuple[float, float] | None]:
     Raises:
         ValueError: as `read_dicom`, but for colour and windows; or rescaled by 0.
     """
+    from pydicom.pixels import apply_color_lut, apply_modality_lut
+
     file, stored = _opened(path)
     if "PixelData" not in file:
         return stored.astype(np.float64), None
@@ -82,14 +90,16 @@ def read_rescaled(path: Path) -> tuple[np.ndarray, tuple[float, float] | None]:
     return values, (float(ends.min()), float(ends.max()))
 
 
-def _ends(file: FileDataset) -> tuple[int, int]:
+def _ends(file: "FileDataset") -> tuple[int, int]:
     """The least and the greatest number that a file's pixels can hold, as they are stored."""
     bits = int(file.BitsStored)
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if file.PixelRepresentation else (0, 2**bits - 1)
 
 
-def _opened(path: Path) -> tuple[FileDataset, np.ndarray]:
+def _opened(path: Path) -> tuple["FileDataset", np.ndarray]:
     """A file, and its pixels as they are stored: (H, W) or, in colour, (H, W, 3)."""
+    from pydicom import dcmread
+
     try:
         file = dcmread(BytesIO(read_regular(path, LARGEST * PIXEL)))
         rows, columns, frames = int(file.Rows), int(file.Columns), int(file.get("NumberOfFrames") or 1)
@@ -108,7 +118,7 @@ def _opened(path: Path) -> tuple[FileDataset, np.ndarray]:
         return file, _without_padding(file, file.pixel_array)
 
 
-def _without_padding(file: FileDataset, stored: np.ndarray) -> np.ndarray:
+def _without_padding(file: "FileDataset", stored: np.ndarray) -> np.ndarray:
     """Pixels beyond the image's edge (a scanner's circle) as dark as the darkest in it: PS3.3, C.7.5.1.1.2.
 
     They may hold a number far below air's, which would take the better part of a range.

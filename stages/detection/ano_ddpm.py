@@ -28,7 +28,7 @@ class AnoDdpm(Detector):
     """Partial diffusion with simplex noise."""
 
     def prepare(self) -> None:
-        device = self.fabric.device
+        device = self.processor.device
         self.network = self.load("simplex_denoiser", SimplexDenoiser)
         self.schedule = NoiseSchedule.linear(**self.parameters["noise_schedule"], device=device)
         noise = self.parameters["simplex_denoiser"]["noise"]
@@ -38,7 +38,7 @@ class AnoDdpm(Detector):
         """Noise to L and sample; whatever is drawn for a slice depends on its name alone."""
         (low, high), level = SIMPLEX_INTENSITY, self.setting["L"]
         x_0 = low + (high - low) * batch.images
-        generators = slice_generators(self.parameters["seed"], batch.slice_ids, self.fabric.device)
+        generators = slice_generators(self.parameters["seed"], batch.slice_ids, self.processor.device)
         simplex = self.noise_on(x_0.shape[-1])
 
         def noise() -> Tensor:

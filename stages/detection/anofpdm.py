@@ -51,7 +51,7 @@ class AnoFpdm(Detector):
     reconstructs = False
 
     def prepare(self) -> None:
-        self.model = DiffusionModel(Sampler.of(self.parameters), self.fabric.device, self.load("denoiser", UNet))
+        self.model = DiffusionModel(Sampler.of(self.parameters), self.processor.device, self.load("denoiser", UNet))
 
     def detect(self, batch: Batch) -> Detection:
         """Add up, and smooth."""

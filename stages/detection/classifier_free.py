@@ -25,7 +25,7 @@ class ClassifierFree(Detector):
     def prepare(self) -> None:
         """Load the denoiser, the one network of the method."""
         sampler = Sampler.of(self.parameters)
-        self.model = DiffusionModel(sampler, self.fabric.device, self.load("denoiser", UNet))
+        self.model = DiffusionModel(sampler, self.processor.device, self.load("denoiser", UNet))
 
     def detect(self, batch: Batch) -> Detection:
         """Decode x_L towards the healthy class."""

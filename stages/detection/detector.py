@@ -17,7 +17,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from stages import command, digests, methods, provenance
@@ -30,7 +29,7 @@ from stages.detection.job import Computing
 from stages.detection.resumable import ResumableArrays
 from stages.detection.selected import Selection, select
 from stages.detection.shards import WHOLE, Part
-from stages.device import leased
+from stages.device import Processor, leased
 from stages.errors import InputError
 from stages.methods import Setting
 from stages.networks.build import Network
@@ -72,18 +71,18 @@ class Detector(ABC):
         parameters: the job's part of params.yaml: seed, data, detection, the sections of its networks (and what the
             networks' SECTIONS and the module's PARAMETERS name), the method's `options`, and `setting`, out of its
             grid.
-        fabric: device and precision.
+        processor: device and precision.
         checkpoints: network -> path.
     """
 
     reconstructs = True
     """Whether `Detection.images` is there."""
 
-    def __init__(self, parameters: dict[str, Any], fabric: Fabric, checkpoints: dict[str, Path]):
+    def __init__(self, parameters: dict[str, Any], processor: Processor, checkpoints: dict[str, Path]):
         self.parameters = parameters
         self.options: Mapping[str, Any] = parameters["options"]
         self.setting = Setting(parameters["setting"])
-        self.fabric = fabric
+        self.processor = processor
         self.checkpoints = checkpoints
         self.weights: dict[str, str] = {}
         self.prepare()
@@ -113,13 +112,13 @@ class Detector(ABC):
 
     def load(self, name: str, kind: type[Network]) -> Network:
         """The network `name`, of class `kind` and made as its section in params.yaml says, with trained weights."""
-        path, device = self._checkpoint(name), self.fabric.device
+        path, device = self._checkpoint(name), self.processor.device
         network, self.weights[name] = trained.network(kind, name, self.parameters, path, device)
         return network
 
     def load_fitted(self, name: str) -> dict[str, Tensor]:
         """The arrays that `fit` of stages/training/<name>.py has made, by its names for them, on the device."""
-        path, device = self._checkpoint(name), self.fabric.device
+        path, device = self._checkpoint(name), self.processor.device
         arrays, self.weights[name] = trained.fitted(name, self.parameters, path, device)
         return arrays
 
@@ -166,8 +165,8 @@ def detect(detector: type[Detector], options: argparse.Namespace) -> None:
     if not any(parts.values()):
         shards.write(options.output, parts)
         return
-    with only_one(options.state), leased(options.threads, computing.precision) as fabric:
-        method = detector(options.parameters, fabric, dict(options.networks))
+    with only_one(options.state), leased(options.threads, computing.precision) as processor:
+        method = detector(options.parameters, processor, dict(options.networks))
         identity = job.identity(options.parameters, f"stages.detection.{_name(detector)}", method.weights)
         encoding = Cost.of_encoding(options.latents, method.setting["L"]) if options.latents is not None else None
         finished = []
@@ -175,7 +174,7 @@ def detect(detector: type[Detector], options: argparse.Namespace) -> None:
             rows = _Rows.of(kept[split], parts[split])
             arrays = _detect_split(method, store, rows, options, split, computing.batch, identity)
             finished.append((arrays, rows, store, options.output / split))
-        cost = Cost.of([arrays for arrays, *_ in finished], fabric.device)
+        cost = Cost.of([arrays for arrays, *_ in finished], processor.device)
         (cost.after(encoding) if encoding else cost).write(options.output)
         if options.shard != WHOLE:
             shards.write(options.output, parts)
@@ -230,8 +229,8 @@ def _detect_split(
     arrays = ResumableArrays(options.state / split, results, identity)
 
     def detected(piece: range) -> dict[str, np.ndarray]:
-        batch = _batch(store, latents, rows.maps[piece.start : piece.stop], method.fabric.device)
-        with torch.no_grad(), method.fabric.autocast():
+        batch = _batch(store, latents, rows.maps[piece.start : piece.stop], method.processor.device)
+        with torch.no_grad(), method.processor.autocast():
             found = method.detect(batch)
         return {name: checked(found, name, (len(piece), *shape[1:]), method) for name, (shape, _) in results.items()}
 

@@ -28,7 +28,7 @@ class GuidedDdim(Detector):
         """Load the denoiser, and the classifier where the setting needs it."""
         sampler = Sampler.of(self.parameters)
         classifier = self.load("classifier", EncoderClassifier) if self.needs("classifier") else None
-        self.model = DiffusionModel(sampler, self.fabric.device, self.load("denoiser", UNet), classifier)
+        self.model = DiffusionModel(sampler, self.processor.device, self.load("denoiser", UNet), classifier)
 
     def detect(self, batch: Batch) -> Detection:
         """Decode x_L under `decode_class`, guided towards the healthy class."""

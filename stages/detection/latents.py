@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from stages import command, digests, provenance
 from stages.at_work import only_one
@@ -22,7 +21,7 @@ from stages.detection.diffusion_model import CLASSES, DiffusionModel, Sampler
 from stages.detection.job import Computing, Pieces
 from stages.detection.resumable import ResumableArrays
 from stages.detection.shards import WHOLE
-from stages.device import leased
+from stages.device import Processor, leased
 from stages.networks.unet import UNet
 
 PARAMETERS = ("detection.convention", "detection.stride", "detection.solver")
@@ -45,9 +44,9 @@ def main(options: Namespace) -> None:
     if not any(parts.values()):
         shards.write(options.output, parts)
         return
-    with only_one(options.state), leased(options.threads, computing.precision) as fabric:
-        denoiser, weights = trained.network(UNet, "denoiser", parameters, options.denoiser, fabric.device)
-        model = DiffusionModel(Sampler.of(parameters), fabric.device, denoiser)
+    with only_one(options.state), leased(options.threads, computing.precision) as processor:
+        denoiser, weights = trained.network(UNet, "denoiser", parameters, options.denoiser, processor.device)
+        model = DiffusionModel(Sampler.of(parameters), processor.device, denoiser)
         identity = job.identity(parameters, "stages.detection.latents", weights) | {"class": options.encode_class}
         finished, pieces = [], Pieces(computing.batch)
         for split, store in stores.items():
@@ -57,14 +56,14 @@ def main(options: Namespace) -> None:
                 {f"L{level}": ((len(part), *store.images.shape[1:]), np.float32) for level in levels},
                 identity | {"data_sha256": store.content_hash(), "rows": part.bounds},
             )
-            encode = partial(_encode, model, store, fabric, options.encode_class, levels)
+            encode = partial(_encode, model, store, processor, options.encode_class, levels)
             with command.progress(f"encode {split}", len(part), arrays.done, "slice") as bar:
                 for batch in arrays.missing(computing.batch):
                     rows = part.within(batch)
                     arrays.write(**pieces.joined(range(rows.start, rows.stop), encode))
                     bar.update(rows.stop - rows.start)
             finished.append((arrays, options.output / split))
-        cost = Cost.of([arrays for arrays, _ in finished], fabric.device)
+        cost = Cost.of([arrays for arrays, _ in finished], processor.device)
         cost.write(options.output, level=max(levels))
         if options.shard != WHOLE:
             shards.write(options.output, parts)
@@ -75,12 +74,12 @@ def main(options: Namespace) -> None:
 
 
 def _encode(
-    model: DiffusionModel, store: SliceStore, fabric: Fabric, encode_class: str, levels: list[int], rows: range
+    model: DiffusionModel, store: SliceStore, processor: Processor, encode_class: str, levels: list[int], rows: range
 ) -> dict[str, np.ndarray]:
     """x_L of some rows, (n, C, H, W) float32 under L<L>."""
-    images = torch.from_numpy(store.images[rows.start : rows.stop].astype(np.float32)).to(fabric.device)
+    images = torch.from_numpy(store.images[rows.start : rows.stop].astype(np.float32)).to(processor.device)
     slice_ids = store.manifest["slice_id"].iloc[rows].tolist()
-    with torch.no_grad(), fabric.autocast():
+    with torch.no_grad(), processor.autocast():
         encoded = model.encode(images, slice_ids, encode_class, levels)
     return {f"L{level}": x.float().cpu().numpy() for level, x in encoded.items()}
 

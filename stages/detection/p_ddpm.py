@@ -25,7 +25,7 @@ class PDdpm(Detector):
     """Prediction of every patch, under one noise."""
 
     def prepare(self) -> None:
-        device, section = self.fabric.device, self.parameters["patched_denoiser"]
+        device, section = self.processor.device, self.parameters["patched_denoiser"]
         self.network = self.load("patched_denoiser", PatchedDenoiser)
         self.schedule = NoiseSchedule.linear(**self.parameters["noise_schedule"], device=device)
         self.noise_on = cache(partial(SimplexNoise.on, **section["noise"], device=device))
@@ -33,7 +33,7 @@ class PDdpm(Detector):
 
     def detect(self, batch: Batch) -> Detection:
         """Noise to L, patch by patch; whatever is drawn for a slice depends on its name alone."""
-        (low, high), level, device = SIMPLEX_INTENSITY, self.setting["L"], self.fabric.device
+        (low, high), level, device = SIMPLEX_INTENSITY, self.setting["L"], self.processor.device
         size = batch.images.shape[-1]
         x_0 = low + (high - low) * batch.images
         generators = slice_generators(self.parameters["seed"], batch.slice_ids, device)

@@ -173,11 +173,11 @@ def main(options: Namespace) -> None:
     store = open_split(options.data, options.split_list, options.split)
     chosen = _choose(store, trade_off["slices"])
     manifest = store.manifest.iloc[chosen]
-    with only_one(options.state), leased(options.threads, computing.precision) as fabric:
-        method = GuidedDdim(_sampled_by(parameters, *runs[0]), fabric, dict(options.networks))
-        images = torch.from_numpy(store.images[chosen].astype(np.float32)).to(fabric.device)
+    with only_one(options.state), leased(options.threads, computing.precision) as processor:
+        method = GuidedDdim(_sampled_by(parameters, *runs[0]), processor, dict(options.networks))
+        images = torch.from_numpy(store.images[chosen].astype(np.float32)).to(processor.device)
         difference = parameters["detection"]["difference"]
-        healthy = torch.tensor((manifest["label"] == HEALTHY).to_numpy(), device=fabric.device)
+        healthy = torch.tensor((manifest["label"] == HEALTHY).to_numpy(), device=processor.device)
         pieces = Pieces(computing.batch)
         work = Work(images, manifest["slice_id"].tolist(), healthy, trip, scales, pieces, difference)
         count, (height, width) = len(runs) * len(scales), images.shape[-2:]
@@ -190,10 +190,10 @@ def main(options: Namespace) -> None:
             job.identity(parameters, "stages.detection.trade_off_maps", method.weights)
             | {"data_sha256": store.content_hash()},
         )
-        with torch.no_grad(), fabric.autocast():
+        with torch.no_grad(), processor.autocast():
             _measure(method.model, work, runs, arrays)
         _write(arrays, runs, scales, manifest, options.output)
-        provenance.note(options.output, devices=[describe(fabric.device)])
+        provenance.note(options.output, devices=[describe(processor.device)])
 
 
 def _choose(store: SliceStore, count: int) -> list[int]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from stages import checkpoint
+from stages.device import one_thread
 from stages.errors import InputError
 from stages.networks import build
 from stages.networks.build import Network
@@ -33,8 +34,9 @@ def network(kind: type[Network], name: str, parameters: dict, path: Path, device
         InputError: the checkpoint is missing, damaged or another network's.
         OtherParametersError: it was trained with other parameters.
     """
-    result = build.network(kind, name, parameters)
-    header = checkpoint.load_into(result, path, parameters["detection"]["weights"])
+    with one_thread():
+        result = build.network(kind, name, parameters)
+        header = checkpoint.load_into(result, path, parameters["detection"]["weights"])
     _check_trained_with(parameters, header.get("parameters", {}), path)
     placed(result, device)
     compile_forward(result, parameters["compile"], device)

@@ -82,10 +82,10 @@ def main(options: Namespace) -> None:
     store = open_split(options.data, options.split_list, options.split)
     (row,) = sampling.choose_slices(store, DISEASED, 1)
     slice_id = store.manifest["slice_id"].iloc[row]
-    with only_one(options.state), leased(options.threads, Computing.of(parameters).precision) as fabric:
-        model = GuidedDdim(parameters, fabric, dict(options.networks)).model
-        images = torch.from_numpy(store.images[row : row + 1].astype(np.float32)).to(fabric.device)
-        with torch.no_grad(), fabric.autocast():
+    with only_one(options.state), leased(options.threads, Computing.of(parameters).precision) as processor:
+        model = GuidedDdim(parameters, processor, dict(options.networks)).model
+        images = torch.from_numpy(store.images[row : row + 1].astype(np.float32)).to(processor.device)
+        with torch.no_grad(), processor.autocast():
             ((levels, arrays),) = Pieces(1).of(range(1), lambda _: follow(model, images, slice_id, trip))
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise InputError(
@@ -100,7 +100,7 @@ def main(options: Namespace) -> None:
     note |= {"setting": parameters["setting"], "solver": model.sampler.solver}
     with replacing(options.output / "trajectory.json") as partial:
         partial.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
-    provenance.note(options.output, devices=[describe(fabric.device)])
+    provenance.note(options.output, devices=[describe(processor.device)])
 
 
 if __name__ == "__main__":

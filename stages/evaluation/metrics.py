@@ -10,8 +10,6 @@ from decimal import ROUND_CEILING, Context
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import binary_fill_holes
-from skimage.filters import threshold_otsu
 
 from stages.data.rows import Held, Rows
 
@@ -37,6 +35,8 @@ def otsu(anomaly_map: ArrayLike) -> float:
 
     A constant map has no two classes: its threshold is its value, so that no pixel is positive.
     """
+    from skimage.filters import threshold_otsu  # here, since tables and figures take other metrics alone
+
     return float(threshold_otsu(np.asarray(anomaly_map, np.float64)))
 
 
@@ -106,6 +106,8 @@ def body(image: ArrayLike) -> NDArray[np.bool_]:
     What lies outside is empty and easily told from a lesion, which lifts an AUROC over all pixels. A brain fills a
     quarter to a half of its slice; in a radiograph nearly every pixel is body.
     """
+    from scipy.ndimage import binary_fill_holes  # here, as in `otsu`
+
     return binary_fill_holes((np.asarray(image) > 0).any(axis=0))
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from stages import command, methods, repeats
@@ -17,6 +16,7 @@ from stages.detection.detector import Batch, Detector, checked
 from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.job import Computing, Pieces
 from stages.detection.trained import OtherParametersError
+from stages.device import Processor
 from stages.errors import InputError
 from stages.evaluation import records
 from stages.export import familiarity
@@ -159,17 +159,17 @@ class Translator:
 
     Args:
         chosen: what to load.
-        fabric: device and precision.
+        processor: device and precision.
 
     Raises:
         InputError: a checkpoint is damaged, another network's, or trained with other parameters.
     """
 
-    def __init__(self, chosen: Plan, fabric: Fabric):
-        self.plan, self.fabric = chosen, fabric
+    def __init__(self, chosen: Plan, processor: Processor):
+        self.plan, self.processor = chosen, processor
         self._bar: Any = None
         try:
-            self._load(chosen, fabric)
+            self._load(chosen, processor)
         except OtherParametersError as error:
             if not chosen.brought:
                 raise
@@ -178,20 +178,23 @@ class Translator:
                 "--results, what trained it, or leave --checkpoints out"
             ) from error
 
-    def _load(self, chosen: Plan, fabric: Fabric) -> None:
+    def _load(self, chosen: Plan, processor: Processor) -> None:
         method = chosen.parameters["methods"][chosen.method]
         self.section = section(chosen.parameters, "detect", chosen.method, chosen.setting, chosen.repeat)
         self.encode_class = methods.encoding(method)
+        self._loaded: dict[str, Any] = {}
         self.detector = self._detector(evaluations.detector_class(method))
-        self.denoiser = None
+        self.denoiser = self._loaded.get("denoiser")
         if "denoiser" in chosen.checkpoints:
             made_from = self.section
             if self.encode_class:
                 made_from = section(chosen.parameters, "latents", self.encode_class, repeat=chosen.repeat)
-            denoiser, _ = trained.network(UNet, "denoiser", made_from, chosen.checkpoints["denoiser"], fabric.device)
-            self.denoiser = self._counted(denoiser)
+            if self.denoiser is None:  # what encodes, where the detector does not decode by it
+                path = chosen.checkpoints["denoiser"]
+                denoiser, _ = trained.network(UNet, "denoiser", made_from, path, processor.device)
+                self.denoiser = self._counted(denoiser)
             if self.encode_class:
-                self.encoder = DiffusionModel(Sampler.of(made_from), fabric.device, self.denoiser)
+                self.encoder = DiffusionModel(Sampler.of(made_from), processor.device, self.denoiser)
 
     def translate(self, images: np.ndarray, slice_ids: list[str], label: str) -> Translated:
         """What the method makes of images, as the pipeline stores it, and how well its denoiser knows them.
@@ -218,8 +221,8 @@ class Translator:
             raise
 
     def _batch(self, images: np.ndarray, slice_ids: list[str]) -> dict[str, np.ndarray]:
-        x = torch.from_numpy(images.astype(np.float32)).to(self.fabric.device)
-        with torch.no_grad(), self.fabric.autocast():
+        x = torch.from_numpy(images.astype(np.float32)).to(self.processor.device)
+        with torch.no_grad(), self.processor.autocast():
             known, latents = {}, None
             if self.denoiser is not None:
                 left = familiarity.noise_left(self.denoiser, x, slice_ids, self.section)
@@ -235,8 +238,13 @@ class Translator:
 
     def _detector(self, kind: type[Detector]) -> Detector:
         """The method's detector, the networks of which are counted."""
-        members = {"load": lambda one, name, of: self._counted(kind.load(one, name, of)), "__module__": kind.__module__}
-        return type(kind.__name__, (kind,), members)(self.section, self.fabric, self.plan.checkpoints)
+
+        def load(one: Detector, name: str, of: type[nn.Module]) -> Any:
+            self._loaded[name] = self._counted(kind.load(one, name, of))
+            return self._loaded[name]
+
+        members = {"load": load, "__module__": kind.__module__}
+        return type(kind.__name__, (kind,), members)(self.section, self.processor, self.plan.checkpoints)
 
     def _counted(self, network: nn.Module) -> Any:
         def count(_: nn.Module, inputs: tuple, __: Any) -> None:  # what a hook returns takes the output's place

@@ -154,8 +154,8 @@ def _translated(
     reader = inputs.reader(data)
     items = reader.find([Path(path) for path in paths], data)
     most, computing = threads or os.cpu_count() or 1, Computing.of(plan.parameters)
-    with leased(most, computing.precision) as fabric:
-        translator = Translator(plan, fabric)
+    with leased(most, computing.precision) as processor:
+        translator = Translator(plan, processor)
         for number, (name, item) in enumerate(items.items(), 1):
             try:
                 image = reader.read(name, item, data, slices)

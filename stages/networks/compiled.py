@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch._dynamo.exc import TorchDynamoException
-from torch._functorch import config as functorch_config
 from torch.utils._pytree import tree_map_only
 
 Compile = Literal["auto", "never", "kernels", "graphs"]
@@ -33,6 +31,10 @@ def compile_forward(network: nn.Module, how: Compile, device: torch.device) -> N
     """
     if how == "never" or (how == "auto" and device.type == "cpu") or not can_compile(device.type):
         return
+    # Here: these take longer to import than PyTorch itself, and most jobs compile nothing.
+    from torch._dynamo.exc import TorchDynamoException
+    from torch._functorch import config as functorch_config
+
     plain, graphs = network.forward, how == "graphs" and device.type == "cuda"
     made = torch.compile(plain, backend=BACKEND, mode="reduce-overhead" if graphs else None)
 
@@ -56,6 +58,8 @@ def can_compile(kind: str) -> bool:
 
     On a CPU that is a C++ compiler, on a card Triton, a C compiler, and compute capability 7.0.
     """
+    from torch._dynamo.exc import TorchDynamoException  # here, as in `compile_forward`
+
     x = torch.ones(2, device=kind, requires_grad=True)
     try:
         with torch.enable_grad():

@@ -1,13 +1,14 @@
 """What every training stage shares: its command line, and the way from there to the loop, or to a fit."""
 
 import os
+import random
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
-from lightning_fabric import seed_everything
 
 from stages import methods, provenance
 from stages.at_work import only_one
@@ -62,7 +63,7 @@ def run_fit(options: Namespace, name: str, fit: Fit) -> None:
     store, learns_from = _open(options, name), methods.learns_from(options.parameters, name)
     with only_one(options.state):
         torch.set_num_threads(options.threads)
-        seed_everything(options.parameters["seed"], verbose=False)
+        _seed(options.parameters["seed"])
         fit_model(fit, store, _run(options, name), learns_from)
         _describe(options, store, [torch.device("cpu")])
 
@@ -104,6 +105,13 @@ def _require_both_classes(store: SliceStore, name: str) -> None:
         )
 
 
+def _seed(seed: int) -> None:
+    """Seed the generators that libraries draw from on their own, as PyTorch does initial weights."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - what others draw from, not this project
+    torch.manual_seed(seed)
+
+
 def _train(
     options: Namespace, name: str, objective: Callable[[dict, torch.device], Objective], held: list, rank: int
 ) -> None:
@@ -111,12 +119,12 @@ def _train(
     training = Training.of(options.parameters, name)
     store = open_split(options.data, options.split_list, "train")
     threads = max(1, options.threads // len(held))
-    with leased(threads, training.precision, held[rank]) as fabric:
-        fabric.seed_everything(options.parameters["seed"], verbose=False)
+    with leased(threads, training.precision, held[rank]) as processor:
+        _seed(options.parameters["seed"])
         run = _run(options, name)
         if len(held) > 1:
             print(f"{run.name}: {len(held)} such processes share each batch", flush=True)
-        train(objective(options.parameters, fabric.device), store, run, training, fabric)
+        train(objective(options.parameters, processor.device), store, run, training, processor)
         if rank == 0:
             cpu = torch.device("cpu")
             _describe(options, store, [cpu if card is None else torch.device("cuda", card) for card in held])

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel
 
 from stages import checkpoint, command
 from stages.data.store import SliceStore
+from stages.device import InPrecision, Processor
 from stages.errors import InputError
 from stages.networks.compiled import Compile, compile_forward
 from stages.training.batches import Batches, one_ahead
@@ -28,7 +28,7 @@ from stages.training.sheets import write_sheet
 from stages.training.state import Run, State
 
 
-def train(objective: Objective, store: SliceStore, run: Run, training: Training, fabric: Fabric) -> None:
+def train(objective: Objective, store: SliceStore, run: Run, training: Training, processor: Processor) -> None:
     """Train `objective.network` on `store` and write its checkpoint.
 
     Args:
@@ -36,7 +36,7 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
         store: training slices.
         run: paths and identity.
         training: sizes, optimiser, intervals.
-        fabric: device and precision.
+        processor: device and precision.
 
     Raises:
         InputError: a loss is no longer finite.
@@ -45,14 +45,14 @@ def train(objective: Objective, store: SliceStore, run: Run, training: Training,
 
     # What is learnt from, and for how long.
     rows = training.rows(store.manifest["label"].to_numpy())
-    batches = Batches(store, rows, objective.intensity, training, run.parameters["seed"], fabric.device)
+    batches = Batches(store, rows, objective.intensity, training, run.parameters["seed"], processor.device)
     iterations = training.steps(len(rows))
 
     # Networks, optimisers and averaged weights: new ones, or as a killed run left them.
-    players = Players(objective, training, fabric, run.parameters["compile"])
+    players = Players(objective, training, processor, run.parameters["compile"])
     header = run.header(store)
-    precision = fabric.strategy.precision
-    state = State(run, header, objective.players(), players.average, players.optimizers, precision, iterations)
+    networks, optimizers, scaler = objective.players(), players.optimizers, players.scaler
+    state = State(run, header, networks, players.average, optimizers, scaler, iterations)
     progress = state.restore()
     first = progress.iteration
 
@@ -111,26 +111,27 @@ class Players:
     Args:
         objective: networks and losses.
         training: sizes and optimiser.
-        fabric: device and precision.
+        processor: device and precision.
         how: whether kernels are made for the networks.
 
     Attributes:
         optimizers: by the player's name.
+        scaler: of the losses, in float16.
         average: the moving average of the network that the checkpoint holds.
     """
 
-    def __init__(self, objective: Objective, training: Training, fabric: Fabric, how: Compile):
+    def __init__(self, objective: Objective, training: Training, processor: Processor, how: Compile):
         self.objective = objective
         self.accumulate = training.accumulate
-        self.fabric = fabric
+        self.scaler = processor.scaler()
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for name, module in objective.players().items():
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
-            optimizer = torch.optim.AdamW(
+            module.to(processor.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # stubs lack it
+            self.networks[name] = InPrecision(module, processor)
+            self.optimizers[name] = torch.optim.AdamW(
                 module.parameters(), betas=training.betas, weight_decay=training.weight_decay, fused=True
             )
-            self.networks[name], self.optimizers[name] = fabric.setup(module, optimizer)
 
         def move(averaged: PARAM_LIST, current: PARAM_LIST, _: object) -> None:
             moving_average(averaged, current, self._steps, self._made, training.ema)
@@ -139,7 +140,7 @@ class Players:
         # A replayed graph would write over the gradients that the pass before has left to add to.
         how = "kernels" if how == "graphs" and training.accumulate > 1 else how
         for module in objective.players().values():
-            compile_forward(module, how, fabric.device)
+            compile_forward(module, how, processor.device)
 
     def step(
         self, iteration: int, batches: list[tuple[Tensor, Tensor]], rate: float, generator: torch.Generator
@@ -160,13 +161,14 @@ class Players:
             for images, labels in batches:
                 with divided(self.objective.players().values()):
                     terms = self.objective.loss(player, self.networks, images, labels, generator)
-                self.fabric.backward(terms["loss"] / self.accumulate)
+                self.scaler.scale(terms["loss"] / self.accumulate).backward()
                 for name, value in terms.items():
                     share = value.detach() / self.accumulate
                     losses[prefix + name] = losses.get(prefix + name, 0) + share
             add_gradients(self.objective.players()[player].parameters())
             before = _steps(optimizer)
-            optimizer.step()
+            self.scaler.step(optimizer)
+            self.scaler.update()
             optimizer.zero_grad(set_to_none=True)
             if self.objective.players()[player] is self.objective.network:
                 self._steps = _steps(optimizer)

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import matplotlib
 import torch
+from PIL import Image
 from torch import Tensor
 
 from stages.writing import replacing
-
-matplotlib.use("Agg")
 
 
 def write_sheet(path: Path, columns: list[Tensor]) -> None:
@@ -18,12 +16,10 @@ def write_sheet(path: Path, columns: list[Tensor]) -> None:
         path: the file.
         columns: each (B, C, H, W), shown from 0 (black) to 1 (white).
     """
-    from matplotlib import image
-
     rows = [
         torch.cat([column[i, c] for column in columns for c in range(column.shape[1])], dim=1)
         for i in range(columns[0].shape[0])
     ]
-    sheet = torch.cat(rows, dim=0).float().clamp(0, 1).cpu().numpy()
+    sheet = torch.cat(rows, dim=0).float().clamp(0, 1).mul(255).round().byte().cpu().numpy()
     with replacing(path) as partial:
-        image.imsave(partial, sheet, cmap="gray", vmin=0, vmax=1, format="png")
+        Image.fromarray(sheet).save(partial, format="png")

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from lightning_fabric.plugins.precision import Precision
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -59,7 +58,7 @@ class State:
         players: dict[str, nn.Module],
         average: AveragedModel,
         optimizers: dict[str, torch.optim.Optimizer],
-        precision: Precision,
+        scaler: torch.amp.GradScaler,
         iterations: int,
     ):
         self.path = run.state / "state.safetensors"
@@ -67,7 +66,7 @@ class State:
         self.identity = header | {"parameters": without_inert(header["parameters"])}
         self.modules = {**players, "average": average}
         self.optimizers = optimizers
-        self.precision = precision
+        self.scaler = scaler
         self.iterations = iterations
 
     def restore(self) -> Progress:
@@ -103,7 +102,7 @@ class State:
         for name, optimizer in self.optimizers.items():
             _load_moments(optimizer, _below(tensors, f"moments/{name}/"))
         if header["precision"]:
-            self.precision.load_state_dict(header["precision"])
+            self.scaler.load_state_dict(header["precision"])
         progress = Progress(**header["progress"])
         if type(progress.iteration) is not int or not 0 <= progress.iteration <= self.iterations:
             raise ValueError(f"iteration {progress.iteration} of {self.iterations}")
@@ -119,7 +118,7 @@ class State:
                 tensors |= {f"moments/{name}/{index}/{key}": tensor for key, tensor in moments.items()}
         sums = {name: float(value) for name, value in progress.sums.items()}
         header = {"run": self.identity, "progress": vars(progress) | {"sums": sums}}
-        checkpoint.save(self.path, tensors, header | {"precision": self.precision.state_dict()})
+        checkpoint.save(self.path, tensors, header | {"precision": self.scaler.state_dict()})
 
     def clear(self) -> None:
         """Remove the file: the run is over."""

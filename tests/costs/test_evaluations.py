@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from stages import methods
 from stages.costs import evaluations
@@ -16,6 +15,7 @@ from stages.detection.diffusion_model import DiffusionModel, Sampler
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.job import Pieces
 from stages.detection.sampling import RoundTrip
+from stages.device import Processor
 from stages.networks import build, flops
 from stages.networks.unet import EncoderClassifier
 from stages.parameters import sections
@@ -72,7 +72,7 @@ def detect(parameters, name, setting):
     names = methods.networks(method, setting)
     kind = evaluations.detector_class(method)
     section = sections.section(parameters, "detect", name, setting)
-    detector = kind(section, Fabric(accelerator="cpu", devices=1), {name: Path(name) for name in names})
+    detector = kind(section, Processor(), {name: Path(name) for name in names})
     batch = Batch(images(), [f"slice{i}" for i in range(SLICES)], images() if methods.encoding(method) else None)
     with flops.Counter() as counter, torch.no_grad():
         detector.detect(batch)
@@ -156,12 +156,12 @@ def test_encoding_is_counted_once_to_the_largest_level(smoke, networks):
 
 
 def test_trade_off_and_trajectory_are_counted(smoke, networks):
-    section, fabric = sections.section(smoke, "trade_off_maps"), Fabric(accelerator="cpu", devices=1)
+    section, processor = sections.section(smoke, "trade_off_maps"), Processor()
     checkpoints = {name: Path(name) for name in ("denoiser", "classifier")}
     for solver, strides in smoke["trade_off"]["solvers"].items():
         for stride in strides:
             detection = section["detection"] | {"solver": solver, "stride": stride}
-            model = GuidedDdim(section | {"detection": detection}, fabric, checkpoints).model
+            model = GuidedDdim(section | {"detection": detection}, processor, checkpoints).model
             healthy = torch.ones(1, dtype=torch.bool)
             work = trade_off_maps.Work(images(1), ["slice"], healthy, RoundTrip.of(section), [5, 0], Pieces(1), "plain")
             with torch.no_grad():
@@ -170,7 +170,7 @@ def test_trade_off_and_trajectory_are_counted(smoke, networks):
     before = {name: networks[name].each(1) for name in checkpoints}
     section = sections.section(smoke, "trajectory")
     with torch.no_grad():
-        trajectory.follow(GuidedDdim(section, fabric, checkpoints).model, images(1), "slice", RoundTrip.of(section))
+        trajectory.follow(GuidedDdim(section, processor, checkpoints).model, images(1), "slice", RoundTrip.of(section))
     for name, found in evaluations.of_trajectory(smoke).items():
         both = networks[name].each(1)
         assert found == Evaluations(both.forward - before[name].forward, both.slope - before[name].slope)

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from stages.costs import __main__ as program
 from stages.costs import measured, slices, training
 from stages.costs.passes import Pass
 from stages.costs.work import work
+from stages.device import Processor
 from stages.networks import flops
 from stages.parameters import reading
 
@@ -41,9 +41,9 @@ def test_the_passes_that_are_timed_make_the_operations_that_are_counted(smoke, l
         return flops.counted(lambda: run(2)) / 2
 
     monkeypatch.setattr(measured, "an_image", counted)
-    passes, fabric, found = passes_of(work(smoke, labels)), Fabric(accelerator="cpu", devices=1), {}
+    passes, processor, found = passes_of(work(smoke, labels)), Processor(), {}
     for one in passes:
-        found[one] = measured.of(smoke, one, fabric)
+        found[one] = measured.of(smoke, one, processor)
     used = {one.network for one in passes}
     costs = {
         kind.SECTION: flops.of(kind, smoke)

@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from stages.costs import __main__ as program
 from stages.costs import slices, training
 from stages.costs.work import work
+from stages.device import Processor
 from stages.errors import InputError
 from stages.networks import flops
 from stages.parameters import reading
@@ -68,7 +68,7 @@ def test_training_takes_what_the_loops_steps_take(smoke, name):
     seen = []
     for network in objective.players().values():
         network.register_forward_hook(lambda _, arguments, __: seen.append(len(arguments[0])))
-    players = Players(objective, section, Fabric(accelerator="cpu", devices=1), "never")
+    players = Players(objective, section, Processor(), "never")
     images = torch.rand(section.batch, 4, 16, 16)
     targets = torch.arange(section.batch) % 2
     if name == "segmenter":

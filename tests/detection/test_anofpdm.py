@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from scipy.ndimage import median_filter
 from torch import nn
 
@@ -11,6 +10,7 @@ from stages.detection import anofpdm
 from stages.detection.anofpdm import AnoFpdm, aggregated, median
 from stages.detection.detector import Batch
 from stages.detection.diffusion_model import DiffusionModel
+from stages.device import Processor
 from stages.networks.unet import NO_CLASS
 
 SIZE, SLICES = (3, 3, 8, 8), ["a", "b", "c"]
@@ -60,7 +60,7 @@ def detector(parameters, monkeypatch):
         job = parameters | {"data": {"size": 8, "channels": ["t1", "t2", "flair"]}}
         job |= {"options": {"channels": list(channels)}, "setting": {"L": 20, "w": weight}}
         job["detection"] = parameters["detection"] | {"convention": convention, "stride": stride, "solver": solver}
-        return AnoFpdm(job, Fabric(accelerator="cpu", devices=1), {})
+        return AnoFpdm(job, Processor(), {})
 
     return make
 

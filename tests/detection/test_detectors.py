@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 from torch.nn import functional
 
@@ -28,6 +27,7 @@ from stages.data.store import create_array
 from stages.detection.detector import Batch, Detection, Detector
 from stages.detection.difference import DIFFERENCES, anomaly_map
 from stages.detection.diffusion_model import CLASSES
+from stages.device import Processor
 from stages.errors import InputError
 from stages.parameters import reading, sections
 from stages.parameters.by_schema import value_at
@@ -92,7 +92,7 @@ class Method:
             if inspect.isclass(one) and issubclass(one, Detector) and one.__module__ == module.__name__
         )
         named = {name: Path(name) for name in methods.networks(self.entry, setting) if name != without}
-        return kind(self.section(setting, **changes), Fabric(accelerator="cpu", devices=1), named)
+        return kind(self.section(setting, **changes), Processor(), named)
 
     def detect(self, setting: dict | None = None, rows: list[int] | slice = slice(None), **changes: dict) -> Detection:
         """What a fresh detector makes of some of the slices."""

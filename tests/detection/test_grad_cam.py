@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch.nn import functional
 
 from stages import methods
 from stages.data.store import DISEASED, HEALTHY
 from stages.detection.detector import Batch
 from stages.detection.grad_cam import GradCam
+from stages.device import Processor
 from stages.networks import build
 from stages.networks.unet import EncoderClassifier
 
@@ -23,7 +23,7 @@ def detector(parameters, networks):
     def make(resolution):
         job = parameters | {"options": {}, "setting": {"resolution": resolution}}
         checkpoints = {"classifier": networks / "classifier.safetensors"}
-        return GradCam(job, Fabric(accelerator="cpu", devices=1), checkpoints)
+        return GradCam(job, Processor(), checkpoints)
 
     return make
 

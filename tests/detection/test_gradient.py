@@ -3,12 +3,12 @@
 import pytest
 import torch
 from captum.attr import Saliency
-from lightning_fabric import Fabric
 
 from stages.data.store import DISEASED, HEALTHY
 from stages.detection.detector import Batch
 from stages.detection.gradient import Gradient
 from stages.detection.noise import noise
+from stages.device import Processor
 from stages.networks.unet import log_probability
 
 SLICES = ["a", "b", "c"]
@@ -26,7 +26,7 @@ def detector(parameters, networks):
     def make(samples, sigma, classifier=None):
         job = parameters | {"options": {}, "setting": {"samples": samples, "sigma": sigma}}
         checkpoints = {"classifier": networks / "classifier.safetensors"}
-        result = Gradient(job, Fabric(accelerator="cpu", devices=1), checkpoints)
+        result = Gradient(job, Processor(), checkpoints)
         result.classifier = classifier or result.classifier
         return result
 

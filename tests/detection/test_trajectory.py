@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from stages.detection import trajectory
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.trajectory import shown_levels
+from stages.device import Processor
 from stages.errors import InputError
 
 OPTIONS = {"encode_class": "none", "decode_class": "healthy"}
@@ -59,7 +59,7 @@ def test_gradients_are_the_classifiers_at_the_decoded_images(parameters, network
     _, arrays = followed()
     model = GuidedDdim(
         parameters | {"options": OPTIONS, "setting": {"L": 20, "s": 2.0}},
-        Fabric(accelerator="cpu", devices=1),
+        Processor(),
         {name: networks / f"{name}.safetensors" for name in ("denoiser", "classifier")},
     ).model
     x = torch.from_numpy(2 * arrays["decoded"][2:3] - 1).requires_grad_(True)

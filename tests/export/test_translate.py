@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from translate_project import CASES, parameters_of
 
-from stages import methods, split_lists
+from stages import checkpoint, methods, split_lists
 from stages.costs.evaluations import detector_class
 from stages.data import brats, chexpert, images
 from stages.data.store import open_store
@@ -165,6 +165,14 @@ def test_from_python(project, monkeypatch):
     np.testing.assert_allclose(
         image.maps, np.abs(image.input.images.astype(float) - image.reconstructions).sum(1), rtol=1e-2, atol=2e-2
     )
+
+
+def test_each_checkpoint_is_read_once(project, monkeypatch):
+    monkeypatch.chdir(project)
+    load, read = checkpoint.load, []
+    monkeypatch.setattr(checkpoint, "load", lambda path: read.append(path.stem) or load(path))
+    list(translate.translate([project / "raw" / CASES[0]], "brain", slices=[4], threads=1))
+    assert sorted(read) == ["classifier", "denoiser"]
 
 
 def test_progress_counts_every_pass_of_a_network(project, monkeypatch):

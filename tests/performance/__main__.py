@@ -18,10 +18,9 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 
 from stages import command
-from stages.device import Precision, leased
+from stages.device import Precision, Processor, leased
 from stages.errors import InputError
 from stages.figures import style
 from stages.networks.compiled import Compile
@@ -70,62 +69,62 @@ def main(options: argparse.Namespace) -> None:
     profiles: list[pd.DataFrame] = []
     measured: set[str] = set()
     for precision in options.precision:
-        with leased(options.threads, precision) as fabric:
-            if _name(fabric) in measured:  # what a device cannot compute in, it computes in another
-                print(f"{precision}: measured already, as {_name(fabric)}", flush=True)
+        with leased(options.threads, precision) as processor:
+            if _name(processor) in measured:  # what a device cannot compute in, it computes in another
+                print(f"{precision}: measured already, as {_name(processor)}", flush=True)
                 continue
-            measured.add(_name(fabric))
-            found += _roofs(fabric, options.seconds)
-            ways = options.compile or (["never"] if fabric.device.type == "cpu" else ["never", "kernels", "graphs"])
+            measured.add(_name(processor))
+            found += _roofs(processor, options.seconds)
+            ways = options.compile or (["never"] if processor.device.type == "cpu" else ["never", "kernels", "graphs"])
             for size, what, how in product(sizes, options.what, ways):
-                pair, profile = _pair(size, what, fabric, how, options.seconds)
+                pair, profile = _pair(size, what, processor, how, options.seconds)
                 found += pair
                 profiles.append(profile)
                 table = _write(found, profiles, options.output)
                 print(_sentence(table.iloc[-2]), flush=True)
-            found += _roofs(fabric, options.seconds)
+            found += _roofs(processor, options.seconds)
             table = _write(found, profiles, options.output)
-            timed = table[(table["precision"] == _name(fabric)) & (table["compile"] == ways[0])]
+            timed = table[(table["precision"] == _name(processor)) & (table["compile"] == ways[0])]
             for size in sizes:
-                for line in hours.lines(size, precision, timed, ways[0], fabric):
+                for line in hours.lines(size, precision, timed, ways[0], processor):
                     print(line)
     for line in _unquiet(table):
         print(line)
     style.save(roofline.draw(table), options.output, "roofline")
 
 
-def _pair(size: Size, what: str, fabric: Fabric, how: Compile, budget: float) -> tuple[list[Row], pd.DataFrame]:
+def _pair(size: Size, what: str, processor: Processor, how: Compile, budget: float) -> tuple[list[Row], pd.DataFrame]:
     """The rows of a work and its plain reference, and where the time of the former goes."""
     # What was made for the work before would count: a second batch size gets kernels for any size, a ninth gets none.
     torch.compiler.reset()
     # The same for all ways: a batch of one image that is only tried is not worth kernels.
-    batch = largest_batch(size.batch(what), work.here(size, what, fabric, "never"), budget)
-    here = Measured.of(work.here(size, what, fabric, how)(batch), work.operations(size, what))
+    batch = largest_batch(size.batch(what), work.here(size, what, processor, "never"), budget)
+    here = Measured.of(work.here(size, what, processor, how)(batch), work.operations(size, what))
     # The reference comes second, so that its weights are no part of the other's memory.
-    plain = Measured.of(work.plain(size, what, fabric.device)(batch), work.operations(size, what, again=True))
+    plain = Measured.of(work.plain(size, what, processor.device)(batch), work.operations(size, what, again=True))
     sides = rows(here, plain, in_turns(here.work, plain.work, budget))
     names: Row = {"what": what, "size": size.name}
     pair = [
-        names | {"side": side, "precision": precision, "compile": compiled} | row | machine(fabric.device)
+        names | {"side": side, "precision": precision, "compile": compiled} | row | machine(processor.device)
         for side, precision, compiled, row in zip(
-            ("here", "plain"), (_name(fabric), "float32"), (how, "never"), sides, strict=True
+            ("here", "plain"), (_name(processor), "float32"), (how, "never"), sides, strict=True
         )
     ]
-    return pair, profiled(here.work).assign(**names, precision=_name(fabric), compile=how)
+    return pair, profiled(here.work).assign(**names, precision=_name(processor), compile=how)
 
 
-def _roofs(fabric: Fabric, budget: float) -> list[Row]:
+def _roofs(processor: Processor, budget: float) -> list[Row]:
     """Products in float32, in which the reference computes, and in the run's type; copies."""
-    where, found = fabric.device, [copy_row(copies(fabric.device, budget / 4))]
-    for dtype in dict.fromkeys([torch.float32, _dtype(fabric)]):
+    where, found = processor.device, [copy_row(copies(processor.device, budget / 4))]
+    for dtype in dict.fromkeys([torch.float32, _dtype(processor)]):
         found.append(product_row(matrix_products(where, dtype, budget)) | {"precision": _words(dtype)})
     return [row | machine(where) for row in found]
 
 
-def _dtype(fabric: Fabric) -> torch.dtype:
+def _dtype(processor: Processor) -> torch.dtype:
     """In which products are computed: the precision that was asked for may not be known here."""
-    square = torch.ones(1, 1, device=fabric.device)
-    with fabric.autocast():
+    square = torch.ones(1, 1, device=processor.device)
+    with processor.autocast():
         return (square @ square).dtype
 
 
@@ -133,8 +132,8 @@ def _words(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _name(fabric: Fabric) -> str:
-    return _words(_dtype(fabric))
+def _name(processor: Processor) -> str:
+    return _words(_dtype(processor))
 
 
 def _write(found: list[Row], profiles: list[pd.DataFrame], folder: Path) -> pd.DataFrame:

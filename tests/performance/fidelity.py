@@ -87,8 +87,8 @@ class Row:
 
 
 def find(method: GuidedDdim, store: SliceStore, parameters: dict) -> Found:
-    """Run `method` on the slices of `store` as its job's `parameters` say, in the precision of its fabric."""
-    trip, device = RoundTrip.of(parameters), method.fabric.device
+    """Run `method` on the slices of `store` as its job's `parameters` say, in the precision of its processor."""
+    trip, device = RoundTrip.of(parameters), method.processor.device
     work = Work(
         images=torch.from_numpy(store.images[:].astype(np.float32)).to(device),
         slice_ids=store.manifest["slice_id"].tolist(),
@@ -98,7 +98,7 @@ def find(method: GuidedDdim, store: SliceStore, parameters: dict) -> Found:
         pieces=Pieces(Computing.of(parameters).batch),
         difference=parameters["detection"]["difference"],
     )
-    with torch.no_grad(), method.fabric.autocast():
+    with torch.no_grad(), method.processor.autocast():
         result = run(method.model, Meter(), work)
     (seconds, _), (_, error) = result["costs"]
     return Found(result["maps"][0], float(error), float(seconds))
@@ -147,9 +147,9 @@ def compare(benchmark: str, parameters: dict, results: Path, precisions: list[Pr
 
     found: dict[str, Found] = {}
     for precision in (REFERENCE, *precisions):
-        with leased(threads, precision) as fabric:
-            device = describe(fabric.device)
-            found[precision] = find(GuidedDdim(job, fabric, checkpoints), store, job)
+        with leased(threads, precision) as processor:
+            device = describe(processor.device)
+            found[precision] = find(GuidedDdim(job, processor, checkpoints), store, job)
     reference = found.pop(REFERENCE)
     pixels = parameters["evaluation"]["lesion_pixels_at_256"]
     return [

@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 
 from stages.costs import measured, slices
 from stages.costs.hardware import DEVICES, Device
 from stages.costs.work import Work, work
-from stages.device import Precision
+from stages.device import Precision, Processor
 from stages.networks.compiled import Compile
 
 from .work import TRAINED, Size
 
 
-def lines(size: Size, precision: Precision, table: pd.DataFrame, how: Compile, fabric: Fabric) -> Iterator[str]:
+def lines(size: Size, precision: Precision, table: pd.DataFrame, how: Compile, processor: Processor) -> Iterator[str]:
     """A line a part of the benchmark whose steps were timed in `precision`, by the rows of `table` in that precision.
 
     Expected: as `python -m stages.costs --measure` does, by networks compiled as `how` says, and by the rate of
@@ -36,8 +35,8 @@ def lines(size: Size, precision: Precision, table: pd.DataFrame, how: Compile, f
     if not parts:
         return
     passes = dict.fromkeys(kind for one, _ in parts for kind in one.passes)
-    an_image = {kind: measured.of(parameters, kind, fabric) for kind in passes}
-    listed = _listed(fabric.device)
+    an_image = {kind: measured.of(parameters, kind, processor) for kind in passes}
+    listed = _listed(processor.device)
     yield ""
     heads = ["by --measure", "by stages.costs", "by timed steps", "ratios"]
     yield f"{size.name + ', hours':32}" + "".join(f"{head:>17}" for head in heads)

@@ -14,14 +14,13 @@ from itertools import chain
 from typing import Any, Self
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from stages import methods
 from stages.costs import training as training_costs
 from stages.detection import trained
 from stages.detection.diffusion_model import DiffusionModel, Sampler
-from stages.device import full_float32
+from stages.device import Processor, full_float32
 from stages.diffusion.ddim import ladder
 from stages.diffusion.noise_schedule import timestep
 from stages.errors import InputError
@@ -98,31 +97,31 @@ def trained_by(what: str) -> str:
     return what.rpartition(", ")[2]
 
 
-def here(size: Size, what: str, fabric: Fabric, how: Compile) -> Callable[[int], Work]:
+def here(size: Size, what: str, processor: Processor, how: Compile) -> Callable[[int], Work]:
     """The stages' own way, in the run's precision, by networks that are compiled as `how` says: batch -> work."""
     if what in DETECTION:
 
         @contextmanager
         def context() -> Iterator[None]:
-            with torch.no_grad(), fabric.autocast():
+            with torch.no_grad(), processor.autocast():
                 yield
 
         def place(network: nn.Module) -> nn.Module:
-            trained.placed(network, fabric.device)
-            compile_forward(network, how, fabric.device)
+            trained.placed(network, processor.device)
+            compile_forward(network, how, processor.device)
             return network
 
-        model = _model(size, fabric.device, place)
+        model = _model(size, processor.device, place)
         return lambda batch: _detection(size, what, model, batch, context)
     name = trained_by(what)
     training = replace(Training.of(size.parameters, name), accumulate=1)
-    players = Players(_objective(size, name, fabric.device), training, fabric, how)
-    generator = torch.Generator(fabric.device).manual_seed(0)
+    players = Players(_objective(size, name, processor.device), training, processor, how)
+    generator = torch.Generator(processor.device).manual_seed(0)
 
     def step(images: Tensor, labels: Tensor) -> None:
         players.step(0, [(images, labels)], training.learning_rate, generator)
 
-    return lambda batch: _training(size, step, batch, fabric.device, torch.channels_last, nullcontext)
+    return lambda batch: _training(size, step, batch, processor.device, torch.channels_last, nullcontext)
 
 
 def plain(size: Size, what: str, where: torch.device) -> Callable[[int], Work]:

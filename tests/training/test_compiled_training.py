@@ -66,7 +66,7 @@ def learn(parameters: dict, how: str, folder: Path, rank: int) -> torch.Tensor:
     before = graphs["unique_graphs"]
     torch.manual_seed(0)
     objective = denoiser.objective(parameters, torch.device("cpu"))
-    players = Players(objective, Training.of(parameters, "denoiser"), device.fabric(), how)
+    players = Players(objective, Training.of(parameters, "denoiser"), device.Processor(), how)
     for i in range(2):
         generator = torch.Generator().manual_seed(i)
         batches = [(torch.rand(4, 2, 16, 16, generator=generator), torch.arange(4) % 2) for _ in range(2)]

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lightning_fabric import Fabric
 from runs import command
 
 from stages import checkpoint, methods, split_lists
 from stages.detection.detector import Detection, Detector
 from stages.detection.trained import OtherParametersError
+from stages.device import Processor
 from stages.errors import InputError
 from stages.split_lists import SplitList
 from stages.training import vae
@@ -130,7 +130,7 @@ def test_a_detector_gets_the_arrays_back(fitted):
         return Fitted({**arrays, "number": 3, "list": [True, False]})
 
     path, parameters = fitted(fit), PARAMETERS | {"vae": {"width": 2}, "options": {}, "setting": {}}
-    reading = Reading(parameters, Fabric(accelerator="cpu", devices=1), {"vae": path})
+    reading = Reading(parameters, Processor(), {"vae": path})
     found = {name: (str(array.dtype), array.tolist()) for name, array in reading.arrays.items()}
     assert found == {
         "half": ("torch.float16", [1.5, -2.0]),
@@ -141,13 +141,13 @@ def test_a_detector_gets_the_arrays_back(fitted):
     }
     assert reading.weights == {"vae": checkpoint.load(path)[1]["tensors_sha256"]}
     with pytest.raises(InputError, match="--networks names no vae"):
-        Reading(parameters, Fabric(accelerator="cpu", devices=1), {})
+        Reading(parameters, Processor(), {})
     with pytest.raises(OtherParametersError, match=r"trained with vae\.width = 2 where this job has 3"):
-        Reading(parameters | {"vae": {"width": 3}}, Fabric(accelerator="cpu", devices=1), {"vae": path})
+        Reading(parameters | {"vae": {"width": 3}}, Processor(), {"vae": path})
 
 
 def test_another_models_checkpoint_is_refused(fitted, tmp_path):
     path = fitted(mean_of, "classifier")
     parameters = json.loads(json.dumps(PARAMETERS)) | {"options": {}, "setting": {}}
     with pytest.raises(InputError, match=r"classifier\.safetensors is no vae but of train_classifier"):
-        Reading(parameters, Fabric(accelerator="cpu", devices=1), {"vae": path})
+        Reading(parameters, Processor(), {"vae": path})

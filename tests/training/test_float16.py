@@ -1,14 +1,14 @@
 """Training in float16: steps that overflow are left out of the average, and the loss's scale outlives a killed run."""
 
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.precision import MixedPrecision
 from runs import train
 
 from stages import checkpoint
+from stages.device import Processor
 from stages.training import cli
 from stages.training.loop import Players
 
@@ -19,9 +19,10 @@ def in_float16(monkeypatch):
 
     @contextmanager
     def leased(*_):
-        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**26, growth_interval=2)
-        yield Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+        yield Processor(precision="16-mixed")
 
+    scaler = partial(torch.amp.GradScaler, init_scale=2.0**26, growth_interval=2)
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
     monkeypatch.setattr(cli, "leased", leased)
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from lightning_fabric.plugins.precision import Precision
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from stages import checkpoint
+from stages.device import Processor
 from stages.errors import InputError
 from stages.training.progress import Progress
 from stages.training.state import Run, State
@@ -24,7 +24,7 @@ def state(tmp_path):
     run = Run("train_tiny", "stages.training.vae", tmp_path / "c", tmp_path / "log", tmp_path / "state", {})
     header = {"parameters": {"seed": 3}}
     average = AveragedModel(network)
-    found = State(run, header, {"network": network}, average, {"network": optimizer}, Precision(), ITERATIONS)
+    found = State(run, header, {"network": network}, average, {"network": optimizer}, Processor().scaler(), ITERATIONS)
     found.save(Progress(iteration=7))
     return found
 
