@@ -17,7 +17,10 @@ def report(smoked, tmp_path_factory):
     """The report of the finished smoke benchmark, as `make report` makes it."""
     output = tmp_path_factory.mktemp("report") / "report.html"
     smoke = ("--workflow-profile", "profiles/test", "--config", "run=smoke")
-    for arguments in (["--cores", "1", *smoke, "--", "crates"], [*smoke, "--report", str(output), "--", "all", "crates"]):
+    for arguments in (
+        ["--cores", "1", *smoke, "--", "crates"],
+        [*smoke, "--report", str(output), "--", "all", "crates"],
+    ):
         run = smoked.snakemake(*arguments)
         assert run.returncode == 0, run.stdout
     return output
