@@ -8,6 +8,7 @@ slices of the same data, scored alike. Code, devices, training and methods may d
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from stages.repeats import Repeat, repeats
 DRAWN = ("bootstrap", "size_groups")
 """Keys of `evaluation` that say how tables are drawn from scores, not how slices are scored."""
 _CHECKED = ("dice_average_otsu", "auroc", "image_auroc")
+_EITHER = "one of them notes no slice store and fits runs of different stores alike"
 _AGAIN = "make its tables again with records and parameters of one run"
 
 
@@ -177,48 +179,63 @@ def _keys(*runs: SharedRun) -> list[str]:
 
 
 def distinct(runs: list[SharedRun]) -> tuple[dict[str, SharedRun], list[str]]:
-    """Label -> the run that stands for it: itself, or an earlier one of the same records; and sentences about copies.
+    """Label -> the run that stands for it, itself or another of the same records; and sentences about copies.
 
     Records that are byte-identical are one run that was copied, as a clone's are, or one that was repeated to the bit:
-    either way they measure nothing a second time.
+    either way they measure nothing a second time. The first whose slice store is noted stands for them, for it can be
+    told from runs of other stores.
     """
-    stands: dict[str, SharedRun] = {}
-    sentences = []
+    stands = {}
     for run in runs:
-        earlier = list({one.label: one for one in stands.values()}.values())
-        same = [one for one in earlier if one.digests == run.digests]
-        stands[run.label] = [*same, run][0]
-        if same:
+        copies = [one for one in runs if one.digests == run.digests]
+        stands[run.label] = next((one for one in copies if one.data_sha256 is not None), copies[0])
+    sentences = [
+        f"{stands[run.label].label} and {run.label}: records are byte-identical, the same run; {run.label} is left out "
+        "of the tables, since it measures nothing a second time."
+        for run in runs
+        if stands[run.label] is not run
+    ]
+    for one, run in combinations([run for run in runs if stands[run.label] is run], 2):
+        shared = {name for name, digest in run.digests.items() if one.digests.get(name) == digest}
+        if shared:
+            methods = dict.fromkeys(name.split("/")[1] for name in run.digests if name in shared)
             sentences.append(
-                f"{same[0].label} and {run.label}: records are byte-identical, the same run; {run.label} is left out "
-                "of the tables, since it measures nothing a second time."
+                f"{one.label} and {run.label}: {len(shared)} of their records are byte-identical, of the same run "
+                f"({', '.join(methods)}); there the two do not agree, they are one."
             )
-            continue
-        for one in earlier:
-            shared = {name for name, digest in run.digests.items() if one.digests.get(name) == digest}
-            if shared:
-                methods = dict.fromkeys(name.split("/")[1] for name in run.digests if name in shared)
-                sentences.append(
-                    f"{one.label} and {run.label}: {len(shared)} of their records are byte-identical, of the same run "
-                    f"({', '.join(methods)}); there the two do not agree, they are one."
-                )
     return stands, sentences
 
 
 def groups(runs: list[SharedRun]) -> tuple[list[list[SharedRun]], list[str]]:
-    """The runs in groups of comparable ones, and for each group but the first a sentence: why it stands apart."""
+    """The runs in groups of comparable ones, and for each two groups a sentence: why they stand apart.
+
+    In a group, nothing speaks against any two. A run whose slice store is not noted joins those of a store where they
+    are the only ones that it fits. The order of the runs orders groups and members; who stands together does not
+    depend on it.
+    """
     found: list[list[SharedRun]] = []
-    reasons = []
-    for run in runs:
-        apart = [why_not(group[0], run) for group in found]
-        if None in apart:
-            found[apart.index(None)].append(run)
-            continue
-        against = [f"{group[0].label}, because {why}" for group, why in zip(found, apart, strict=True)]
-        if against:
-            reasons.append(f"{run.label} is not ranked with {'; nor with '.join(against)}.")
-        found.append([run])
-    return found, reasons
+    # First the runs whose store is noted: which stores there are must be known before others are put to them.
+    for run in sorted(runs, key=lambda run: (run.data_sha256 is None, run.label)):
+        fitting = [group for group in found if not any(why_not(member, run) for member in group)]
+        noted = [group for group in fitting if group[0].data_sha256 is not None]
+        choices = noted if len(noted) == 1 else [group for group in fitting if group[0].data_sha256 is None]
+        if choices:
+            choices[0].append(run)
+        else:
+            found.append([run])
+    place = {run.label: number for number, run in enumerate(runs)}
+    found = sorted(
+        (sorted(group, key=lambda run: place[run.label]) for group in found), key=lambda group: place[group[0].label]
+    )
+    return found, [_apart(*pair) for pair in combinations(found, 2)]
+
+
+def _apart(group: list[SharedRun], other: list[SharedRun]) -> str:
+    """Why two groups are not one."""
+    pairs = [(one, run) for run in other for one in group]
+    against = [(one, run, why) for one, run in pairs if (why := why_not(one, run))]
+    one, run, why = [*against, (*pairs[0], _EITHER)][0]
+    return f"{run.label} is not ranked with {one.label}, because {why}."
 
 
 def together(group: list[SharedRun]) -> pd.DataFrame:

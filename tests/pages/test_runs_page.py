@@ -3,7 +3,9 @@
 import argparse
 import copy
 import csv
+import dataclasses
 import hashlib
+import itertools
 import json
 import re
 import shutil
@@ -208,6 +210,60 @@ def test_without_a_hash_the_slices_decide(two):
     assert between_runs.why_not(runs[0], other) == (
         f"their images differ (body_share of 1 test slices, {slices['slice_id'][4]} the first)"
     )
+
+
+def of_store(one, label, noted):
+    """A run whose slice store has this hash (None: it is not noted), and whose scores no other run has."""
+    run = between_runs.read_run(label, one.root)
+    made_by = dataclasses.replace(run.made_by, data_sha256=noted)
+    return dataclasses.replace(run, made_by=made_by, digests={name: label for name in run.digests})
+
+
+def in_every_order(runs):
+    """The groups as labels, which must not depend on the order of the runs; and the sentences of the first order."""
+    orders = [between_runs.groups(list(order)) for order in itertools.permutations(runs)]
+    found = [{"".join(sorted(run.label for run in group)) for group in groups} for groups, _ in orders]
+    assert all(one == found[0] for one in found), found
+    return found[0], orders[0][1]
+
+
+def test_a_run_without_a_hash_joins_no_two_stores(two):
+    """`a` and `b` are records alone, which fit the slices of `x`, `y` and `z` alike."""
+    x, y, z = (of_store(two["ours"], *pair) for pair in [("x", "1" * 64), ("y", "2" * 64), ("z", "1" * 64)])
+    a, b = (of_store(two["ours"], label, None) for label in "ab")
+    stores_differ = "y is not ranked with x, because their slice stores differ (SHA-256 111111111111 and 222222222222)."
+    unclear = "because one of them notes no slice store and fits runs of different stores alike."
+    assert in_every_order([x, y]) == ({"x", "y"}, [stores_differ])
+    assert in_every_order([a, x]) == ({"ax"}, [])
+    assert in_every_order([a, x, z]) == ({"axz"}, [])
+    assert in_every_order([x, y, z]) == ({"xz", "y"}, [stores_differ])
+    expected = [f"x is not ranked with a, {unclear}", f"y is not ranked with a, {unclear}", stores_differ]
+    assert in_every_order([a, x, y]) == ({"a", "x", "y"}, expected)
+    assert in_every_order([a, x, b, y])[0] == {"ab", "x", "y"}
+
+
+def test_a_run_joins_where_nothing_speaks_against_it_with_every_member(two):
+    """`a`, of records alone, was scored as `x` was: `y` is of another store, and `z`, also records alone, unlike both."""
+    x, y = of_store(two["ours"], "x", "1" * 64), of_store(two["ours"], "y", "2" * 64)
+    a, z = (of_store(two["ours"], label, None) for label in "az")
+    for run in (y, z):
+        evaluation = run.parameters["evaluation"] | {"healthy_quantile": 0.5}
+        run.parameters["evaluation"] = evaluation
+    found, sentences = in_every_order([a, y, x, z])
+    assert found == {"ax", "yz"}
+    assert sentences == [
+        "y is not ranked with a, because they were scored differently (evaluation.healthy_quantile is 0.98 and 0.5)."
+    ]
+
+
+def test_of_byte_identical_records_the_run_whose_store_is_noted_stands_for_all(two):
+    """Otherwise a clone's records, named first, would hide whose store they are of."""
+    x, y = of_store(two["ours"], "x", "1" * 64), of_store(two["ours"], "y", "2" * 64)
+    clone = dataclasses.replace(of_store(two["ours"], "clone", None), digests=x.digests)
+    for runs in itertools.permutations([clone, x, y]):
+        stands, sentences = between_runs.distinct(list(runs))
+        assert {label: run.label for label, run in stands.items()} == {"clone": "x", "x": "x", "y": "y"}
+        assert [sentence[:52] for sentence in sentences] == ["x and clone: records are byte-identical, the same ru"]
 
 
 def test_records_alone_are_those_of_the_benchmark_of_their_name(two, monkeypatch):

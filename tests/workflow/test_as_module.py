@@ -12,7 +12,7 @@ configfile: "params.yaml"
 
 module benchmark:
     snakefile:
-        "{folder}/Snakefile"
+        "{folder}/workflow/Snakefile"
     config:
         config
 
