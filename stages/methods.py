@@ -14,7 +14,8 @@ A detector is a module of stages/detection. It says in literals, which are read 
   TOLD_CLASSES     the classes that it tells the denoiser of itself, beside those in its options
   RELEASED_LEVEL   the one noise level that it knows under the convention released-code
 
-NETWORKS must be there; where GRID or OPTIONS are not, the detector takes whatever it is given.
+NETWORKS must be there; where GRID or OPTIONS are not, the detector takes whatever it is given. Its class says
+`reconstructs = False` where it has maps alone, and no reconstructions.
 
 A network's module of stages/training says in the same way what it is trained on, LEARNS_FROM, a word of `TRAINED_ON`.
 It defines one of two functions (`TRAINERS`): `objective`, what is minimised step by step, or `fit`, which makes a

@@ -270,8 +270,9 @@ def checked(found: Detection, key: str, shape: tuple[int, ...], method: Detector
     tensor, name = getattr(found, key), f"{type(method).__name__}{' at ' if at else ''}{at}"
     if tensor is None or tensor.shape != shape:
         shown = "nothing" if tensor is None else f"shape {tuple(tensor.shape)}"
+        without = ", or say reconstructs = False in its class where it has maps alone" if key == "images" else ""
         raise InputError(
-            f"{name} gave {shown} as {key} of a batch where shape {shape} is expected: correct its detect()"
+            f"{name} gave {shown} as {key} of a batch where shape {shape} is expected: correct its detect(){without}"
         )
     if not (tensor.abs() < np.finfo(np.float16).max).all():
         raise InputError(

@@ -9,6 +9,7 @@ import torch
 from stages import digests
 from stages.data.store import create_array
 from stages.detection import latents
+from stages.detection.detector import Detection
 from stages.detection.guided_ddim import GuidedDdim
 from stages.detection.resumable import ResumableArrays
 from stages.errors import InputError
@@ -179,6 +180,25 @@ def test_reconstructions_that_blow_up_are_refused(networks, encoded, decoded):
     with pytest.raises(InputError, match="not finite"):
         decoded()
     assert not (networks / "maps").exists()
+
+
+@pytest.mark.parametrize(
+    ("gives", "advice"), [("maps", r"nothing as images .* say reconstructs = False"), ("images", r"\(\)$")]
+)
+def test_maps_alone_are_a_result_where_the_class_says_so(encoded, decoded, monkeypatch, gives, advice):
+    encoded()
+    whole = GuidedDdim.detect
+
+    def detect(self, batch):
+        found = whole(self, batch)
+        return Detection(found.maps) if gives == "maps" else Detection(found.maps[:, 1:], found.images)
+
+    monkeypatch.setattr(GuidedDdim, "detect", detect)
+    with pytest.raises(InputError, match=advice):
+        decoded()
+    if gives == "maps":
+        monkeypatch.setattr(GuidedDdim, "reconstructs", False)
+        assert decoded().keys() == {"maps"}
 
 
 def test_gradients_are_off_for_the_detector(encoded, decoded, monkeypatch):
