@@ -1,4 +1,4 @@
-"""data.folder one level too high or too low in MVTec AD's layout, and the benchmark that the guide shows of it."""
+"""Folders that are not what they were taken for, in and around data.folder; and the benchmark that the guide shows."""
 
 import json
 import re
@@ -24,6 +24,22 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def raw(tmp_path):
     return tmp_path / "raw"
+
+
+def test_classes_that_are_none_are_named(raw):
+    for number in range(6):
+        picture(raw / f"{'sick' if number % 2 else 'normal'}/ann{number}/x.png", number)
+    sentence = r"no image is healthy .*\(ann0, ann2, ann4, ann1 and 2 more\); say in data\.images\.healthy .*name a CSV"
+    with pytest.raises(InputError, match=sentence):
+        extract(raw)
+
+
+def test_diseased_images_of_no_kind_that_is_read_are_said(raw):
+    picture(raw / "normal/0.png")
+    (raw / "sick").mkdir()
+    (raw / "sick/0.webp").write_bytes(b"")
+    with pytest.raises(InputError, match=r"no image is diseased.*; not read: 1 \.webp$"):
+        extract(raw)
 
 
 def test_images_in_the_wrong_folder_of_a_data_set_without_masks(raw):
