@@ -218,6 +218,13 @@ def _item(
             f"{path}: nothing says whether it is healthy; put it into a folder that is called like its class, or name "
             f"a CSV with the columns image and label in data.images.table{_above_split(raw)}"
         )
+    around = next((name for name in classes[:-1] if name.lower() in healthy), None)
+    if around and classes[-1].lower() not in healthy:
+        raise InputError(
+            f"{path} lies in {around}, which is called healthy, and there in {classes[-1]}, which is not and would be "
+            "its class: put it into the folder of its class, say in data.images.healthy what healthy classes are "
+            "called, or name a CSV with the columns image and label in data.images.table"
+        )
     # Images to train on without a class are healthy: that is how sets for anomaly detection come.
     label = HEALTHY if not classes or classes[-1].lower() in healthy else DISEASED
     slice_id = slice_id_of(relative)

@@ -26,10 +26,22 @@ def raw(tmp_path):
     return tmp_path / "raw"
 
 
+def test_a_folder_in_one_of_healthy_images_is_no_class(raw):
+    for number in range(2):
+        picture(raw / f"train/{number}.png", number)
+        for place, kind in enumerate(("Normal", "sick")):
+            picture(raw / f"test/{kind}/scanner{number}/x.png", 2 + 2 * number + place)
+    with pytest.raises(
+        InputError, match=r"scanner0/x\.png lies in Normal, which is called healthy, and there in scanner0"
+    ):
+        extract(raw)
+    assert extract(raw, healthy=["scanner0"]).manifest["label"].tolist() == [0, 1, 0, 1, 0, 0]
+
+
 def test_classes_that_are_none_are_named(raw):
     for number in range(6):
-        picture(raw / f"{'sick' if number % 2 else 'normal'}/ann{number}/x.png", number)
-    sentence = r"no image is healthy .*\(ann0, ann2, ann4, ann1 and 2 more\); say in data\.images\.healthy .*name a CSV"
+        picture(raw / f"{'sick' if number % 2 else 'well'}/ann{number}/x.png", number)
+    sentence = r"no image is healthy .*\(ann1, ann3, ann5, ann0 and 2 more\); say in data\.images\.healthy .*name a CSV"
     with pytest.raises(InputError, match=sentence):
         extract(raw)
 
