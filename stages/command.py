@@ -16,6 +16,8 @@ from stages.errors import InputError, one_line
 
 TERMINAL = 3
 """The file descriptor on which a rule whose output goes to a log hands its stage the terminal, for progress bars."""
+_NO_PLACE = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What a path in the command line may be the reason of, and no fault of the code."""
 _SMALLER = "lower batches, networks or data.size in params.yaml, or take a larger machine or card"
 
 
@@ -60,7 +62,9 @@ def progress(label: str, total: int, done: int = 0, unit: str = "it", over: Iter
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
-    """Parse the command line and call `main`; exit with status 1 and a sentence on an InputError, full disk or memory.
+    """Parse the command line and call `main`; exit with status 1 and a sentence where that cannot be done.
+
+    That is for an InputError, a path that is of no use, and a full disk or memory.
 
     SIGTERM raises SystemExit, so that what is half-written is removed.
     """
@@ -82,6 +86,8 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
+        if isinstance(error, _NO_PLACE) and error.filename is not None:
+            sys.exit(f"error: {error.filename} cannot be read or written ({error.strerror}): name another place")
         if not space.is_full(error):
             raise
         sys.exit(f"error: {space.none_left(error, _paths(options))}")

@@ -45,6 +45,15 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_left(tmp_path):
     assert list((tmp_path / "tables").iterdir()) == []
 
 
+def test_a_file_in_the_place_of_a_folder_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    ended = run("SIGTERM", tmp_path / "file/a.csv")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: {tmp_path}/file cannot be read or written (")
+    assert ended.stderr.endswith("): name another place\n")
+    assert ended.stderr.count("\n") == 1
+
+
 ASKING = """
 import sys
 import numpy as np, torch

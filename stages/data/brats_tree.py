@@ -216,12 +216,14 @@ def find_cases(raw: Path) -> list[Case]:
                 found = [path for path in found if _is_scanned(path)]
         except OSError as error:
             raise _unreadable(error) from error
-        if not found and not below and folder != raw and _CASE_NAME.match(folder.name):
+        in_task = True in holding and folder.is_relative_to(holding[True])
+        if not found and not below and folder != raw and _CASE_NAME.match(folder.name) and not in_task:
             found = [folder]
         if found:
             paths += found
-            if layout in (SEQUENCE_FOLDERS, SIDE_BY_SIDE):  # beside which there may be cases with folders of their own
-                below[:] = [name for name in below if named(folder / name).sequence == ""]
+            # Beside what cases share there may be cases with folders of their own.
+            if layout in (DECATHLON, SEQUENCE_FOLDERS, SIDE_BY_SIDE):
+                below[:] = [name for name in below if not (named(folder / name).sequence or name in decathlon.IMAGES)]
                 shared.append(folder)
             else:
                 below.clear()
@@ -231,7 +233,7 @@ def find_cases(raw: Path) -> list[Case]:
     if len(holding) > 1:
         raise InputError(
             f"{holding[True]} is the Medical Segmentation Decathlon's and {holding[False]} BraTS', which have the same "
-            "patients under different names: set data.folder to one of them"
+            "patients under different names: put them into two folders, and name one of these in data.folder"
         )
     if not paths:
         raise InputError(f"the raw data folder {raw} holds no case ({kinds(files) or 'it is empty'}); {advice}")

@@ -22,7 +22,7 @@ from stages.writing import replacing
 
 _SKIP = (
     "repair the case, or leave bad ones out: set data.on_bad_case to skip in params.yaml (or, now and in later runs, "
-    """snakemake --config 'paper={"data": {"on_bad_case": "skip"}}')"""
+    """snakemake --config run=NAME 'paper={"data": {"on_bad_case": "skip"}}')"""
 )
 
 

@@ -20,6 +20,10 @@ HEALTHY_NAMES = ("good", "normal", "healthy", "negative", "no finding", "0")
 """What folders and labels of healthy images are called where data.images.healthy does not say it."""
 
 
+_MOST = 4
+"""Classes that a message names."""
+
+
 @dataclass(frozen=True)
 class Item:
     """An image, before it is read.
@@ -75,6 +79,8 @@ def find_images(raw: Path, options: dict) -> list[Item]:
     items = [_item(raw, row, healthy, options.get("subject"), masks, candidates) for row in rows]
     items.sort(key=lambda item: item.slice_id)
     for one, other in pairwise(items):
+        if one.source == other.source:
+            raise InputError(f"{raw / options['table']} lists {one.source!r} more than once: leave one of them")
         if one.slice_id == other.slice_id:
             raise InputError(f"{one.path} and {other.path} would both be called {one.slice_id}: rename one of them")
     owners: dict[Path, Item] = {}
@@ -86,17 +92,28 @@ def find_images(raw: Path, options: dict) -> list[Item]:
                     "(data.images.table)"
                 )
     if all(item.label == DISEASED for item in items):
+        classes = list(dict.fromkeys(name for row in rows for name in row.names[-1:]))
+        called = ", ".join(classes[:_MOST]) + (f" and {len(classes) - _MOST:,} more" if len(classes) > _MOST else "")
         raise InputError(
-            f"{raw}: no image is healthy; say in data.images.healthy what their folders or labels are called"
-            f"{_above_split(raw)}"
+            f"{raw}: no image is healthy by its label or the folder that it lies in ({called}); say in "
+            "data.images.healthy which of these are, or, where these are no classes, name a CSV with the columns image "
+            f"and label in data.images.table{_above_split(raw)}{_unread(raw, options)}"
         )
     if all(item.label == HEALTHY for item in items):
         raise InputError(
             f"{raw}: no image is diseased, and so nothing could be scored; put some into a folder that is not called "
-            f"{', '.join(healthy)} (data.images.healthy), or name them in a CSV (data.images.table){_above_split(raw)}"
+            f"{', '.join(healthy)} (data.images.healthy), or name them in a CSV (data.images.table)"
+            f"{_above_split(raw)}{_unread(raw, options)}"
         )
     _refuse_two_spellings(raw, items, options)
     return items
+
+
+def _unread(raw: Path, options: dict) -> str:
+    """The end of a sentence where files of no kind that is read lie in the raw folder."""
+    paths = [file.path for file in files_below(raw, raw) if file.path != raw / options.get("table", "")]
+    others = kinds(path for path in paths if path.suffix.lower() not in SUFFIXES)
+    return f"; not read: {others}" if others else ""
 
 
 def _refuse_two_spellings(raw: Path, items: Sequence[Item], options: dict) -> None:
@@ -200,6 +217,13 @@ def _item(
         raise InputError(
             f"{path}: nothing says whether it is healthy; put it into a folder that is called like its class, or name "
             f"a CSV with the columns image and label in data.images.table{_above_split(raw)}"
+        )
+    around = next((name for name in classes[:-1] if name.lower() in healthy), None)
+    if around and classes[-1].lower() not in healthy:
+        raise InputError(
+            f"{path} lies in {around}, which is called healthy, and there in {classes[-1]}, which is not and would be "
+            "its class: put it into the folder of its class, say in data.images.healthy what healthy classes are "
+            "called, or name a CSV with the columns image and label in data.images.table"
         )
     # Images to train on without a class are healthy: that is how sets for anomaly detection come.
     label = HEALTHY if not classes or classes[-1].lower() in healthy else DISEASED

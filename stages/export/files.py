@@ -1,6 +1,7 @@
 """Files of anomaly maps: what they are called, and how a map or an image becomes a PNG."""
 
 import re
+from collections import Counter
 from itertools import takewhile
 from pathlib import Path
 
@@ -16,8 +17,15 @@ GREY_LEVELS = 65535
 def file_names(names: list[str]) -> list[str]:
     """Names of files for slices or volumes, each once: what is no letter, digit, dot, dash or _ becomes _."""
     plain = [re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_" for name in names]
-    seen = [name.lower() for name in plain]  # some file systems do not tell upper from lower case
-    return [name if seen.count(name.lower()) == 1 else f"{name}_{n:04d}" for n, name in enumerate(plain)]
+    times = Counter(name.lower() for name in plain)  # some file systems do not tell upper from lower case
+    found = []
+    for n, name in enumerate(plain):
+        own = name if times[name.lower()] == 1 else f"{name}_{n:04d}"
+        while own != name and own.lower() in times:  # another's: x_0001 beside two called x
+            own += "_"
+        times[own.lower()] += own != name
+        found.append(own)
+    return found
 
 
 def case_names(sources: list[str]) -> list[str]:

@@ -150,6 +150,8 @@ def _translated(
     bad: Callable[[InputError], None],
 ) -> Iterator[Translation]:
     """Translate what can be read; `bad` is told what cannot."""
+    if threads is not None and threads < 1:
+        raise InputError(f"{threads} threads compute nothing: ask for one or more, or leave it to the machine")
     data = plan.parameters["data"]
     reader = inputs.reader(data)
     items = reader.find([Path(path) for path in paths], data)
@@ -278,6 +280,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     """Translate image by image; translate.json comes last."""
+    _refuse_unwritable(options.output)
     plan = model.plan(
         Choice(
             options.benchmark,
@@ -314,6 +317,13 @@ def main(options: argparse.Namespace) -> None:
     print(f"{len(said)} translated by {plan.method} at {title}: {options.output}", flush=True)
     if bad:
         raise InputError(left_out)
+
+
+def _refuse_unwritable(output: Path) -> None:
+    """Before the first image is translated, which may take minutes; nothing is made yet."""
+    there = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{there} is no folder that can be written to: name another one by --output")
 
 
 if __name__ == "__main__":

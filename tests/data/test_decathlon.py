@@ -1,6 +1,7 @@
 """The Decathlon's brain tumours are read as the same volumes in BraTS' own layout are."""
 
 import json
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -114,10 +115,19 @@ def test_a_description_from_elsewhere(tmp_path, parameters):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
 
 
-def test_brats_beside_the_decathlon_is_refused(tmp_path, parameters):
-    write_task(tmp_path / "raw")
-    write_case(tmp_path / "raw", "BraTS20_Training_001")
-    with pytest.raises(
-        InputError, match=r"Task01_BrainTumour is the Medical Segmentation Decathlon's and .* BraTS'.* same "
-    ):
-        brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
+@pytest.mark.parametrize("place", ["", TASK, f"{TASK}/BraTS2020"])
+def test_brats_beside_the_decathlon_is_refused(tmp_path, parameters, place):
+    task = write_task(tmp_path / "raw")
+    write_case(tmp_path / "raw" / place, "BraTS20_Training_001")
+    for raw in (tmp_path / "raw", *([task] if place else [])):
+        with pytest.raises(
+            InputError, match=r"Task01_BrainTumour is the Medical Segmentation Decathlon's and .* BraTS'.* same "
+        ):
+            brats.extract(parameters, raw, tmp_path / "out")
+
+
+def test_someones_results_in_the_tasks_folder_are_no_cases(tmp_path, parameters, expected):
+    task = write_task(tmp_path / "raw")
+    shutil.copytree(task / "labelsTr", task / "predictions")
+    (task / "BraTS_notes").mkdir()
+    same(extracted(parameters, tmp_path / "raw", tmp_path / "out"), expected)

@@ -1,4 +1,4 @@
-"""data.folder one level too high or too low in MVTec AD's layout, and the benchmark that the guide shows of it."""
+"""Folders that are not what they were taken for, in and around data.folder; and the benchmark that the guide shows."""
 
 import json
 import re
@@ -24,6 +24,34 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def raw(tmp_path):
     return tmp_path / "raw"
+
+
+def test_a_folder_in_one_of_healthy_images_is_no_class(raw):
+    for number in range(2):
+        picture(raw / f"train/{number}.png", number)
+        for place, kind in enumerate(("Normal", "sick")):
+            picture(raw / f"test/{kind}/scanner{number}/x.png", 2 + 2 * number + place)
+    with pytest.raises(
+        InputError, match=r"scanner0/x\.png lies in Normal, which is called healthy, and there in scanner0"
+    ):
+        extract(raw)
+    assert extract(raw, healthy=["scanner0"]).manifest["label"].tolist() == [0, 1, 0, 1, 0, 0]
+
+
+def test_classes_that_are_none_are_named(raw):
+    for number in range(6):
+        picture(raw / f"{'sick' if number % 2 else 'well'}/ann{number}/x.png", number)
+    sentence = r"no image is healthy .*\(ann1, ann3, ann5, ann0 and 2 more\); say in data\.images\.healthy .*name a CSV"
+    with pytest.raises(InputError, match=sentence):
+        extract(raw)
+
+
+def test_diseased_images_of_no_kind_that_is_read_are_said(raw):
+    picture(raw / "normal/0.png")
+    (raw / "sick").mkdir()
+    (raw / "sick/0.webp").write_bytes(b"")
+    with pytest.raises(InputError, match=r"no image is diseased.*; not read: 1 \.webp$"):
+        extract(raw)
 
 
 def test_images_in_the_wrong_folder_of_a_data_set_without_masks(raw):

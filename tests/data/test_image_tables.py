@@ -59,3 +59,11 @@ def test_subjects_that_a_pattern_finds_in_two_spellings(tmp_path):
         extract(raw, subject="([Pp]?[0-9]+)_")
     with pytest.raises(InputError, match=r"good/01_c\.png of '01', which look like one"):
         extract(raw, subject="([0-9]+)_")
+
+
+def test_an_image_in_two_lists_of_a_json_file(tmp_path):
+    raw = tmp_path / "raw"
+    picture(raw / "a.png")
+    (raw / "data.json").write_text('{"train": {"0": ["a.png"]}, "test": {"1": ["a.png"]}}')
+    with pytest.raises(InputError, match=r"data\.json lists 'a\.png' more than once: leave one of them$"):
+        extract(raw, table="data.json")

@@ -241,6 +241,18 @@ def test_of_several_the_bad_one_is_named_and_the_others_are_translated(project, 
     assert {path.name for path in (tmp_path / "out").iterdir()} == written
 
 
+def test_what_cannot_be_done_is_said_before_the_first_image(project, run, tmp_path):
+    case = project / "raw" / CASES[0]
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/below"):
+        with pytest.raises(InputError, match=rf"^{tmp_path}/file is no folder that can be written to: name another"):
+            run("brain", case, "--output", tmp_path / place)
+    for threads in (0, -1):
+        with pytest.raises(InputError, match=f"^{threads} threads compute nothing"):
+            run("brain", case, "--threads", threads)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_killed_run_leaves_whole_files_and_no_summary(project, run, tmp_path, monkeypatch):
     case = project / "raw" / CASES[0]
     run("brain", case, "--method", "intensity", "--slices", 4)
