@@ -14,10 +14,12 @@ from functools import cache
 from pathlib import Path
 
 from stages.errors import InputError
+from stages.regular_files import read_regular
 from stages.writing import replacing
 
 FILE = "digests.json"
 SUFFIXES = {".npy", ".csv"}
+_BYTES = 2**24
 PARTS = 3
 """Of a folder's path: as many as tell <repeat>/<method>/<setting> from its siblings; above them it may be moved."""
 
@@ -42,7 +44,7 @@ def read(folder: Path) -> dict[str, str]:
     """
     folder = Path(folder)
     try:
-        note = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        note = json.loads(read_regular(folder / FILE, _BYTES))
         of, digests = note["of"], {str(name): str(digest) for name, digest in note["sha256"].items()}
         parts = tuple(of.split("/"))
     except FileNotFoundError:
