@@ -243,7 +243,7 @@ def test_a_run_without_a_hash_joins_no_two_stores(two):
 
 
 def test_a_run_joins_where_nothing_speaks_against_it_with_every_member(two):
-    """`a`, of records alone, was scored as `x` was: `y` is of another store, and `z`, also records alone, unlike both."""
+    """`a`, of records alone, was scored as `x` was: `y` is of another store; `z`, also records alone, unlike both."""
     x, y = of_store(two["ours"], "x", "1" * 64), of_store(two["ours"], "y", "2" * 64)
     a, z = (of_store(two["ours"], label, None) for label in "az")
     for run in (y, z):
