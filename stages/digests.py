@@ -80,9 +80,13 @@ def check(folder: Path, name: str) -> None:
 
 
 def refused(folder: Path, name: str, what: str) -> InputError:
-    """The sentence about a file of a rule's folder that cannot be used, with the command that frees its place."""
-    remove = f"delete its folder (rm -r {shlex.quote(str(folder))}) and " if Path(folder).exists() else ""
-    return InputError(f"{Path(folder) / name} {what}; {remove}run Snakemake again")
+    """The sentence about a file of a rule's folder that cannot be used, with the commands that make it again.
+
+    The folder is named to Snakemake too: where all that was made of it is up to date, it would not miss it.
+    """
+    place = shlex.quote(str(folder))
+    remove = f"delete its folder (rm -r {place}) and " if Path(folder).exists() else ""
+    return InputError(f"{Path(folder) / name} {what}; {remove}run Snakemake again for it (snakemake -- {place})")
 
 
 def version(path: Path) -> tuple[int, int, int]:
