@@ -149,6 +149,7 @@ verify: env
 # Git and DVC scramble modification times: seal what is fresh, refuse what is not. A phantom's raw files are no results, but
 # come from its seed; a raw data set that is not there is done without.
 pull: env
+	@[ -e dvc.lock ] || { echo "error: there is no dvc.lock, so nobody has versioned results here: make them (snakemake), then as docs/versions.md says" >&2; exit 1; }
 	dvc pull
 	@dvc status -q || { echo "error: the results do not belong to this code and these parameters: dvc repro" >&2; exit 1; }
 	snakemake --cores all --quiet all -- raw_data

@@ -14,10 +14,12 @@ from functools import cache
 from pathlib import Path
 
 from stages.errors import InputError
+from stages.regular_files import read_regular
 from stages.writing import replacing
 
 FILE = "digests.json"
 SUFFIXES = {".npy", ".csv"}
+_BYTES = 2**24
 PARTS = 3
 """Of a folder's path: as many as tell <repeat>/<method>/<setting> from its siblings; above them it may be moved."""
 
@@ -42,7 +44,7 @@ def read(folder: Path) -> dict[str, str]:
     """
     folder = Path(folder)
     try:
-        note = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        note = json.loads(read_regular(folder / FILE, _BYTES))
         of, digests = note["of"], {str(name): str(digest) for name, digest in note["sha256"].items()}
         parts = tuple(of.split("/"))
     except FileNotFoundError:
@@ -78,9 +80,13 @@ def check(folder: Path, name: str) -> None:
 
 
 def refused(folder: Path, name: str, what: str) -> InputError:
-    """The sentence about a file of a rule's folder that cannot be used, with the command that frees its place."""
-    remove = f"delete its folder (rm -r {shlex.quote(str(folder))}) and " if Path(folder).exists() else ""
-    return InputError(f"{Path(folder) / name} {what}; {remove}run Snakemake again")
+    """The sentence about a file of a rule's folder that cannot be used, with the commands that make it again.
+
+    The folder is named to Snakemake too: where all that was made of it is up to date, it would not miss it.
+    """
+    place = shlex.quote(str(folder))
+    remove = f"delete its folder (rm -r {place}) and " if Path(folder).exists() else ""
+    return InputError(f"{Path(folder) / name} {what}; {remove}run Snakemake again for it (snakemake -- {place})")
 
 
 def version(path: Path) -> tuple[int, int, int]:

@@ -47,7 +47,10 @@ def main(options: Namespace) -> None:
             raise InputError(f"{options.results / name} holds no results: run Snakemake with --config run={name}")
         print(f"{name}: {len(sentences)} stores, folders and checkpoints looked at")
     if damaged:
-        raise InputError(f"{damaged} of them are not as they were written: do what the sentences above say")
+        raise InputError(
+            f"{damaged} of them are not as they were written: do what the sentences above say "
+            "(`snakemake --config run=NAME -- checkpoints` trains a checkpoint again)"
+        )
 
 
 def verify(folder: Path, own: set[str]) -> Iterator[str | None]:

@@ -17,11 +17,13 @@ from stages.data.store import open_array
 from stages.data.values import batches
 from stages.device import peak_memory
 from stages.errors import InputError
+from stages.regular_files import read_regular
 from stages.space import reserve
 from stages.writing import replacing
 
 Arrays: TypeAlias = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
 """Name -> shape, rows first, and type."""
+_BYTES = 2**24
 
 
 class ResumableArrays:
@@ -70,7 +72,7 @@ class ResumableArrays:
         What is there but damaged is no reason to stop: its rows are made again.
         """
         try:
-            note = json.loads(self._note.read_text())
+            note = json.loads(read_regular(self._note, _BYTES))
             if note["identity"] != self.identity:
                 return dict.fromkeys(arrays, 0), 0.0, 0.0
             filled, seconds, memory_mb = (note[key] for key in ("filled", "seconds", "memory_mb"))
@@ -85,7 +87,7 @@ class ResumableArrays:
             return {name: filled[name] for name in arrays}, float(seconds), float(memory_mb)
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, KeyError, TypeError, InputError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, InputError) as error:
             reason = error if isinstance(error, InputError) else f"{self._note} is damaged"
             print(f"starting from the first slice, since {reason}", flush=True)
         self._hashes = {name: hashlib.sha256() for name in arrays}

@@ -18,7 +18,7 @@ from tokenize import TokenError
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stages import command
+from stages import command, digests
 from stages.data.rows import Rows
 from stages.errors import InputError
 from stages.evaluation.bootstrap import divide
@@ -195,6 +195,7 @@ def read(path: Path) -> PixelCounts:
     """
     again = score_again(path.parent)
     try:
+        digests.version(path)  # regular: opening a pipe would wait
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in ("subjects", "exponent", *_TYPES)}
     except FileNotFoundError:

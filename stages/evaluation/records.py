@@ -24,7 +24,7 @@ import pandas as pd
 
 from stages.data.store import SliceStore
 from stages.errors import InputError
-from stages.regular_files import read_regular
+from stages.regular_files import first_line, read_regular
 from stages.writing import replacing
 
 SCORED_SPLITS = ("validation", "test")
@@ -60,6 +60,7 @@ COLUMNS = TEXT + NUMBERS
 OF_SPLIT = ["average_otsu", "healthy_quantile", "one_finding", "seconds", "memory_mb"]
 """What has one value in a split: a record says it once, so that maps made again change few of its lines."""
 _OF_SLICE = [name for name in NUMBERS if name not in OF_SPLIT]
+_BYTES = 2**28
 _RULE = "delete it and run the rule that writes it"
 
 
@@ -128,7 +129,7 @@ def read_csv(path: Path, text: list[str], numbers: list[str], again: str = _RULE
 
 def _content(path: Path, again: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return StringIO(read_regular(path, _BYTES).decode("utf-8"), newline=None).getvalue()
     except FileNotFoundError:
         raise InputError(f"{path} is missing: {again.removeprefix('delete it and ')}") from None
     except (ValueError, OSError) as error:
@@ -208,9 +209,8 @@ def record_identity(path: Path) -> str | None:
 
 def _first_line(path: Path) -> str | None:
     try:
-        with path.open(encoding="utf-8") as file:
-            return file.readline().strip()
-    except (OSError, UnicodeDecodeError):
+        return first_line(path)
+    except (OSError, ValueError):
         return None
 
 
@@ -237,7 +237,7 @@ def read_record(path: Path) -> Record:
         try:
             shared = json.loads(said[split])
             values = {name: np.nan if shared[name] is None else float(shared[name]) for name in OF_SPLIT}
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
             raise InputError(f"{path} does not say {', '.join(OF_SPLIT)} of its split {split}: {again}") from None
         slices[split] = _typed(path, rows.assign(**values), again)
     return Record(said["identity"], slices)

@@ -19,6 +19,7 @@ from stages.networks import build, foreign_files, foreign_layouts
 from stages.networks.foreign_layouts import Network, Told
 from stages.networks.unet import EncoderClassifier, UNet
 from stages.parameters import reading
+from stages.regular_files import read_regular
 
 NETWORKS: dict[str, type[Network]] = {kind.SECTION: kind for kind in (UNet, EncoderClassifier)}
 
@@ -83,8 +84,8 @@ def arguments() -> ArgumentParser:
 def told_by(options: Namespace, path: Path, prefix: str | None) -> Told:
     """What the command line says about the file at `path`, with the config.json that lies beside it."""
     try:
-        config = json.loads(path.with_name("config.json").read_bytes())
-    except (OSError, ValueError):
+        config = json.loads(read_regular(path.with_name("config.json"), 2**20))
+    except (OSError, ValueError, RecursionError):
         config = None
     heads = tuple(options.head_channels) if options.head_channels else None
     config = config if isinstance(config, dict) else None

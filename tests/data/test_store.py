@@ -185,7 +185,8 @@ def test_damaged_stores_are_refused_in_one_sentence(folder, case):
         open_store(folder)
     for sentence in (str(changed.value), str(caught.value)):
         assert sentence.startswith(str(folder))
-        assert sentence.endswith(("; make it again with the rule that writes it", "run Snakemake again"))
+        by_snakemake = f"run Snakemake again for it (snakemake -- {folder})"
+        assert sentence.endswith(("; make it again with the rule that writes it", by_snakemake))
         assert "\n" not in sentence
 
 

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-FOLDER = 'data/it\'s $(touch pwned); {x} "raw"'
+FOLDER = '-it\'s $(touch pwned); {x} "raw"'
 CASES = ["a b", "it's", "$(touch pwned)", "x; touch pwned", "{x}", "-n", '"q"']
 METHODS = ("guided-ddim", "guided-ddpm", "vae", "fixed-point-gan", "classifier-free")
 WITHOUT_NETWORKS = {f"benchmarks.smoke.methods.{name}": None for name in METHODS} | {

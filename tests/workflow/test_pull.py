@@ -103,6 +103,16 @@ def test_a_pulled_clone_would_run_what_the_original_would(project, root, tmp_pat
     assert with_a_new_s(project) == jobs | {"phantom": 1}, "made again alone, for the export"
 
 
+def test_where_nobody_has_versioned_results_a_pull_says_so(project, root):
+    shutil.copy(root / "Makefile", project.folder)
+    run = project.run("make", "--old-file=env", "pull")
+    assert run.returncode != 0
+    assert [line for line in run.stdout.splitlines() if not line.startswith("make")] == [
+        "error: there is no dvc.lock, so nobody has versioned results here: make them (snakemake), then as "
+        "docs/versions.md says"
+    ]
+
+
 def test_a_clone_without_raw_data_would_run_all_but_the_export(project, root, tmp_path):
     (project.folder / "data/raw/HGG/case1").mkdir(parents=True)
     project.write_test_profile()

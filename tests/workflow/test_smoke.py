@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -139,6 +140,19 @@ def test_an_edited_part_of_a_page_reruns_it(finished, file, rule):
     with (finished.folder / "stages" / file).open("a") as part:
         part.write("\n")
     assert finished.jobs(run="smoke") == {rule: 1, "all": 1}
+
+
+def test_what_verify_says_of_damaged_maps_makes_them_again_in_a_finished_benchmark(finished):
+    maps = finished.folder / RESULTS / "maps/fold1-seed0/vae/default/test/maps.npy"
+    written = maps.read_bytes()
+    maps.write_bytes(written[:-1] + bytes([written[-1] ^ 1]))
+    said = finished.run(sys.executable, "-m", "stages.verify", "smoke")
+    assert said.returncode == 1
+    remove, again = re.findall(r"\((rm -r .*?|snakemake -- .*?)\)", said.stdout)
+    again = again.replace("snakemake", "snakemake --workflow-profile profiles/test")
+    run = finished.run("bash", "-eu", "-c", f"{remove}\n{again}")
+    assert run.returncode == 0, run.stdout
+    assert maps.read_bytes() == written
 
 
 def test_a_removed_grid_value_leaves_the_tables(finished):

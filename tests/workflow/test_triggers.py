@@ -1,5 +1,7 @@
 """Which jobs a changed key of params.yaml brings, on a benchmark that is finished."""
 
+import shutil
+
 import pytest
 
 from stages.parameters import inert
@@ -65,6 +67,21 @@ def test_new_methods_are_not_skipped_because_one_lacks_its_maps(finished):
     jobs = finished.jobs(run="smoke")
     assert (jobs["detect"], jobs["scores"], jobs["comparison_tables"]) == (2, 3, 1)
     assert "train" not in jobs
+
+
+def test_scores_of_maps_that_are_gone_are_not_taken_where_they_would_be_made_anew(finished):
+    """Nor left as they are beside those of other methods, which are made anew."""
+    finished.set_parameters({"benchmarks.smoke.methods.theirs": {"grid": [{}], "setting": {}}})
+    maps = finished.folder / "results/smoke/maps/fold1-seed0"
+    shutil.copytree(maps / "vae/default", maps / "theirs/default", ignore=shutil.ignore_patterns("*.json"))
+    made = finished.snakemake("--workflow-profile", "profiles/test", "--config", "run=smoke", "--", "tables")
+    assert made.returncode == 0, made.stdout
+    shutil.rmtree(maps / "theirs")
+    assert finished.jobs("tables", run="smoke") == {}
+    finished.set_parameters({"benchmarks.smoke.evaluation.healthy_quantile": 0.8})
+    dry = finished.snakemake("-n", "--config", "run=smoke", "--", "tables")
+    assert dry.returncode != 0, dry.stdout
+    assert "theirs/default/test/maps.npy: not there, and no rule makes the maps of a method" in dry.stdout
 
 
 THRESHOLD = '''

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parents[1]))
 from stages import channels, dates, imports, methods, repeats, split_lists
 from stages.errors import InputError
 from stages.parameters import by_schema, inert, reading, sections
-from stages.regular_files import read_regular
+from stages.regular_files import first_line, read_regular
 
 # `python` in a rule is the one that runs Snakemake, whether or not its environment is activated, prints at once, and reads
 # file names as UTF-8 in every locale.

@@ -47,7 +47,7 @@ rule extract:
         raw=raw_folder,
         raw_files=raw_files,
     shell:
-        "python -m {params.module:q} --parameters {params.parameters:q} --raw {params.raw:q} --output {output:q} "
+        "python -m {params.module:q} --parameters {params.parameters:q} --raw={params.raw:q} --output {output:q} "
         "--processes {threads} 3>&2 2>&1 | tee -i {log:q}"
 
 

@@ -26,6 +26,6 @@ rule export:
         maps=of_first_repeat("results/{benchmark}/maps/{repeat}"),
         scores=of_first_repeat("results/{benchmark}/scores/{repeat}"),
     shell:
-        "python -m stages.export.export --parameters {params.parameters:q} --data {input.data:q} --raw {params.raw:q} "
+        "python -m stages.export.export --parameters {params.parameters:q} --data {input.data:q} --raw={params.raw:q} "
         "--split-list {input.split:q} --maps {params.maps:q} --scores {params.scores:q} "
         "--comparison {input.comparison:q} --output {output:q} 3>&2 2>&1 | tee -i {log:q}"

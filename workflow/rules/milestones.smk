@@ -139,6 +139,15 @@ def score_folder(benchmark, repeat, method, setting):
     return f"results/{benchmark}/scores/{repeat}/{method}/{setting}"
 
 
+def scores_identity(*run):
+    """What a folder of scores says of the parameters that made it; None where it is not there or not whole."""
+    name = imports.constant("stages.evaluation.records", "IDENTITY_FILE")
+    try:
+        return first_line(Path(score_folder(*run), name))
+    except (OSError, ValueError):
+        return None
+
+
 def scores_shown(benchmark):
     """The slice scores that belong to these maps."""
     first = repeat_names(benchmark)[0]
@@ -156,7 +165,7 @@ def tables(benchmark):
     unscored = [
         run
         for run in runs(benchmark)
-        if not (reused(*run) or Path(score_folder(*run)).exists())
+        if not (reused(*run) or scores_identity(*run) == identity(*run))
     ]
     require_maps(file for run in unscored for file in map_files(*run))
     spared = {"trade_off.csv"} if all_reused(benchmark) else set()

@@ -38,9 +38,8 @@ def recorded_identity(*run):
     """What a record says of the parameters that made it; None without a record."""
     mark = imports.constant("stages.evaluation.records", "IDENTITY")
     try:
-        with open(record_file(*run), encoding="utf-8") as record:
-            return record.readline().removeprefix(mark).strip()
-    except (OSError, UnicodeDecodeError):
+        return first_line(Path(record_file(*run))).removeprefix(mark).strip()
+    except (OSError, ValueError):
         return None
 
 
