@@ -94,7 +94,7 @@ def read_run(label: str, folder: Path, config: Path = Path(reading.FILE)) -> Sha
     if mine := "methods" not in parameters:
         parameters = reading.benchmark(reading.load(config), folder.resolve().name)
     made_by = provenance.of(folder / "tables") if (folder / "tables").is_dir() else None
-    methods, wanted, words = _methods(folder, parameters, made_by)
+    methods, wanted, words = _methods(folder, parameters, made_by, mine)
 
     def as_it_says(repeat: Repeat, method: str, setting: str) -> str:
         return records.record_identity(record_path(record, repeat, method, setting)) or ""
@@ -112,12 +112,17 @@ def read_run(label: str, folder: Path, config: Path = Path(reading.FILE)) -> Sha
 
 
 def _methods(
-    folder: Path, parameters: dict[str, Any], made_by: Provenance | None
+    folder: Path, parameters: dict[str, Any], made_by: Provenance | None, mine: bool
 ) -> tuple[dict, list[Repeat], dict[str, str]]:
-    """The methods, the repeats, and what trained each method: as its own tables note, for its code may be others'."""
+    """The methods, the repeats, and what trained each method: as its own tables note, for its code may be others'.
+
+    Where the parameters are those of this params.yaml (`mine`), a method that its tables do not name was added here.
+    """
     try:
         methods, wanted = of(parameters), repeats(parameters)
         words = made_by.parameters.get("trained_on") if made_by else None
+        if mine and words:
+            methods = {name: method for name, method in methods.items() if name in words}
         words = words or {name: trained_on(parameters, method) for name, method in methods.items()}
         words = {name: words[name] for name in methods}
         _ = [TRAINED_ON[word] for word in words.values()], parameters["evaluation"]["bootstrap"], parameters["seed"]
@@ -201,7 +206,7 @@ def distinct(runs: list[SharedRun]) -> tuple[dict[str, SharedRun], list[str]]:
             methods = dict.fromkeys(name.split("/")[1] for name in run.digests if name in shared)
             sentences.append(
                 f"{one.label} and {run.label}: {len(shared)} of their records are byte-identical, of the same run "
-                f"({', '.join(methods)}); there the two do not agree, they are one."
+                f"({', '.join(methods)}); that they agree there is no evidence."
             )
     return stands, sentences
 

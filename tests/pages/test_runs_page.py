@@ -141,7 +141,7 @@ def test_a_copy_is_said_to_be_the_same_run(two, tmp_path):
 def test_what_two_runs_share_is_said_to_be_one(two):
     """As of a clone to whose records a method was added: here the four settings of guided-ddim of the first seed."""
     page = run(*labelled(two))
-    assert "ours and theirs: 4 of their records are byte-identical, of the same run (guided-ddim); there" in page
+    assert "ours and theirs: 4 of their records are byte-identical, of the same run (guided-ddim); that they agree there is no evidence." in page
     record = records.read_record(two["theirs"].record("guided-ddim", "L10_s0"))
     record.slices["test"]["auroc"] += 1e-3
     records.write_record(two["theirs"].record("guided-ddim", "L10_s0"), record)
@@ -284,6 +284,22 @@ def test_records_alone_are_those_of_the_benchmark_of_their_name(two, monkeypatch
         provenance.note(folder / "tables.html")  # a note without methods says no more than none
     with pytest.raises(InputError, match=refused):
         between_runs.read_run("ours", folder)
+
+
+def test_a_method_that_was_added_here_is_none_of_a_copy_with_its_tables(two, monkeypatch):
+    """Without the note beside tables.html the parameters are those of now, and the tables' note names the methods."""
+    theirs = two["ours"]
+    (theirs.root / "tables.provenance.json").unlink()
+    note = provenance.of(theirs.root / "tables")
+    noted = dataclasses.replace(note, parameters={"trained_on": {"guided-ddim": "labels", "ready-made": "unknown"}})
+    monkeypatch.setattr(between_runs.provenance, "of", lambda path: noted if path.name == "tables" else None)
+    mine = theirs.parameters | {"methods": theirs.parameters["methods"] | {"added": {"grid": [{}], "setting": {}}}}
+    monkeypatch.setattr(between_runs.reading, "load", lambda _: {})
+    monkeypatch.setattr(between_runs.reading, "benchmark", lambda *_: mine)
+    monkeypatch.setattr(comparison_tables.sections, "identity", lambda *_: "0123abcd")
+    run = between_runs.read_run("theirs", theirs.root)
+    assert run.trained_on == {"ready-made": "unknown", "guided-ddim": "labels"}
+    assert not run.notes
 
 
 def test_methods_that_are_not_finished_are_left_out_with_a_word(two):
