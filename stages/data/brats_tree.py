@@ -83,10 +83,7 @@ class Case:
         if self._of_decathlon:
             return decathlon.volumes(self.folder)
         try:
-            if self.folder.is_dir():
-                return volumes_in(self.folder)
-            shared = self.folder.parent
-            return by_case(shared, shared.stat().st_mtime_ns).get(self.folder.name, [])
+            return _volumes(self.folder)
         except OSError as error:
             raise self._bad(
                 self.folder, f"the folder cannot be read ({error.strerror}): check its permissions"
@@ -125,6 +122,14 @@ class Case:
 
     def _bad(self, path: Path, reason: str) -> BadCaseError:
         return BadCaseError(self.folder.name, str(path), reason)
+
+
+def _volumes(case: Path) -> list[Volume]:
+    """Those of a case that is not the Decathlon's."""
+    if case.is_dir():
+        return volumes_in(case)
+    shared = case.parent
+    return by_case(shared, shared.stat().st_mtime_ns).get(case.name, [])
 
 
 # --- layouts ---------------------------------------------------------------------------------------------------------
@@ -177,7 +182,8 @@ OWN_FOLDERS = Layout("a folder for each case", "<case>/<case>_t1.nii.gz, <case>/
 SEQUENCE_FOLDERS = Layout(
     "a folder for each sequence", "t1/<case>.nii.gz, seg/<case>.nii.gz", _cases_in_sequence_folders
 )
-LAYOUTS = (DECATHLON, SEQUENCE_FOLDERS, SIDE_BY_SIDE, OWN_FOLDERS)
+OF_BRATS = (SEQUENCE_FOLDERS, SIDE_BY_SIDE, OWN_FOLDERS)
+LAYOUTS = (DECATHLON, *OF_BRATS)
 """The first that finds a case in a folder is its layout."""
 
 
@@ -210,10 +216,12 @@ def find_cases(raw: Path) -> list[Case]:
     for folder, below, names in _folders(raw):
         files += [folder / name for name in names]
         try:
-            layout = layout_of(folder)
+            in_images = folder != raw and decathlon.holds_images(folder) and bool(decathlon.cases_in(folder.parent))
+            layout = None if in_images else layout_of(folder)
             found = layout.cases(folder) if layout else []
-            if any(folder.is_relative_to(one) for one in shared):
+            if layout is not DECATHLON and any(folder.is_relative_to(one) for one in shared):
                 found = [path for path in found if _is_scanned(path)]
+            loose = _loose_in(folder) if in_images or layout is DECATHLON else []
         except OSError as error:
             raise _unreadable(error) from error
         in_task = True in holding and folder.is_relative_to(holding[True])
@@ -223,13 +231,15 @@ def find_cases(raw: Path) -> list[Case]:
             paths += found
             # Beside what cases share there may be cases with folders of their own.
             if layout in (DECATHLON, SEQUENCE_FOLDERS, SIDE_BY_SIDE):
-                below[:] = [name for name in below if not (named(folder / name).sequence or name in decathlon.IMAGES)]
+                below[:] = [name for name in below if not named(folder / name).sequence]
                 shared.append(folder)
-            else:
-                below.clear()
+            else:  # below a case there may be the Decathlon's task at most
+                below[:] = [name for name in below if os.path.isdir(folder / name / decathlon.IMAGES[0])]
             holding.setdefault(layout is DECATHLON, folder)
-        elif leads_out(folder, raw):
+        elif leads_out(folder, raw) and not in_images:
             paths.append(folder)  # bad, as the reader says
+        if loose:
+            holding.setdefault(False, loose[0])
     if len(holding) > 1:
         raise InputError(
             f"{holding[True]} is the Medical Segmentation Decathlon's and {holding[False]} BraTS', which have the same "
@@ -249,8 +259,14 @@ def find_cases(raw: Path) -> list[Case]:
 
 
 def _is_scanned(case: Path) -> bool:
-    """Whether a case has images, and not a mask alone, as someone's results beside the data set."""
-    return len({volume.sequence for volume in Case(case, case.name).volumes()} - {"", MASK}) > 1
+    """Whether a case of BraTS has images, and not a mask alone, as someone's results beside the data set."""
+    return len({volume.sequence for volume in _volumes(case)} - {"", MASK}) > 1
+
+
+def _loose_in(folder: Path) -> list[Path]:
+    """The volumes of BraTS' cases that lie in a folder of the Decathlon itself."""
+    cases = (case for layout in OF_BRATS for case in layout.cases(folder) if _is_scanned(case))
+    return [volume.path for case in cases for volume in _volumes(case) if volume.sequence]
 
 
 def case_of(file: Path) -> Case:

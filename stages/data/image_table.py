@@ -58,7 +58,7 @@ def listed(raw: Path, options: dict) -> Iterator[Row]:
     try:
         text = read_text(path, TABLE_BYTES)
         if path.suffix.lower() == ".json":
-            yield from _in_json(raw, json.loads(text), ())
+            yield from _in_json(path, json.loads(text), (), raw)
             return
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
         if not isinstance(table.index, pd.RangeIndex):  # pandas has moved the columns by one
@@ -88,7 +88,7 @@ def listed(raw: Path, options: dict) -> Iterator[Row]:
     _refuse_doubtful(path, table, "subject" in options)
     for row in table.reindex(columns=list(COLUMNS), fill_value="").itertuples(index=False):
         if row.split and row.split.lower() not in SPLIT_NAMES:
-            raise InputError(f"{path}: {row.split!r} is no split; it may be {', '.join(SPLIT_NAMES)}, or empty")
+            raise _no_split(path, row.split, "empty")
         if not row.label:
             raise InputError(f"{path}: {row.image!r} has no label; give it one, or take its row out")
         yield Row(row.image, [part for part in (row.split, _word(row.label)) if part], row.subject, row.mask)
@@ -116,6 +116,10 @@ def _refuse_doubtful(path: Path, table: pd.DataFrame, subjects: bool) -> None:
         )
 
 
+def _no_split(path: Path, name: str, otherwise: str) -> InputError:
+    return InputError(f"{path}: {name!r} is no split; it may be {', '.join(SPLIT_NAMES)}, or {otherwise}")
+
+
 def _word(label: str) -> str:
     """A label as `data.images.healthy` lists it: pandas writes 0 as 0.0 where another label of the column is missing.
 
@@ -128,12 +132,21 @@ def _word(label: str) -> str:
         return label
 
 
-def _in_json(raw: Path, found: object, names: tuple[str, ...]) -> Iterator[Row]:
-    """{"train": {"0": [image, ...]}, "test": {"0": [...], "1": [...]}}, the images as named or in images/."""
+def _in_json(path: Path, found: object, names: tuple[str, ...], raw: Path) -> Iterator[Row]:
+    """{"train": {"0": [image, ...]}, "test": {"0": [...], "1": [...]}}, the images as named or in images/.
+
+    Raises:
+        InputError: a name beside those of splits, or around that of a class, is that of no split.
+    """
     if isinstance(found, dict):
+        others = [name for name in found if name.lower() not in SPLIT_NAMES]
+        if others and len(others) < len(found):
+            raise _no_split(path, others[0], "left out")
         for name, below in found.items():
-            yield from _in_json(raw, below, (*names, name))
+            yield from _in_json(path, below, (*names, name), raw)
     elif isinstance(found, list) and all(isinstance(name, str) for name in found):
+        if len(names) > 1 and not any(name.lower() in SPLIT_NAMES for name in names):
+            raise _no_split(path, names[0], "left out")
         for name in found:
             yield Row(name if (raw / name).exists() else f"images/{name}", names)
     else:

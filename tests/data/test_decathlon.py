@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_brats import write_case
+from synthetic_brats import lay_out, write_case
 from synthetic_decathlon import CASES, ORDER, TASK, as_nnunet, write_task
 
 from stages.data import brats
@@ -115,15 +115,38 @@ def test_a_description_from_elsewhere(tmp_path, parameters):
         brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
 
 
-@pytest.mark.parametrize("place", ["", TASK, f"{TASK}/BraTS2020"])
+FOLDERS = ("imagesTr", "imagesTs", "labelsTr")
+BOTH = r"is the Medical Segmentation Decathlon's and .*{} BraTS'.* same "
+
+
+@pytest.mark.parametrize("place", ["", TASK, *(f"{TASK}/{folder}" for folder in ("BraTS2020", *FOLDERS, "imagesTr/a"))])
 def test_brats_beside_the_decathlon_is_refused(tmp_path, parameters, place):
     task = write_task(tmp_path / "raw")
     write_case(tmp_path / "raw" / place, "BraTS20_Training_001")
     for raw in (tmp_path / "raw", *([task] if place else [])):
-        with pytest.raises(
-            InputError, match=r"Task01_BrainTumour is the Medical Segmentation Decathlon's and .* BraTS'.* same "
-        ):
+        with pytest.raises(InputError, match=f"{TASK} {BOTH.format('/BraTS20_Training_001')}"):
             brats.extract(parameters, raw, tmp_path / "out")
+
+
+@pytest.mark.parametrize("cases", [1, 2])
+@pytest.mark.parametrize("layout", ["side by side", "sequence folders", "sequence folders with case folders"])
+@pytest.mark.parametrize("folder", ["", *FOLDERS])
+def test_brats_loose_among_the_decathlons_files_is_refused(tmp_path, parameters, folder, layout, cases):
+    task = write_task(tmp_path / "raw")
+    lay_out(tmp_path / "brats", layout, [f"BraTS20_Training_{number:03d}" for number in range(cases)])
+    loose = tmp_path / "brats" / ("all" if layout == "side by side" else "")
+    shutil.copytree(loose, task / folder, dirs_exist_ok=True)
+    parameters["data"]["on_bad_case"] = "skip"
+    for raw in (tmp_path / "raw", task):
+        with pytest.raises(InputError, match=f"{TASK} {BOTH.format(f'{folder}.*')}"):
+            brats.extract(parameters, raw, tmp_path / "out")
+
+
+def test_the_decathlon_below_a_case_is_refused(tmp_path, parameters):
+    case = write_case(tmp_path / "raw", "BraTS20_Training_001")
+    write_task(case)
+    with pytest.raises(InputError, match=f"{TASK} {BOTH.format('/BraTS20_Training_001')}"):
+        brats.extract(parameters, tmp_path / "raw", tmp_path / "out")
 
 
 def test_someones_results_in_the_tasks_folder_are_no_cases(tmp_path, parameters, expected):

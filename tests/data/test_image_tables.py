@@ -67,3 +67,31 @@ def test_an_image_in_two_lists_of_a_json_file(tmp_path):
     (raw / "data.json").write_text('{"train": {"0": ["a.png"]}, "test": {"1": ["a.png"]}}')
     with pytest.raises(InputError, match=r"data\.json lists 'a\.png' more than once: leave one of them$"):
         extract(raw, table="data.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"dev": {"0": ["a.png"], "1": ["b.png"]}}',
+        '{"train": {"0": ["a.png"]}, "dev": {"1": ["b.png"]}}',
+        '{"train": ["a.png"], "dev": ["b.png"]}',
+        '{"0": {"train": ["a.png"]}, "1": {"test": [], "dev": ["b.png"]}}',
+    ],
+)
+def test_a_split_that_is_none_is_refused_in_a_json_file_as_in_a_csv(tmp_path, text):
+    raw = tmp_path / "raw"
+    picture(raw / "a.png")
+    picture(raw / "b.png", 1)
+    (raw / "labels.csv").write_text("image,label,split\na.png,0,train\nb.png,1,dev\n")
+    (raw / "data.json").write_text(text)
+    for table in ("labels.csv", "data.json"):
+        with pytest.raises(InputError, match=rf"{table}: 'dev' is no split; it may be train, .*, testing, or "):
+            extract(raw, table=table)
+
+
+def test_classes_without_a_split_in_a_json_file(tmp_path):
+    raw = tmp_path / "raw"
+    picture(raw / "a.png")
+    picture(raw / "b.png", 1)
+    (raw / "data.json").write_text('{"0": ["a.png"], "1": ["b.png"]}')
+    assert extract(raw, table="data.json").manifest["label"].tolist() == [0, 1]
