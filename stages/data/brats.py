@@ -32,6 +32,7 @@ from stages import command
 from stages.data import decathlon, extraction
 from stages.data.brats_called import known
 from stages.data.brats_case import CaseSlices, Recipe, read_case
+from stages.data.brats_doubts import mixed_releases
 from stages.data.brats_names import SEQUENCE_OF, released, stratum
 from stages.data.brats_patients import patients
 from stages.data.brats_tree import MASK, Case, find_cases
@@ -57,7 +58,8 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     """Extract, and print what was extracted and left out."""
-    for line in extraction.summary(*extract(options.parameters, options.raw, options.output, options.processes)):
+    subjects, bad = extract(options.parameters, options.raw, options.output, options.processes)
+    for line in (*extraction.summary(subjects, bad), *mixed_releases(subjects["subject_id"])):
         print(line)
 
 

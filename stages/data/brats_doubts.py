@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from stages.data.brats_called import Called
+from stages.data.brats_names import numbering
 from stages.data.time_points import DATE, EVENT
 from stages.errors import InputError
 
@@ -34,6 +35,10 @@ _LAST = re.compile(r"(?<=[a-z])[-_. ]+([a-z]|\d+)$")
 _TELLS_TIME = re.compile(rf"(?:^|[-_. ])(?:t\d{{1,2}}|{EVENT})(?![a-z0-9])")
 """What would be no part of a name that all cases have: t0_scan and t1_scan are two time points, scan_1 and scan_2 not
 so surely."""
+
+_OF_OTHER_TUMOURS = ("BRATS-MEN", "BRATS-MEN-RT", "BRATS-MET", "BRATS-PED", "BRATS-SSA")
+_OF_ALL_TUMOURS = "BRATS-GOAT"
+"""Releases since 2023 that hold no patients of earlier ones, and the one that holds some of these."""
 
 AROUND = "([^/]+)/[^/]+$"
 JOINING = (
@@ -90,6 +95,23 @@ def refuse_doubtful(cases: Sequence[Called]) -> None:
             raise _doubtful(cases, (of_releases[number], case))
         if not case.cohort and (other := lies_in.setdefault(case.key, case)).around != case.around:
             raise _doubtful(cases, (other, case))
+
+
+def mixed_releases(patients: Iterable[str]) -> list[str]:
+    """A warning where patients bear the names of releases that numbered them anew: one may be there under two."""
+    first: dict[str, str] = {}
+    for patient in patients:
+        if release := numbering(patient):
+            first.setdefault(release, patient)
+    if _OF_ALL_TUMOURS not in first:
+        first = {release: patient for release, patient in first.items() if release not in _OF_OTHER_TUMOURS}
+    if len(first) < 2:
+        return []
+    return [
+        f"warning: {', '.join(first.values())} are of releases of BraTS that number patients anew, and later ones hold "
+        "patients of earlier ones, so that what is tested may have been trained on: keep one release in data.folder, "
+        "or, if you know who is who, keep each patient in one split by data.brats.patient or a list (data.split)"
+    ]
 
 
 def _alike(cases: Iterable[Called], tells: Callable[[Called], Iterable[Hashable]]) -> _Pair | None:

@@ -91,6 +91,25 @@ def released_patient(name: str) -> str:
     return ""
 
 
+def numbering(name: str) -> str:
+    """Which releases gave the patient of a name that one of them gave a number of theirs; else nothing.
+
+    >>> [numbering(name) for name in ("Brats17_TCIA_201_1", "BraTS19_TMC_06290_1", "BraTS20_Training_001")]
+    ['BRATS17-19', 'BRATS17-19', 'BRATS20']
+    >>> [numbering(name) for name in ("FeTS2022_00000", "BraTS-GLI-00005-101", "brats_2013_pat0001_1", "Phantom_001")]
+    ['FETS22', 'BRATS-GLI', 'BRATS-15', '']
+    """
+    if _WITH_SCAN.search(name):
+        return "BRATS17-19"
+    if _UNTIL_2015.search(f"{name}_1"):  # which a patient's name lacks
+        return "BRATS-15"
+    if match := _PLAIN.search(name):
+        return re.sub(r"(?:20)?(2\d)[-_. ].*", r"\1", match.group()).upper()
+    if match := _WITH_TIME_POINT.search(name):
+        return f"BRATS-{re.sub('[-_. ]', '-', match[1].upper())}"
+    return ""
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 

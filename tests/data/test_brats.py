@@ -230,6 +230,9 @@ def test_command_line(tmp_path, raw, parameters):
     done = subprocess.run([*command, "--output", tmp_path / "out"], capture_output=True, text=True, cwd=REPOSITORY)
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["extracted"]
+    write_case(raw, "BraTS20_Training_001")
+    done = subprocess.run([*command, "--output", tmp_path / "two"], capture_output=True, text=True, cwd=REPOSITORY)
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["extracted", "warning"]
     next(raw.glob(f"*/{NAMES[0]}/*_t1.nii*")).unlink()
     done = subprocess.run([*command, "--output", tmp_path / "bad"], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1

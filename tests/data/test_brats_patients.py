@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.data.brats_called import case_name
-from stages.data.brats_doubts import APART
+from stages.data.brats_doubts import APART, mixed_releases
 from stages.data.brats_patients import patients
 from stages.data.brats_tree import Case
 from stages.errors import InputError
@@ -45,6 +45,7 @@ def test_no_release_is_asked_about(release, tmp_path):
     paths = RELEASES[release]
     found = patients(cases_of(paths, tmp_path))
     assert len(set(found)) == len(paths) // SCANS.get(release, 1)
+    assert mixed_releases(found) == []
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,35 @@ def test_patterns_that_do_not_fit(pattern, tmp_path):
     with pytest.raises(InputError, match=r"finds no patient in the path of the case a/p012: change it") as caught:
         patients(cases_of(["a/p012"], tmp_path), pattern)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            ["BraTS20_Training_001", "BraTS2021_00001", "BraTS-GLI-00002-000"],
+            "BraTS20_Training_001, BraTS2021_00001, BraTS-GLI-00002 ",
+        ),
+        (["Brats18_TCIA01_201_1", "a/braTS20_Validation_007"], "Brats18_TCIA01_201_1, braTS20_Validation_007 "),
+        (["brats_tcia_pat100_0001", "Brats17_2013_10_1"], "brats_tcia_pat100, Brats17_2013_10_1 "),
+        (["FeTS21_Training_001", "FeTS2022_00003"], "FeTS21_Training_001, FeTS2022_00003 "),
+        (["BraTS-GoAT-00001", "BraTS-MEN-00002-000"], "BraTS-GOAT-00001, BraTS-MEN-00002 "),
+        (["BraTS-GLI-00002-000", "BraTS-MEN-00003-000", "BraTS21_Training_1"], "BraTS-GLI-00002, BraTS21_Training_1 "),
+        (["Brats17_TCIA_201_1", "Brats18_TCIA01_202_1", "BraTS19_TMC_06290_1"], ""),
+        (["BraTS20_Training_001", "BraTS20_Validation_001", "p1"], ""),
+        (["BraTS2021_00001", "BraTS-MEN-00002-000", "BraTS-PED-00003-000", "BraTS-MEN-RT-0004-1"], ""),
+    ],
+)
+def test_releases_that_number_patients_anew_are_warned_of(names, said, tmp_path):
+    assert [line.partition(" are of ")[0] + " " for line in mixed_releases(patients(cases_of(names, tmp_path)))] == (
+        [f"warning: {said}"] if said else []
+    )
+
+
+def test_who_says_who_is_who_is_not_warned_of_releases(tmp_path):
+    cases = cases_of(["p1/BraTS20_Training_001", "p1/BraTS2021_00001", "p2/BraTS2021_00002"], tmp_path)
+    assert mixed_releases(patients(cases, "^(p[0-9]+)/")) == []
+    assert len(mixed_releases(patients(cases, APART))) == 1
 
 
 @pytest.mark.parametrize("names", [["s01v1", "s01v2", "s02v1"], ["c12w3", "c12w7"], ["p1/m0", "p1/m12"]])
