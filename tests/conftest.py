@@ -8,6 +8,10 @@ import pytest
 # before torch is imported, and inherited by the stages that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# What `make test ARGS=...` was told is not for the calls of make that tests make.
+for name in ("ARGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+    os.environ.pop(name, None)
+
 pytest_plugins = ["tiny_training", "snakemake_project", "synthetic_results"]
 
 
