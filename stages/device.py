@@ -30,7 +30,6 @@ HALF = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 BFLOAT16_CARDS = 8
 """The least compute capability (major) of a CUDA card with bfloat16 of its own; the paper's RTX 6000 has 7.5."""
 
-
 CPU = torch.device("cpu")
 
 
