@@ -104,7 +104,9 @@ class ExplorerBenchmark:
                 means = {metric: pd.Series(values(slices, metric)).mean() for metric in MEANS | FIELD_MEANS | USE_MEANS}
                 rows.append({"method": method, "setting": name, "split": "test", **means})
         records.write_csv(self.root / "tables/scores.csv", pd.DataFrame(rows))
-        comparison = pd.DataFrame({"method": REPORTED.keys(), "setting": REPORTED.values()})
+        comparison = pd.DataFrame(
+            {"method": REPORTED.keys(), "setting": REPORTED.values(), "settings": REPORTED.values()}
+        )
         records.write_csv(self.root / "tables/comparison.csv", comparison)
 
     def slices(self, method, setting):

@@ -41,6 +41,11 @@ PARAMETERS = {
 }
 
 
+def written(comparison):
+    """A comparison as its file has it: what the folds chose in words."""
+    return comparison.assign(settings=comparison["settings"].map(", ".join))
+
+
 def open_test(results):
     """The test slices of a folder of results."""
     return open_split(results / "data", results / "split/fold1.csv", "test")
@@ -137,9 +142,8 @@ def results(tmp_path):
     (tmp_path / "split").mkdir()
     (tmp_path / "split/fold1.csv").write_text("subject_id,split\nA,test\nB,test\nC,test\n")
     write_all(tmp_path)
-    pd.DataFrame({"method": SETTINGS.keys(), "setting": SETTINGS.values()}).to_csv(
-        tmp_path / "comparison.csv", index=False
-    )
+    reported = {"method": SETTINGS.keys(), "setting": SETTINGS.values(), "settings": SETTINGS.values()}
+    pd.DataFrame(reported).to_csv(tmp_path / "comparison.csv", index=False)
     return tmp_path
 
 

@@ -7,6 +7,7 @@ slices are few: by the highest image AUROC alone, an unguided setting won in 2 o
 What pixel masks would have chosen stands beside it.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,3 +126,12 @@ def in_words(chosen: dict[int, str]) -> str:
         return names[0]
     counts = {name: names.count(name) for name in dict.fromkeys(names)}
     return ", ".join(f"{name} ({count} fold{'s' * (count > 1)})" for name, count in counts.items())
+
+
+def of_words(words: str) -> list[str]:
+    """The settings that `in_words` lists, each once.
+
+    >>> of_words("L500_s20 (2 folds), L250_s20 (1 fold)"), of_words("L500_s20")
+    (['L500_s20', 'L250_s20'], ['L500_s20'])
+    """
+    return [re.sub(r" \(\d+ folds?\)$", "", name) for name in words.split(", ")]

@@ -24,7 +24,7 @@ import pandas as pd
 from stages import command, provenance
 from stages.errors import InputError
 from stages.evaluation import across_repeats, documents, paired, records, sensitivity, summary
-from stages.evaluation.choice import Choice, choose, in_words
+from stages.evaluation.choice import Choice, choose, in_words, of_words
 from stages.evaluation.finished import Finished, Identity, finished_repeats, largest_block, missing_records
 from stages.evaluation.lesion_size import by_lesion_size
 from stages.methods import TRAINED_ON, of, settings
@@ -243,7 +243,7 @@ def main(options: argparse.Namespace) -> None:
         for method, choice in choices.items()
     }
     chosen = dict(zip(comparison["method"], comparison["settings"], strict=True))
-    reported = dict(zip(comparison["method"], comparison["setting"], strict=True))
+    reported = dict(zip(comparison["method"], comparison["settings"].map(of_words), strict=True))
     sizes = by_lesion_size(slices, chosen, evaluation["size_groups"], *resampling)
     pairs = paired.compare_pairs(slices, *resampling)
     grid = sensitivity.over_grid(methods, scores, reported)

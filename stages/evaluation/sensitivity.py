@@ -1,8 +1,11 @@
 """The numbers beside the paper's Fig. 4: Dice and AUROC over the guidance scale s (rows) and noise level L (columns).
 
 For every method whose grid has two keys with numbers: L gives the columns, the other one (s, w) the rows. Test split;
-the reported setting is marked. Without masks, the image-level AUROC takes the place of both.
+the reported setting, or each that a fold chose, is marked. Without masks, the image-level AUROC takes the place of
+both.
 """
+
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -31,13 +34,13 @@ def axes(method: dict) -> tuple[str, str] | None:
     return next((key for key in ("s", "w") if key in rest), rest[0]), column
 
 
-def over_grid(grids: dict[str, dict], scores: pd.DataFrame, reported: dict[str, str]) -> pd.DataFrame:
+def over_grid(grids: dict[str, dict], scores: pd.DataFrame, reported: Mapping[str, Collection[str]]) -> pd.DataFrame:
     """A row a setting of each such method, on the test split.
 
     Args:
         grids: name of a method -> its part of params.yaml.
         scores: scores.csv as a table.
-        reported: method -> the name of its reported setting (of the first fold, where folds differ).
+        reported: method -> the name of its reported setting, or of each that a fold chose.
 
     Returns:
         Columns method, setting, the keys of the grids, `COLUMNS`, and `reported` (0 or 1).
@@ -50,14 +53,17 @@ def over_grid(grids: dict[str, dict], scores: pd.DataFrame, reported: dict[str, 
         found = test.loc[(name, setting.name)]
         row = {"method": name, "setting": setting.name} | {key: setting.get(key, np.nan) for key in keys}
         row |= {metric: found[metric] for metric in COLUMNS}
-        rows.append(row | {"reported": int(setting.name == reported[name])})
+        rows.append(row | {"reported": int(setting.name in reported[name])})
     columns = ["method", "setting", *keys, *COLUMNS, "reported"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def markdown(grids: dict[str, dict], table: pd.DataFrame) -> str:
     """The tables of `over_grid` as Markdown: one a method, metric and value of any further key; reported in bold."""
-    blocks = ["# Scores over the settings", "Test split. Bold: the setting that is reported."]
+    blocks = [
+        "# Scores over the settings",
+        "Test split. Bold: the setting that is reported, or each that a fold chose.",
+    ]
     printed = NEEDS_MASKS if table["dice_average_otsu"].notna().any() else WITHOUT_MASKS
     if not len(table):
         blocks.append("No method has a grid of two numbers.")

@@ -17,7 +17,7 @@ from stages import command
 from stages.evaluation.summary import HIGHER_IS_BETTER, LOWER_IS_BETTER, NEEDS_MASKS, TITLES
 from stages.evaluation.typeset import shown
 from stages.figures import results, style
-from stages.methods import setting
+from stages.figures.lines import reported_title
 
 LABELS = 1.3  # inches, the widest label of a row
 DECADES = 30  # beyond this ratio of largest to smallest, mean maps in different units need a logarithmic axis
@@ -28,11 +28,11 @@ def draw(methods: dict, comparison: pd.DataFrame) -> Figure:
 
     Args:
         methods: name -> grid, as in params.yaml, from top to bottom.
-        comparison: comparison.csv by method: its reported setting, every metric and its interval, and `seeds`.
+        comparison: comparison.csv by method: its reported settings, every metric and its interval, and `seeds`.
     """
     style.use()
     metrics = shown(comparison)
-    titles = {name: setting(method, comparison.at[name, "setting"]).title for name, method in methods.items()}
+    titles = {name: reported_title(method, comparison.at[name, "settings"]) for name, method in methods.items()}
     labels = [
         "\n".join(line for part in item for line in style.wrapped(part, LABELS, style.SMALL)) for item in titles.items()
     ]

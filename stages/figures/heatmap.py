@@ -1,8 +1,8 @@
 """Scores over both numbers of a grid, as numbers and colours: a row of panels a method, s or w down and L across.
 
 For every method whose grid has two numbers, as in tables/sensitivity.csv: a panel a metric and a cell a setting, on the
-test subjects; the reported setting is framed. A metric has one colour scale for all methods. Settings that the grid has
-not are hatched; the paper beside a small grid is empty.
+test subjects; the reported setting, or each that a fold chose, is framed. A metric has one colour scale for all
+methods. Settings that the grid has not are hatched; the paper beside a small grid is empty.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from stages.evaluation.sensitivity import axes as grid_axes
 from stages.evaluation.sensitivity import over_grid
 from stages.evaluation.summary import TITLES, WITH_MASKS, plotted
-from stages.figures import style
+from stages.figures import lines, style
 from stages.methods import settings
 
 CELL = 0.42, 0.22  # inches at least, of a number with three digits and some room
@@ -34,7 +34,7 @@ def draw(methods: dict, scores: pd.DataFrame, comparison: pd.DataFrame) -> Figur
         scores: scores.csv.
         comparison: comparison.csv by method, which names the reported settings.
     """
-    table = over_grid(methods, scores, comparison["setting"].to_dict())
+    table = over_grid(methods, scores, comparison["settings"].to_dict())
     if table.empty:
         return style.sentence("No method has a grid of two numbers.")
     style.use()
@@ -64,7 +64,9 @@ def draw(methods: dict, scores: pd.DataFrame, comparison: pd.DataFrame) -> Figur
             axes.set_xlim(0, max(across))  # cells of one size
             title_lines = style.wrapped(f"{title}: {TITLES[metric]}", room)
             axes.set_title("\n".join(title_lines), loc="left", color=colour, weight="bold")
-    note = "test subjects; framed: the reported setting" + ("; hatched: not in the grid" if missing else "")
+    note = f"test subjects; framed: {lines.reported_note(comparison['settings'])}" + (
+        "; hatched: not in the grid" if missing else ""
+    )
     figure.supxlabel(note if metrics == WITH_MASKS else f"{note}\n{style.NO_MASKS}")
     return figure
 

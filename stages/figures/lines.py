@@ -3,7 +3,7 @@
 Shared by the figures that draw such lines, and the titles of the keys by the others.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from scipy.optimize import isotonic_regression
 
 from stages.evaluation import sensitivity
 from stages.figures import style
-from stages.methods import Setting, settings
+from stages.methods import Setting, setting, settings
 
 AXIS_TITLES = {"s": "guidance scale s", "w": "guidance weight w", "L": "noise level L"}
 
@@ -54,6 +54,21 @@ def points(methods: dict, keys: dict[str, str], scores: pd.DataFrame) -> pd.Data
     table = pd.DataFrame(places, columns=["method", "setting", "x", "line"])
     columns = ["method", "setting", "split", *sensitivity.COLUMNS]
     return table.merge(scores[columns], on=["method", "setting"])
+
+
+def reported_title(method: dict, chosen: Sequence[str]) -> str:
+    """What a method was reported at: its setting, or where folds chose several, that they did.
+
+    >>> method = {"grid": [{"L": [250, 500], "s": [20]}]}
+    >>> reported_title(method, ["L500_s20"]), reported_title(method, ["L500_s20", "L250_s20"])
+    ('L = 500, s = 20', 'chosen by fold')
+    """
+    return setting(method, chosen[0]).title if len(chosen) == 1 else "chosen by fold"
+
+
+def reported_note(chosen: Iterable[Sequence[str]]) -> str:
+    """What a ring or a frame marks, given each method's reported settings."""
+    return "settings that folds chose" if any(len(names) > 1 for names in chosen) else "reported setting"
 
 
 def in_order(found: Iterable[Setting]) -> list[str]:

@@ -15,6 +15,7 @@ from stages.data.store import SliceStore
 from stages.detection.difference import anomaly_map
 from stages.errors import InputError
 from stages.evaluation import records, sensitivity
+from stages.evaluation.choice import of_words
 from stages.evaluation.maps import open_images, open_maps
 from stages.figures import selection
 from stages.methods import settings
@@ -86,17 +87,18 @@ def open_comparison(
 ) -> pd.DataFrame:
     """comparison.csv by method, in the order of `methods`: `setting`, each metric with its interval, and counts.
 
-    Every figure reads the reported settings here; none chooses again.
+    Every figure reads the reported settings here; none chooses again. `settings` lists what the folds chose,
+    `setting` is that of the first.
 
     Raises:
         InputError: it is missing or damaged, or does not list a method.
     """
     numbers = [*(f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")), *counts]
-    table = records.read_csv(path, ["method", "setting"], numbers).set_index("method")
+    table = records.read_csv(path, ["method", "setting", "settings"], numbers).set_index("method")
     for name in methods:
         if name not in table.index:
             raise InputError(f"{path} does not list method {name!r}: run the rule comparison_tables")
-    return table.loc[list(methods)]
+    return table.loc[list(methods)].assign(settings=lambda rows: rows["settings"].map(of_words))
 
 
 def open_scores(path: Path, methods: dict) -> pd.DataFrame:

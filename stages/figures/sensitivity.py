@@ -1,14 +1,16 @@
 """How scores depend on the settings of the methods: figure-4-sensitivity, settings or heatmap, named by --figure.
 
 All show Dice and AUROC, or where the data set has no masks, the image-level AUROC; the reported setting, which
-comparison.csv names, is ringed or framed. Dice is that at the average Otsu threshold, but in figure-4-sensitivity.
+comparison.csv names, or each that a fold chose, is ringed or framed. Dice is that at the average Otsu threshold, but in
+figure-4-sensitivity.
 
 figure-4-sensitivity, like the paper's Fig. 4: the method that figures.method names, on the test subjects: a line with
 markers for each noise level L, over the guidance scale s on a logarithmic axis with a place for 0; the reported setting
-has its 95 % interval. Dice is that at each slice's own Otsu threshold, as the published values were computed; that at
-the average Otsu threshold is faint beside it. Every other method is a thin line at its reported setting, named at the
-right. Where figures.published names a data set, what the paper reports on it is drawn dashed, in the colour and with
-the marker of its L. A method without s is drawn over the guidance weight w, or whatever number its grid has.
+has its 95 % interval; where folds chose several, what they come to is a thin line. Dice is that at each slice's own
+Otsu threshold, as the published values were computed; that at the average Otsu threshold is faint beside it. Every
+other method is a thin line at its reported setting, named at the right. Where figures.published names a data set, what
+the paper reports on it is drawn dashed, in the colour and with the marker of its L. A method without s is drawn over
+the guidance weight w, or whatever number its grid has.
 
 settings: every method whose grid has numbers, a column each, over s, w, another number or L; a marker for each value of
 the other keys; test subjects solid, validation subjects faint. Methods without numbers are dashed lines in all columns.
@@ -20,6 +22,7 @@ list, such as tables from the records of a run that is not finished.
 """
 
 import argparse
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,7 @@ from stages.evaluation import records
 from stages.evaluation.sensitivity import COLUMNS
 from stages.evaluation.summary import TITLES, WITH_MASKS, WITHOUT_MASKS, plotted
 from stages.figures import heatmap, lines, published, results, style
-from stages.methods import Setting, setting, settings
+from stages.methods import Setting, settings
 from stages.parameters import reading, sections
 
 FIGURES = {
@@ -109,7 +112,8 @@ def draw_figure_4(
     if metrics == WITHOUT_MASKS:
         figure.supxlabel(style.NO_MASKS)
     dataset = str(paper["dataset"].iloc[0]) if len(paper) else None
-    _legend_4(figure, palette, lines.in_order(ours), dataset, masked=metrics != WITHOUT_MASKS)
+    ring = lines.reported_note([comparison.at[name, "settings"]])
+    _legend_4(figure, palette, lines.in_order(ours), ring, dataset, masked=metrics != WITHOUT_MASKS)
     figure.draw_without_rendering()  # the layout is settled
     for axes in panels:
         _move_apart(axes)
@@ -118,18 +122,19 @@ def draw_figure_4(
 
 
 def _interval(axes: Axes, own: pd.DataFrame, reported: pd.Series, metric: str) -> None:
-    """The reported setting's ring and its interval; the ring alone where folds chose differently: what is reported, and
-    its interval, is then of no single setting.
+    """The reported setting's ring and its interval; rings alone where folds chose several: what is reported, and its
+    interval, is then of no single setting.
     """
-    for row in own[own["setting"] == reported["setting"]].to_dict("records"):
-        ends: list | None = [[row[metric] - reported[f"{metric}_low"]], [reported[f"{metric}_high"] - row[metric]]]
-        if not np.isclose(row[metric], reported[metric], rtol=1e-6):
-            ends = None
-        axes.errorbar([row["x"]], [row[metric]], yerr=ends, zorder=4, elinewidth=0.8, **style.RING)
+    single = len(reported["settings"]) == 1
+    for row in own[own["setting"].isin(reported["settings"])].to_dict("records"):
+        ends = [[row[metric] - reported[f"{metric}_low"]], [reported[f"{metric}_high"] - row[metric]]]
+        axes.errorbar([row["x"]], [row[metric]], yerr=ends if single else None, zorder=4, elinewidth=0.8, **style.RING)
 
 
 def _flat(methods: dict, without: str | None, metric: str, comparison: pd.DataFrame, paper: pd.DataFrame) -> list[Flat]:
-    """What has no place on the horizontal axis: all methods but one, and what is published of methods without L."""
+    """What has no place on the horizontal axis: all methods but one, that one where folds chose several settings of it,
+    and what is published of methods without L.
+    """
     colours, found = style.method_colours(methods), []
 
     def add(score: float, name: str, **look: Any) -> None:
@@ -137,8 +142,9 @@ def _flat(methods: dict, without: str | None, metric: str, comparison: pd.DataFr
 
     for other, method in methods.items():
         score = comparison.at[other, metric]
-        if other != without and np.isfinite(score):
-            title = setting(method, comparison.at[other, "setting"]).title
+        chosen = comparison.at[other, "settings"]
+        if (other != without or len(chosen) > 1) and np.isfinite(score):
+            title = lines.reported_title(method, chosen)
             add(score, ", ".join(filter(None, [other, title])), color=colours[other], linewidth=0.9)
     for row in paper[paper["L"].isna()].to_dict("records"):
         ours = [other for other, method in methods.items() if method.get("detector") == row["method"]]
@@ -164,7 +170,14 @@ def _flat_lines(axes: Axes, flat: list[Flat]) -> None:
             va="center",
             fontsize=style.SMALL,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": look["color"], "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": look["color"],
+                "linewidth": 0.5,
+                "shrinkA": 0,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),  # from the name's left end: towards its centre it would cross its neighbours
+            },
         )
 
 
@@ -177,7 +190,9 @@ def _move_apart(axes: Axes) -> None:
         text.set_y(axes.transLimits.inverted().transform((0, place))[1])
 
 
-def _legend_4(figure: Figure, palette: dict[str, Any], ours: list[str], dataset: str | None, masked: bool) -> None:
+def _legend_4(
+    figure: Figure, palette: dict[str, Any], ours: list[str], ring: str, dataset: str | None, masked: bool
+) -> None:
     """The legend above the panels, in as many columns as the page has room for."""
     handles = []
     for line, marker in lines.markers(list(palette)).items():
@@ -190,7 +205,8 @@ def _legend_4(figure: Figure, palette: dict[str, Any], ours: list[str], dataset:
     if masked and ours:
         handles.append(Line2D([], [], label="Dice: average Otsu threshold", marker="o", color="0.3", **PALE))
     if ours:
-        handles.append(Line2D([], [], label="reported setting, 95 % interval", **style.RING))
+        label = ring if "folds" in ring else f"{ring}, 95 % interval"
+        handles.append(Line2D([], [], label=label, **style.RING))
     if dataset:
         label = f"published, {dataset} (Wolleb et al. 2022)"
         handles.append(Line2D([], [], label=label, marker="o", color="0.3", linestyle=(0, DASHES), **PUBLISHED))
@@ -237,7 +253,7 @@ def draw_settings(methods: dict, scores: pd.DataFrame, comparison: pd.DataFrame)
             dots |= {"x": "x", "y": metric, "color": colours[name], "ax": axes}
             sns.lineplot(own[own["split"] == "validation"], **dots, **FAINT)  # first: the test split lies on top
             sns.lineplot(own[own["split"] == "test"], **dots)
-            ring = own[(own["split"] == "test") & (own["setting"] == comparison.at[name, "setting"])]
+            ring = own[(own["split"] == "test") & own["setting"].isin(comparison.at[name, "settings"])]
             axes.plot(ring["x"], ring[metric], **style.RING)
             lines.scale_axis(axes, keys[name], places[name])
         row[0].set_ylabel(TITLES[metric])
@@ -250,7 +266,9 @@ def draw_settings(methods: dict, scores: pd.DataFrame, comparison: pd.DataFrame)
     if not keys:
         lines.scale_axis(panels[-1, 0], None, [])
     validated = bool((scores["split"] == "validation").any())
-    figure.legend(handles=_settings_legend(titles, constant, validated), loc="outside right upper")
+    figure.legend(
+        handles=_settings_legend(titles, constant, comparison["settings"], validated), loc="outside right upper"
+    )
     if metrics == WITHOUT_MASKS:
         figure.supxlabel(style.NO_MASKS)
     figure.draw_without_rendering()  # the layout is settled
@@ -259,7 +277,9 @@ def draw_settings(methods: dict, scores: pd.DataFrame, comparison: pd.DataFrame)
     return figure
 
 
-def _settings_legend(titles: list[str], constant: dict[str, dict[str, Any]], validated: bool) -> list[Line2D]:
+def _settings_legend(
+    titles: list[str], constant: dict[str, dict[str, Any]], chosen: Iterable[Sequence[str]], validated: bool
+) -> list[Line2D]:
     grey: dict[str, Any] = {"color": "0.3"}
     handles = [Line2D([], [], label=line, marker=mark, **grey) for line, mark in lines.markers(titles).items() if line]
     for name, look in constant.items():
@@ -269,7 +289,9 @@ def _settings_legend(titles: list[str], constant: dict[str, dict[str, Any]], val
         handles.append(Line2D([], [], label="test subjects", **grey))
         if validated:
             handles.append(Line2D([], [], label="validation subjects", **grey, **FAINT))
-        handles.append(Line2D([], [], label="reported setting", **style.RING))
+        handles.append(
+            Line2D([], [], label="\n".join(style.wrapped(lines.reported_note(chosen), 1.2, style.SMALL)), **style.RING)
+        )
     return handles
 
 

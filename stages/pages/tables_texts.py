@@ -134,7 +134,7 @@ COLUMN_TEXTS = {
     "p_seeds": "By a t-test of the seeds' differences; empty with one seed.",
     "p_holm": "p adjusted for the number of pairs.",
     "smallest_p": "The p of subjects that all agree: no smaller one is possible with so few of them.",
-    "reported": "1 for the setting of the comparison.",
+    "reported": "1 for the setting of the comparison, or each that a fold chose.",
 }
 """Column -> one sentence."""
 

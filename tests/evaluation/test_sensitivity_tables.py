@@ -13,7 +13,12 @@ METHODS = {
     "intensity": {"grid": [{"view": ["plain", "equalised"]}]},
     "vae": {"grid": [{}]},
 }
-REPORTED = {"guided-ddim": "L500_s20", "classifier-free": "L500_w1", "intensity": "view-plain", "vae": "default"}
+REPORTED = {
+    "guided-ddim": ["L500_s20"],
+    "classifier-free": ["L500_w1"],
+    "intensity": ["view-plain"],
+    "vae": ["default"],
+}
 
 
 def scores(methods=METHODS, **columns):
@@ -58,6 +63,13 @@ def test_the_csv_has_the_grids_of_two_numbers_on_test():
     assert table.loc[table["reported"] == 1, "setting"].tolist() == ["L500_s20", "L500_w1"]
 
 
+def test_each_setting_that_a_fold_chose_is_reported():
+    chosen = REPORTED | {"guided-ddim": ["L500_s20", "L250_s0"]}
+    table = sensitivity.over_grid(METHODS, scores(), chosen)
+    assert table.loc[table["reported"] == 1, "setting"].tolist() == ["L250_s0", "L500_s20", "L500_w1"]
+    assert markdown(METHODS, table).count("**0.") == 3 * 3, "of three metrics"
+
+
 def test_there_is_a_table_a_method_and_metric_with_the_reported_setting_bold():
     text = markdown(METHODS, sensitivity.over_grid(METHODS, scores(), REPORTED))
     block = text[text.index("## guided-ddim") : text.index("## classifier-free")].splitlines()
@@ -86,7 +98,7 @@ def test_without_masks_the_image_auroc_takes_their_place():
 
 def test_a_further_key_has_tables_of_its_own():
     methods = {"mine": {"grid": [{"L": [1, 2], "s": [3], "view": ["plain", "other"]}]}}
-    table = sensitivity.over_grid(methods, scores(methods), {"mine": "L2_s3_view-plain"})
+    table = sensitivity.over_grid(methods, scores(methods), {"mine": ["L2_s3_view-plain"]})
     text = markdown(methods, table)
     assert "## mine (view = plain)" in text
     assert "## mine (view = other)" in text

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.pyplot import close
+from synthetic_results import written
 
 from stages.errors import InputError
 from stages.evaluation import summary
@@ -27,6 +28,7 @@ METHODS |= {"intensity": {"grid": [{"view": ["plain", "equalised"]}]}}
 def table(masked=True, unit=1.0, seeds=1):
     """Eight methods; the unit of the last one's map is `unit` times that of the others."""
     frame = pd.DataFrame({"method": NAMES, "setting": ["L500_s20"] * 7 + ["view-equalised"], "seeds": seeds})
+    frame["settings"] = frame["setting"].map(lambda name: [name])
     for number, metric in enumerate(summary.METRICS):
         frame[metric] = np.linspace(0.3, 0.8, 8) + 0.01 * number
         if (not masked and "dice" in metric) or (not masked and metric in ("auroc", "auroc_all")):
@@ -61,6 +63,14 @@ def test_a_panel_a_metric_a_row_a_method_in_the_order_of_the_parameters():
             assert [row[f"{metric}_low"], row[f"{metric}_high"]] in [list(artist.get_xdata()) for artist in whiskers]
         low, high = axes.get_xlim()
         assert low <= frame[metric].min() <= frame[metric].max() <= high
+    close(figure)
+
+
+def test_settings_that_differ_between_folds_are_not_those_of_the_first():
+    frame = table()
+    frame.at["intensity", "settings"] = ["view-equalised", "view-plain"]
+    figure = comparison_figure.draw(METHODS, frame)
+    assert figure.axes[0].get_yticklabels()[-1].get_text() == "intensity\nchosen by fold"
     close(figure)
 
 
@@ -135,7 +145,7 @@ def options(folder, methods=METHODS, output="one"):
 
 
 def test_files_are_written_the_same_twice(tmp_path):
-    table().to_csv(tmp_path / "comparison.csv")
+    written(table()).to_csv(tmp_path / "comparison.csv")
     for output in ("one", "two"):
         comparison_figure.main(options(tmp_path, methods=dict(list(METHODS.items())[:2]), output=output))
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
@@ -147,7 +157,7 @@ def test_files_are_written_the_same_twice(tmp_path):
 def test_what_is_wrong_with_the_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"comparison\.csv is missing"):
         comparison_figure.main(options(tmp_path))
-    table().to_csv(tmp_path / "comparison.csv")
+    written(table()).to_csv(tmp_path / "comparison.csv")
     with pytest.raises(InputError, match=r"comparison\.csv does not list method 'mine'"):
         comparison_figure.main(options(tmp_path, methods=METHODS | {"mine": {"grid": [{}]}}))
     assert not (tmp_path / "one").exists()

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from matplotlib.pyplot import close
 from matplotlib.text import Text
+from synthetic_results import written
 
 from stages.errors import InputError
 from stages.evaluation import summary
@@ -39,7 +40,11 @@ def table(methods=METHODS, masked=True):
 
 def comparison(scores, reported=REPORTED):
     rows = scores[(scores["split"] == "test") & (scores["setting"] == scores["method"].map(reported))]
-    rows = rows.drop(columns="split").set_index("method")
+    rows = (
+        rows.drop(columns="split")
+        .set_index("method")
+        .assign(settings=lambda found: found["setting"].map(lambda name: [name]))
+    )
     for metric in (*NEEDS_MASKS, "image_auroc"):
         rows[f"{metric}_low"], rows[f"{metric}_high"] = rows[metric] - 0.02, rows[metric] + 0.01
     return rows
@@ -92,14 +97,25 @@ def test_dice_is_at_own_thresholds_and_pale_beside_it_at_the_average_one():
     close(figure)
 
 
-def test_where_folds_chose_differently_the_ring_has_no_interval():
+def test_where_folds_chose_several_settings_each_has_a_ring_and_what_they_come_to_is_a_line():
     scores = table()
     reported = comparison(scores)
     reported.loc["guided-ddim", NEEDS_MASKS] -= 0.1
+    reported.at["guided-ddim", "settings"] = ["L500_s5", "L250_s100"]
+    reported.at["intensity", "settings"] = ["view-plain", "view-inverted"]
     figure = sensitivity.draw_figure_4(METHODS, "guided-ddim", scores, reported, None)
-    (ring,) = [artist for artist in figure.axes[0].lines if artist.get_markerfacecolor() == "none"]
-    assert ring.get_ydata().tolist() == [pytest.approx(0.555)]
-    assert not figure.axes[0].containers[0].lines[2]
+    dice = figure.axes[0]
+    rings = [artist for artist in dice.lines if artist.get_markerfacecolor() == "none"]
+    places = scores.query("split == 'test' and method == 'guided-ddim'").set_index("setting")["dice_own_otsu"]
+    found = {(ring.get_xdata()[0], ring.get_ydata()[0]) for ring in rings}
+    assert found == {(5, places["L500_s5"]), (100, places["L250_s100"])}
+    assert not any(container.lines[2] for container in dice.containers), "no interval is of one setting"
+    names = {text.get_text().replace("\n", " "): text.xy[1] for text in dice.texts}
+    assert names["guided-ddim, chosen by fold"] == pytest.approx(0.455)
+    assert "intensity, chosen by fold" in names
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "settings that folds chose" in labels
+    assert not any("interval" in label for label in labels)
     close(figure)
 
 
@@ -277,7 +293,7 @@ def properties(schema):
 
 def test_files_are_written_the_same_twice(tmp_path):
     table().to_csv(tmp_path / "scores.csv", index=False)
-    comparison(table()).to_csv(tmp_path / "comparison.csv")
+    written(comparison(table())).to_csv(tmp_path / "comparison.csv")
     for output in ("one", "two"):
         sensitivity.main(options(tmp_path, output, published="brats2020"))
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
@@ -292,7 +308,7 @@ def test_what_is_wrong_is_named(tmp_path):
     with pytest.raises(InputError, match=r"scores\.csv is missing"):
         sensitivity.main(options(tmp_path))
     table().to_csv(tmp_path / "scores.csv", index=False)
-    comparison(table()).drop(index="gan").to_csv(tmp_path / "comparison.csv")
+    written(comparison(table()).drop(index="gan")).to_csv(tmp_path / "comparison.csv")
     with pytest.raises(InputError, match=r"comparison\.csv does not list method 'gan': run the rule comparison_tables"):
         sensitivity.main(options(tmp_path))
     table()[lambda rows: rows["setting"] != "L250_s100"].to_csv(tmp_path / "scores.csv", index=False)
@@ -326,12 +342,12 @@ def test_of_a_benchmark_what_its_tables_list_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(sensitivity, "draw_figure_4", lambda methods, *_: drawn.append(list(methods)))
     monkeypatch.setattr(style, "save", lambda *_: None)
     table()[lambda rows: rows["method"] != "gan"].to_csv(tmp_path / "scores.csv", index=False)
-    comparison(table()).drop(index="gan").to_csv(tmp_path / "comparison.csv")
+    written(comparison(table()).drop(index="gan")).to_csv(tmp_path / "comparison.csv")
     given = options(tmp_path)
     given.parameters, given.benchmark = None, "mine"
     sensitivity.main(given)
     assert drawn == [["guided-ddim", "intensity"]]
-    comparison(table()).drop(index="guided-ddim").to_csv(tmp_path / "comparison.csv")
+    written(comparison(table()).drop(index="guided-ddim")).to_csv(tmp_path / "comparison.csv")
     with pytest.raises(InputError, match=r"comparison\.csv lists no guided-ddim of mine"):
         sensitivity.main(given)
     given.benchmark = None

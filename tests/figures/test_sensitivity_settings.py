@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.pyplot import close
-from synthetic_results import assert_nothing_overlaps
+from synthetic_results import assert_nothing_overlaps, written
 
 from stages.errors import InputError
 from stages.figures import heatmap as heat
@@ -41,6 +41,7 @@ def comparison(methods=METHODS, reported=None, scores=None):
     reported = reported or {name: settings(method)[0].name for name, method in methods.items()}
     rows = (table(methods) if scores is None else scores).query("split == 'test'")
     rows = rows[rows["setting"] == rows["method"].map(reported)].drop(columns="split").set_index("method")
+    rows = rows.assign(settings=rows["setting"].map(lambda name: [name]))
     for metric in ("dice_average_otsu", "dice_own_otsu", "auroc", "image_auroc"):
         rows[f"{metric}_low"], rows[f"{metric}_high"] = rows[metric] - 0.02, rows[metric] + 0.01
     return rows
@@ -224,6 +225,23 @@ def test_the_heatmap_has_the_test_scores_in_their_cells_and_the_reported_one_fra
     close(drawn)
 
 
+def test_each_setting_that_a_fold_chose_is_ringed_and_framed():
+    scores = table()
+    reported = comparison(reported=REPORTED, scores=scores)
+    reported.at["guided-ddim", "settings"] = ["L500_s5", "L250_s100"]
+    drawn = figure.draw_settings(METHODS, scores, reported)
+    (rings,) = [artist for artist in drawn.axes[0].lines if artist.get_markerfacecolor() == "none"]
+    assert rings.get_xdata().tolist() == [100, 5]
+    labels = [text.get_text().replace("\n", " ") for text in drawn.legends[0].get_texts()]
+    assert "settings that folds chose" in labels
+    assert "reported setting" not in labels
+    drawn = heat.draw(METHODS, scores, reported)
+    frames = {patch.get_xy() for patch in drawn.axes[0].patches if not patch.get_fill()}
+    assert frames == {(1, 1), (0, 2)}
+    assert "framed: settings that folds chose" in drawn.get_supxlabel()
+    close("all")
+
+
 def test_what_the_grid_has_not_is_hatched_and_said_to_be():
     methods = {"guided-ddim": {"grid": [{"L": [250, 500], "s": [0, 5]}, {"L": [125], "s": [5]}]}}
     drawn = heatmap(methods)
@@ -289,7 +307,7 @@ def options(folder, name, output="one"):
 @pytest.mark.parametrize("name", ["settings", "heatmap"])
 def test_files_are_written_the_same_twice(tmp_path, name):
     table().to_csv(tmp_path / "scores.csv", index=False)
-    comparison().to_csv(tmp_path / "comparison.csv")
+    written(comparison()).to_csv(tmp_path / "comparison.csv")
     for output in ("one", "two"):
         figure.main(options(tmp_path, name, output))
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
