@@ -13,6 +13,8 @@ def test_every_benchmark_says_it():
         "brats2020-128": "brats",
         "brats2020-64": "brats",
         "brats2018-cv": "brats",
+        "brats2018-cv-classifier": "brats",
+        "brats2018-cv-denoiser": "brats",
         "chexpert": "chexpert",
         "msd-brain": "msd",
         "msd-brain-64": "msd",
