@@ -19,7 +19,7 @@ import pandas as pd
 from stages import command
 from stages.errors import InputError
 from stages.evaluation import across_repeats, paired, records
-from stages.evaluation.choice import Choice, choose
+from stages.evaluation.choice import Choice, choose, in_words
 from stages.evaluation.comparison_tables import of_finished, of_now, tabulate
 from stages.evaluation.finished import Finished
 from stages.methods import of
@@ -60,6 +60,10 @@ class Scored:
         """The test slices of a method at its reported setting, a table a seed, of some of the repeats."""
         found = self.finished.read(method, self.choices[method].settings)["test"]
         return across_repeats.pooled_over_folds({repeat: found[repeat] for repeat in over})
+
+    def reported(self, method: str, over: list[Repeat]) -> str:
+        """The settings that the folds of these repeats report, in words."""
+        return in_words({fold: self.choices[method].settings[fold] for fold in sorted({one.fold for one in over})})
 
 
 def scored(name: str, record: Path, config: Path = Path(reading.FILE)) -> Scored:
@@ -106,13 +110,9 @@ def compare(base: Scored, other: Scored) -> pd.DataFrame:
             )
         pairs = paired.compare_pairs(slices, base.evaluation["bootstrap"], base.seed)
         pairs = pairs.rename(columns={"other_value": "base_value"})
-        settings = {"setting": _first(other, method), "base_setting": _first(base, method)}
+        settings = {"setting": other.reported(method, both), "base_setting": base.reported(method, both)}
         rows.append(pairs.assign(benchmark=other.name, method=method, **settings))
     return pd.concat(rows, ignore_index=True)[COLUMNS]
-
-
-def _first(one: Scored, method: str) -> str:
-    return next(iter(one.choices[method].settings.values()))
 
 
 def table(base: Scored, others: list[Scored]) -> pd.DataFrame:

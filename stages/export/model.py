@@ -19,6 +19,7 @@ from stages.detection.trained import OtherParametersError
 from stages.device import Processor
 from stages.errors import InputError
 from stages.evaluation import records
+from stages.evaluation.choice import choose
 from stages.export import familiarity
 from stages.figures import results
 from stages.methods import Setting
@@ -93,7 +94,7 @@ def plan(choice: Choice) -> Plan:
     if "detector" not in method:
         raise InputError(f"{name} has no detector: its maps are made elsewhere, and no image can be translated")
     repeat = repeats.named(parameters, choice.repeat) if choice.repeat else repeats.first(parameters)
-    setting = _setting(choice, method, name, folder / "tables" / "comparison.csv")
+    setting = _setting(choice, method, name, repeat.fold, folder / "tables")
     # In the grid's own numbers, where it is of the grid: 100, not the command line's 100.0.
     setting = next((one for one in methods.settings(method) if one == setting), setting)
     own = method | {"grid": [{key: [value] for key, value in setting.items()}], "setting": dict(setting)}
@@ -116,8 +117,9 @@ def plan(choice: Choice) -> Plan:
     return Plan(narrowed, name, setting, repeat, checkpoints, choice.checkpoints is not None, largest)
 
 
-def _setting(choice: Choice, method: dict, name: str, comparison: Path) -> Setting:
-    """The reported setting, as comparison.csv has it, else params.yaml, with what was asked for in its place."""
+def _setting(choice: Choice, method: dict, name: str, fold: int, tables: Path) -> Setting:
+    """The setting that a fold reports, as tables or else params.yaml have it, with what was asked for in its place."""
+    comparison = tables / "comparison.csv"
     asked = choice.setting or {}
     keys = list(method["grid"][0])
     if unknown := [key for key in asked if key not in keys]:
@@ -125,7 +127,12 @@ def _setting(choice: Choice, method: dict, name: str, comparison: Path) -> Setti
     if set(asked) == set(keys):
         return Setting({key: asked[key] for key in keys})
     if comparison.is_file():
-        reported = methods.setting(method, results.reported(comparison, [name])[name])
+        chosen = results.open_comparison(comparison, [name]).at[name, "settings"]
+        if len(chosen) > 1:  # the folds chose several
+            columns = ["slices", "diseased", "image_auroc", "mean_map_ratio", "dice_average_otsu", "auroc"]
+            by_repeat = records.read_csv(tables / "repeats.csv", ["method", "setting", "split"], ["fold", *columns])
+            chosen = [choose(name, method, by_repeat).settings[fold]]
+        reported = methods.setting(method, chosen[0])
     elif method["setting"] == "validation":
         missing = [key for key in keys if key not in asked]
         advice = f"name {' and '.join(f'--{key}' for key in missing)}"

@@ -64,7 +64,7 @@ def draw(methods: dict, scores: pd.DataFrame, comparison: pd.DataFrame) -> Figur
             axes.set_xlim(0, max(across))  # cells of one size
             title_lines = style.wrapped(f"{title}: {TITLES[metric]}", room)
             axes.set_title("\n".join(title_lines), loc="left", color=colour, weight="bold")
-    note = f"test subjects; framed: {lines.reported_note(comparison['settings'])}" + (
+    note = f"test subjects; framed: {lines.reported_note(comparison.loc[table['method'].unique(), 'settings'])}" + (
         "; hatched: not in the grid" if missing else ""
     )
     figure.supxlabel(note if metrics == WITH_MASKS else f"{note}\n{style.NO_MASKS}")

@@ -112,8 +112,8 @@ def draw_figure_4(
     if metrics == WITHOUT_MASKS:
         figure.supxlabel(style.NO_MASKS)
     dataset = str(paper["dataset"].iloc[0]) if len(paper) else None
-    ring = lines.reported_note([comparison.at[name, "settings"]])
-    _legend_4(figure, palette, lines.in_order(ours), ring, dataset, masked=metrics != WITHOUT_MASKS)
+    chosen = comparison.at[name, "settings"]
+    _legend_4(figure, palette, lines.in_order(ours), chosen, dataset, masked=metrics != WITHOUT_MASKS)
     figure.draw_without_rendering()  # the layout is settled
     for axes in panels:
         _move_apart(axes)
@@ -135,7 +135,7 @@ def _flat(methods: dict, without: str | None, metric: str, comparison: pd.DataFr
     """What has no place on the horizontal axis: all methods but one, that one where folds chose several settings of it,
     and what is published of methods without L.
     """
-    colours, found = style.method_colours(methods), []
+    looks, found = style.method_looks(methods), []
 
     def add(score: float, name: str, **look: Any) -> None:
         found.append((score, "\n".join(style.wrapped(name, 1.8, style.SMALL)), look))
@@ -145,10 +145,10 @@ def _flat(methods: dict, without: str | None, metric: str, comparison: pd.DataFr
         chosen = comparison.at[other, "settings"]
         if (other != without or len(chosen) > 1) and np.isfinite(score):
             title = lines.reported_title(method, chosen)
-            add(score, ", ".join(filter(None, [other, title])), color=colours[other], linewidth=0.9)
+            add(score, ", ".join(filter(None, [other, title])), linewidth=0.9, **looks[other])
     for row in paper[paper["L"].isna()].to_dict("records"):
         ours = [other for other, method in methods.items() if method.get("detector") == row["method"]]
-        look = {"color": colours[ours[0]] if ours else "0.4", "linewidth": 0.7, "linestyle": (0, DASHES)}
+        look = {"color": looks[ours[0]]["color"] if ours else "0.4", "linewidth": 0.7, "linestyle": (0, DASHES)}
         add(row[PAPER[metric]], f"{row['method'].replace('_', '-')}, published", **look)
     return found
 
@@ -191,7 +191,7 @@ def _move_apart(axes: Axes) -> None:
 
 
 def _legend_4(
-    figure: Figure, palette: dict[str, Any], ours: list[str], ring: str, dataset: str | None, masked: bool
+    figure: Figure, palette: dict[str, Any], ours: list[str], chosen: list[str], dataset: str | None, masked: bool
 ) -> None:
     """The legend above the panels, in as many columns as the page has room for."""
     handles = []
@@ -205,7 +205,7 @@ def _legend_4(
     if masked and ours:
         handles.append(Line2D([], [], label="Dice: average Otsu threshold", marker="o", color="0.3", **PALE))
     if ours:
-        label = ring if "folds" in ring else f"{ring}, 95 % interval"
+        label = lines.reported_note([chosen]) + (", 95 % interval" if len(chosen) == 1 else "")
         handles.append(Line2D([], [], label=label, **style.RING))
     if dataset:
         label = f"published, {dataset} (Wolleb et al. 2022)"
@@ -267,7 +267,8 @@ def draw_settings(methods: dict, scores: pd.DataFrame, comparison: pd.DataFrame)
         lines.scale_axis(panels[-1, 0], None, [])
     validated = bool((scores["split"] == "validation").any())
     figure.legend(
-        handles=_settings_legend(titles, constant, comparison["settings"], validated), loc="outside right upper"
+        handles=_settings_legend(titles, constant, comparison.loc[list(keys), "settings"], validated),
+        loc="outside right upper",
     )
     if metrics == WITHOUT_MASKS:
         figure.supxlabel(style.NO_MASKS)

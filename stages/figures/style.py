@@ -131,6 +131,17 @@ def method_colours(methods: Iterable[str]) -> dict[str, str]:
     return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(methods)}
 
 
+def method_looks(methods: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Each method's colour and pattern of a line: after the last colour they begin again, dotted and dashed.
+
+    >>> method_looks(map(str, range(11)))["10"]
+    {'color': '#0072B2', 'linestyle': '-.'}
+    """
+    coloured = method_colours(methods)
+    patterns = {name: ("-", "-.", ":")[index // len(COLOURS) % 3] for index, name in enumerate(coloured)}
+    return {name: {"color": colour, "linestyle": patterns[name]} for name, colour in coloured.items()}
+
+
 def tints(colour: str, count: int) -> list[tuple[float, float, float]]:
     """`count` tints of one colour, from light to dark: told apart in grey print as well, and legible on white."""
     import seaborn as sns  # here: see `_SETTINGS`

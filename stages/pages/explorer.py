@@ -10,6 +10,7 @@ repeats (folds, seeds), it shows the first.
 """
 
 import argparse
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -28,7 +29,14 @@ from stages.pages.explorer_slices import Shown, choose_slices, choose_volumes
 MEGABYTE = 1_000_000
 
 
-def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[str, str], parameters: dict) -> str:
+def explorer(
+    benchmark: str,
+    store: SliceStore,
+    runs: list[Run],
+    reported: dict[str, str],
+    parameters: dict,
+    by_fold: Sequence[str] = (),
+) -> str:
     """The page, with as many slices and whole volumes as are asked for and fit.
 
     Args:
@@ -38,6 +46,7 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
         reported: method -> the name of its reported setting.
         parameters: seed, repeats, data.channels, detection.difference, figures.{explorer_slices, explorer_volumes,
             explorer_megabytes}.
+        by_fold: the methods of which folds chose several settings.
 
     Raises:
         InputError: not one slice fits.
@@ -57,6 +66,10 @@ def explorer(benchmark: str, store: SliceStore, runs: list[Run], reported: dict[
         about = _about(store, len(diseased), len(healthy), len(shown.volumes))
         if repeat := results.repeat_shown(parameters):
             about += f" Of {repeat}; means are those of the tables, over all repeats."
+        if by_fold:
+            about += (
+                f" Folds chose several settings of {', '.join(by_fold)}: the reported one is here that of this fold."
+            )
         for what, found, wanted in (
             ("whole volumes", volumes, figures["explorer_volumes"]),
             ("slices", count, figures["explorer_slices"]),
@@ -110,8 +123,10 @@ def main(options: argparse.Namespace) -> None:
     store = results.open_split(options.data, options.split_list, parameters["data"]["channels"])
     methods = parameters["methods"]
     runs = open_runs(methods, store, options.maps, options.scores, options.table)
-    reported = results.reported(options.comparison, list(methods))
-    records.write_text(options.output, explorer(options.benchmark, store, runs, reported, parameters))
+    chosen = results.open_comparison(options.comparison, list(methods))
+    reported = chosen["setting"].to_dict()
+    by_fold = [name for name, names in chosen["settings"].items() if len(names) > 1]
+    records.write_text(options.output, explorer(options.benchmark, store, runs, reported, parameters, by_fold))
     provenance.note(options.output)
 
 

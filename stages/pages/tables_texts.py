@@ -31,8 +31,9 @@ TABLE_TEXTS = {
     "sensitivity": (
         "Scores over the settings",
         "The numbers of Fig. 4: test subjects, a row a setting of each method whose grid has two numbers, such as the "
-        "guidance scale s and the noise level L. Reported: 1 marks the setting of the comparison. A setting that is "
-        "best here was not chosen here: validation subjects choose, or params.yaml fixes it.",
+        "guidance scale s and the noise level L. Reported: 1 marks the setting of the comparison, or each "
+        "that a fold chose. A setting that is best here was not chosen here: validation subjects choose, or "
+        "params.yaml fixes it.",
     ),
     "trade_off": (
         "Scores against network evaluations",

@@ -112,7 +112,7 @@ def comparison(parameters: dict, results: Path, checkpoints: list[Path]) -> pd.D
     fresh = made and made.parameters == section and all(one and one.ended <= made.ended for one in before)
     if not fresh or not path.exists():
         return None
-    table = records.read_csv(path, ["method", "setting"], list(COLUMNS), _AGAIN)
+    table = records.read_csv(path, ["method", "settings"], list(COLUMNS), _AGAIN)
     if not set(table["method"]) <= parameters["methods"].keys():
         raise InputError(f"{path} has methods that params.yaml has not: {_AGAIN}")
     return table
@@ -126,7 +126,7 @@ def in_cards(table: pd.DataFrame, parameters: dict, network: str | None) -> str:
         return network is None or any(network in methods.networks(entry, one) for one in methods.settings(entry))
 
     rows = table[[uses(method) for method in table["method"]]]
-    shown = {"method": rows["method"], "setting": rows["setting"]}
+    shown = {"method": rows["method"], "setting": rows["settings"]}
     shown |= {
         title: rows[name].map(lambda value: "" if np.isnan(value) else f"{value:.3f}")
         for name, title in COLUMNS.items()

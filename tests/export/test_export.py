@@ -99,7 +99,7 @@ def command_line(tmp_path: Path, data: dict, raw: Path, threshold: float = THRES
         folder.mkdir(parents=True)
         np.save(folder / "maps.npy", (unit * (0.5 * masks + rng.uniform(0, 0.2, masks.shape))).astype(np.float16))
         score(tmp_path, method, setting, threshold)
-    table = {"method": METHODS.keys(), "setting": METHODS.values()}
+    table = {"method": METHODS.keys(), "setting": METHODS.values(), "settings": METHODS.values()}
     pd.DataFrame(table).to_csv(tmp_path / "comparison.csv", index=False)
     places = {"data": tmp_path / "data", "raw": raw, "maps": tmp_path / "maps", "scores": tmp_path / "scores"}
     places |= {"split-list": tmp_path / "split.csv", "comparison": tmp_path / "comparison.csv"}

@@ -22,7 +22,8 @@ def test_the_reported_setting_is_taken_and_single_keys_of_it_changed(project, mo
     with pytest.raises(InputError, match=r"comparison\.csv is not there.*or name --L and --w"):
         plan(project, method="classifier-free")
     table = project / "results/brain/tables/comparison.csv"
-    records.write_text(table, "method,setting\nguided-ddim,L20_s0\nclassifier-free,L10_w2\n")
+    rows = ["method,setting,settings", "guided-ddim,L20_s0,L20_s0", "classifier-free,L10_w2,L10_w2"]
+    records.write_text(table, "\n".join(rows) + "\n")
     try:
         assert plan(project).setting == {"L": 20, "s": 0}
         assert set(plan(project).checkpoints) == {"denoiser"}  # unguided
@@ -30,6 +31,26 @@ def test_the_reported_setting_is_taken_and_single_keys_of_it_changed(project, mo
         assert plan(project, method="classifier-free").setting == {"L": 10, "w": 2}
     finally:
         table.unlink()
+
+
+def test_where_folds_chose_several_settings_a_repeat_has_that_of_its_own_fold(project, monkeypatch):
+    monkeypatch.chdir(project)
+    config = yaml.safe_load(Path("params.yaml").read_text())
+    config["benchmarks"]["folded"] = {"inherits": "brain", "repeats": {"folds": 2, "seeds": [0]}}
+    config["benchmarks"]["folded"]["methods"] = {"intensity": {"setting": "validation"}}
+    monkeypatch.setattr("stages.parameters.reading.load", lambda *_: config)
+    tables = project / "results/folded/tables"
+    words = '"view-plain (1 fold), view-equalised (1 fold)"'
+    records.write_text(tables / "comparison.csv", f"method,setting,settings\nintensity,view-plain,{words}\n")
+    rows = ["fold,method,setting,split,slices,diseased,image_auroc,mean_map_ratio,dice_average_otsu,auroc"]
+    for fold, best in ((1, "plain"), (2, "equalised")):
+        rows += [
+            f"{fold},intensity,view-{view},validation,20,10,{0.9 if view == best else 0.5},1,.5,.5"
+            for view in ("plain", "equalised")
+        ]
+    records.write_text(tables / "repeats.csv", "\n".join(rows) + "\n")
+    found = [plan(project, "folded", method="intensity", repeat=f"fold{fold}-seed0").setting for fold in (1, 2)]
+    assert found == [{"view": "plain"}, {"view": "equalised"}]
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,18 @@ def test_of_several_repeats_it_says_which_it_shows(benchmark):
     assert "Of fold 1, seed 7: the first of 4 repeats; means are those of the tables" in benchmark.build()
 
 
+def test_where_folds_chose_several_settings_it_says_whose_is_marked(benchmark):
+    assert "Folds chose several" not in benchmark.build()
+    path = benchmark.root / "tables/comparison.csv"
+    before = path.read_text()
+    path.write_text(before.replace("L500_s20,L500_s20", 'L500_s20,"L500_s20 (1 fold), L250_s80 (1 fold)"'))
+    try:
+        page = benchmark.build()
+    finally:
+        path.write_text(before)
+    assert "Folds chose several settings of guided-ddim: the reported one is here that of this fold." in page
+
+
 def test_the_same_input_gives_the_same_bytes(benchmark):
     first = benchmark.build()
     assert benchmark.build() == first
