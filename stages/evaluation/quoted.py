@@ -160,15 +160,17 @@ def notes(of_benchmark: Recorded) -> list[str]:
     """What the numbers are over, sentence by sentence, and which methods have other repeats or none."""
     parameters, (first, *others) = of_benchmark.parameters, of_benchmark.blocks
     row, wanted = of_benchmark.compared[0].iloc[0], parameters["repeats"]["folds"]
+    counted = f"{row['scored']} of them scored" if row["scored"] else f"{row['diseased']} of them diseased"
     sentences = [
-        f"{row['subjects']} test subjects, {row['slices']} slices, {row['scored']} of them scored.",
+        f"{row['subjects']} test subjects, {row['slices']} slices, {counted}.",
         *documents.repeat_notes(row["folds"], row["seeds"]),
     ]
     if len(folds := {repeat.fold for repeat in first.repeats}) < wanted:
         missing = [str(fold) for fold in range(1, wanted + 1) if fold not in folds]
         sentences.append(f"Not there yet, of {wanted} folds: {', '.join(missing)}.")
     for block, rows in zip(others, of_benchmark.compared[1:], strict=True):
-        count = f"{rows['subjects'].iloc[0]} subjects, {rows['scored'].iloc[0]} scored slices"
+        scored = f"{rows['scored'].iloc[0]} scored" if row["scored"] else f"{rows['slices'].iloc[0]}"
+        count = f"{rows['subjects'].iloc[0]} subjects, {scored} slices"
         names = ", ".join(f"`{method}`" for method in block.choices)
         sentences.append(f"Over {count} alone, not to be compared with the first rows: {names}.")
     known = {method for block in of_benchmark.blocks for method in block.choices}

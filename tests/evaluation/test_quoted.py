@@ -1,6 +1,7 @@
 """Tables that pages quote: those of the records, of whatever is finished."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -8,6 +9,7 @@ from synthetic_results import IDENTITY
 
 from stages.errors import InputError
 from stages.evaluation import comparison_tables, quoted
+from stages.repeats import Repeat
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +60,15 @@ def test_whole_records_give_the_comparison(page, repeated):
     assert text.endswith("<!-- end -->\nBetween.\n")
     assert f"{row['subjects']} test subjects, {row['slices']} slices, {row['scored']} of them scored.\n" in text
     assert "Not there yet" not in text
+
+
+@pytest.mark.parametrize(("scored", "said"), [(7, "7 of them scored"), (0, "4 of them diseased")])
+def test_where_no_mask_lets_score_a_slice_the_diseased_are_counted(scored, said):
+    counts = {"subjects": 5, "slices": 9, "scored": scored, "diseased": 4, "folds": 1, "seeds": 1}
+    block = SimpleNamespace(repeats=[Repeat(1, 0)], choices={"mine": None})
+    parameters = {"repeats": {"folds": 1}, "methods": {"mine": {}}}
+    found = SimpleNamespace(parameters=parameters, blocks=[block], compared=[pd.DataFrame([counts])])
+    assert quoted.notes(found)[0] == f"5 test subjects, 9 slices, {said}."
 
 
 def test_what_is_not_finished_is_said(page, repeated):
