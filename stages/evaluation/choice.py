@@ -18,6 +18,8 @@ from stages.methods import settings
 
 FIXED = "params.yaml"
 BY_LABELS = "image labels of validation subjects"
+METRICS = ("slices", "diseased", "image_auroc", "mean_map_ratio", "dice_average_otsu", "auroc")
+"""The columns of repeats.csv that a choice looks at, beside those that say whose row it is."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ def choose(method: str, parameters: dict, by_repeat: pd.DataFrame) -> Choice:
         method: its name in params.yaml.
         parameters: its part of params.yaml: `grid`, and `setting`, which is a setting of the grid ({L: 500, s: 100})
             or the word `validation`.
-        by_repeat: a row a fold, seed, method, setting and split, with slices, diseased, image_auroc, mean_map_ratio,
-            dice_average_otsu and auroc. Of its rows, only those of this method on the validation split are looked at.
+        by_repeat: a row a fold, seed, method, setting and split, with `METRICS`. Of its rows, only those of this
+            method on the validation split are looked at.
 
     Raises:
         InputError: the validation split of a fold has slices of one class only.
@@ -55,8 +57,7 @@ def choose(method: str, parameters: dict, by_repeat: pd.DataFrame) -> Choice:
         name = grid[grid.index(wanted)].name  # {s: 100, L: 500} is the grid's L500_s100
         return Choice(dict.fromkeys(folds, name), FIXED)
     rows = by_repeat[(by_repeat["method"] == method) & (by_repeat["split"] == "validation")]
-    metrics = ["slices", "diseased", "image_auroc", "mean_map_ratio", "dice_average_otsu", "auroc"]
-    means = rows.groupby(["fold", "setting"])[metrics].mean()
+    means = rows.groupby(["fold", "setting"])[list(METRICS)].mean()
     names = [setting.name for setting in grid]
     of_fold = {fold: means.reindex(pd.MultiIndex.from_product([[fold], names])).loc[fold] for fold in folds}
     labels = {fold: best_by_labels(method, table) for fold, table in of_fold.items()}

@@ -19,7 +19,7 @@ from stages.detection.trained import OtherParametersError
 from stages.device import Processor
 from stages.errors import InputError
 from stages.evaluation import records
-from stages.evaluation.choice import choose
+from stages.evaluation.choice import METRICS, choose
 from stages.export import familiarity
 from stages.figures import results
 from stages.methods import Setting
@@ -129,8 +129,7 @@ def _setting(choice: Choice, method: dict, name: str, fold: int, tables: Path) -
     if comparison.is_file():
         chosen = results.open_comparison(comparison, [name]).at[name, "settings"]
         if len(chosen) > 1:  # the folds chose several
-            columns = ["slices", "diseased", "image_auroc", "mean_map_ratio", "dice_average_otsu", "auroc"]
-            by_repeat = records.read_csv(tables / "repeats.csv", ["method", "setting", "split"], ["fold", *columns])
+            by_repeat = records.read_csv(tables / "repeats.csv", ["method", "setting", "split"], ["fold", *METRICS])
             chosen = [choose(name, method, by_repeat).settings[fold]]
         reported = methods.setting(method, chosen[0])
     elif method["setting"] == "validation":
