@@ -2,16 +2,17 @@
 
     python -m stages.evaluation.between_benchmarks phantom-brain phantom-brain-raw phantom-brain-mirror
 
-Every method is taken at the setting that its own benchmark reports. A row is a benchmark, a method and a metric: the
-difference to the first benchmark with a bootstrap interval (the same subjects drawn for both) and the p of
-stages.evaluation.paired, Holm-adjusted over all rows of a metric. Read from records alone (results/NAME/record), of the
-repeats that both have finished with the parameters of now. A difference is that of two trainings, too: with one seed
-nothing says how much another seed would have moved it, and the rows say how many there were.
+Every method is taken at the setting that its own benchmark reports, or with --same-settings at that of the first, so
+that no other choice is among the differences. A row is a benchmark, a method and a metric: the difference to the first
+benchmark with a bootstrap interval (the same subjects drawn for both) and the p of stages.evaluation.paired,
+Holm-adjusted over all rows of a metric. Read from records alone (results/NAME/record), of the repeats that both have
+finished with the parameters of now. A difference is that of two trainings, too: with one seed nothing says how much
+another seed would have moved it, and the rows say how many there were.
 """
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,8 @@ from stages.evaluation import across_repeats, paired, records
 from stages.evaluation.choice import Choice, choose, in_words
 from stages.evaluation.comparison_tables import of_finished, of_now, tabulate
 from stages.evaluation.finished import Finished
-from stages.methods import of
+from stages.evaluation.summary import TITLES
+from stages.methods import of, settings
 from stages.parameters import reading
 from stages.repeats import Repeat, repeats
 
@@ -41,6 +43,7 @@ class Scored:
         name: of the benchmark.
         finished: the records of its repeats.
         choices: method -> the settings that are reported.
+        grids: method -> the names of all of its settings.
         evaluation: its section `evaluation`.
         seed: of the bootstrap.
     """
@@ -48,6 +51,7 @@ class Scored:
     name: str
     finished: Finished
     choices: dict[str, Choice]
+    grids: dict[str, list[str]]
     evaluation: dict
     seed: int
 
@@ -85,7 +89,24 @@ def of_block(name: str, finished: Finished, methods: dict, parameters: dict) -> 
     """Some methods of a benchmark on repeats that all of them have finished, each at the setting that it reports."""
     by_repeat, _ = tabulate(methods, finished)
     choices = {method: choose(method, values, by_repeat) for method, values in methods.items()}
-    return Scored(name, finished, choices, parameters["evaluation"], parameters["seed"])
+    grids = {method: [one.name for one in settings(values)] for method, values in methods.items()}
+    return Scored(name, finished, choices, grids, parameters["evaluation"], parameters["seed"])
+
+
+def at_settings_of(base: Scored, other: Scored) -> Scored:
+    """The methods that both have, at the settings that `base` reports.
+
+    Raises:
+        InputError: the grid of `other` lacks one of them.
+    """
+    choices = {method: base.choices[method] for method in other.choices if method in base.choices}
+    for method, choice in choices.items():
+        if lacking := set(choice.settings.values()) - set(other.grids[method]):
+            raise InputError(
+                f"{other.name} has no setting {min(lacking)} of {method}, which {base.name} reports: compare them "
+                "without --same-settings"
+            )
+    return replace(other, choices=choices)
 
 
 def compare(base: Scored, other: Scored) -> pd.DataFrame:
@@ -115,28 +136,46 @@ def compare(base: Scored, other: Scored) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)[COLUMNS]
 
 
-def table(base: Scored, others: list[Scored]) -> pd.DataFrame:
-    """Rows of `COLUMNS`, p adjusted over all benchmarks and methods, metric by metric."""
+def table(base: Scored, others: list[Scored], same_settings: bool = False) -> pd.DataFrame:
+    """Rows of `COLUMNS`, p adjusted over all benchmarks and methods, metric by metric.
+
+    With `same_settings` every method is taken at those that `base` reports.
+    """
+    if same_settings:
+        others = [at_settings_of(base, other) for other in others]
     rows = pd.concat([compare(base, other) for other in others], ignore_index=True)
     for _, block in rows.groupby("metric"):
         rows.loc[block.index, "p_holm"] = paired.holm(block["p"])
     return rows
 
 
-def markdown(rows: pd.DataFrame) -> str:
-    """A line a benchmark and method: the differences with their intervals; * where the adjusted p is below .05."""
+def markdown(rows: pd.DataFrame, base: str) -> str:
+    """A line a benchmark and method: values, differences with intervals, * where the adjusted p is below .05; notes."""
     metrics = list(dict.fromkeys(rows["metric"]))
-    lines = ["| benchmark | method | " + " | ".join(metrics) + " |", "| --- " * (2 + len(metrics)) + "|"]
+    heads = ["benchmark", "method", "setting", f"of {base}", *(TITLES[metric] for metric in metrics)]
+    lines = [heads, ["---"] * len(heads)]
     for (benchmark, method), block in rows.groupby(["benchmark", "method"], sort=False):
         by_metric = block.set_index("metric")
         cells = [_cell(by_metric.loc[metric]) for metric in metrics]
-        lines.append(f"| `{benchmark}` | `{method}` | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        settings = [block["setting"].iloc[0], block["base_setting"].iloc[0]]
+        lines.append([f"`{benchmark}`", f"`{method}`", *settings, *cells])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n" + "\n".join(notes(rows, base)) + "\n"
 
 
 def _cell(row: pd.Series) -> str:
     star = " *" if row["p_holm"] < 0.05 else ""
-    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]{star}"
+    return f"{row['value']:.3f}: {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]{star}"
+
+
+def notes(rows: pd.DataFrame, base: str) -> list[str]:
+    """What the numbers of `markdown` are, sentence by sentence."""
+    subjects, seeds = (sorted(rows[column].unique()) for column in ("subjects", "seeds"))
+    counted = " or ".join(map(str, subjects)), " or ".join(map(str, seeds))
+    return [
+        f"Value: difference to {base} [95 % interval, the same subjects drawn for both], on the same slices.",
+        f"Test subjects with a value in both: {counted[0]}; seeds: {counted[1]}.",
+        f"*: p below .05, Holm-adjusted over the {rows.groupby('metric').size().max()} rows of a metric.",
+    ]
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -145,6 +184,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("base", help="the benchmark that the others are compared with, a name in params.yaml")
     parser.add_argument("others", nargs="+", help="benchmarks on its test slices, such as those that inherit from it")
     parser.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
+    said = "take every method at the setting that the first benchmark reports"
+    parser.add_argument("--same-settings", action="store_true", help=said)
     parser.add_argument("--output", type=Path, help="CSV of all columns")
     return parser
 
@@ -152,10 +193,10 @@ def arguments() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> None:
     """Print the table, and write it where --output says."""
     base, *others = (scored(name, options.results / name / "record") for name in (options.base, *options.others))
-    rows = table(base, others)
+    rows = table(base, others, options.same_settings)
     if options.output is not None:
         records.write_csv(options.output, rows)
-    print(markdown(rows), end="")
+    print(markdown(rows, base.name), end="")
 
 
 if __name__ == "__main__":

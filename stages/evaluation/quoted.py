@@ -9,23 +9,25 @@ A page marks the place of a table by two lines, between which whatever stands is
 
 `comparison` is a row a method at its reported setting, the metrics those of stages/evaluation/summary.py that are
 named, or else `METRICS`; `choice`, what masks of the validation subjects would have chosen, and what choosing by image
-labels costs; `paired`, the best method of each metric against each other one. What is read are results/NAME/record of
-the parameters of now: of all methods the repeats that they have finished, so a run of days can be quoted while it goes
-on. Methods with other folds or seeds than the first ones are below them and say so, and are not in paired tests.
+labels costs; `paired`, the best method of each metric against each other one; `between`, with other benchmarks after
+the colon, what their methods gain over the same ones here (stages.evaluation.between_benchmarks), and `same_settings`,
+at the settings that are reported here. What is read are results/NAME/record of the parameters of now: of all methods
+the repeats that they have finished, so a run of days can be quoted while it goes on. Methods with other folds or seeds
+than the first ones are below them and say so, and are not in paired tests.
 """
 
 import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from stages import command
 from stages.errors import InputError
-from stages.evaluation import documents, paired
+from stages.evaluation import between_benchmarks, documents, paired
 from stages.evaluation.between_benchmarks import Scored, of_block
 from stages.evaluation.choice import in_words
 from stages.evaluation.comparison_tables import compare, of_now
@@ -44,7 +46,7 @@ METRICS = (
 )
 THREE_DIGITS = ("auroc", "auroc_body", "ap", "ap_body")
 """What is near 1 for every method, or counts pixels by the thousand; the others are known to two digits at best."""
-_BEGIN = r"<!-- (\w+) of ([^\s:]+)(?:: ([\w ]*))? -->\n"
+_BEGIN = r"<!-- (\w+) of ([^\s:]+)(?:: ([\w -]*))? -->\n"
 _MARKED = re.compile(_BEGIN + ".*?<!-- end -->", re.DOTALL)
 
 
@@ -199,14 +201,21 @@ def paired_tests(of_benchmark: Recorded) -> str:
     return f"{table}\n\n" + "\n".join(documents.pair_notes(pairs)) + "\n"
 
 
+def between(base: str, others: list[str], results: Path, same_settings: bool) -> str:
+    """Markdown: the methods of other benchmarks beside the same ones of `base`."""
+    first, *rest = (between_benchmarks.scored(name, results / name / "record") for name in (base, *others))
+    return between_benchmarks.markdown(between_benchmarks.table(first, rest, same_settings), base)
+
+
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
-def rewritten(text: str, read: Callable[[str], Recorded]) -> str:
+def rewritten(text: str, results: Path, read: Callable[[str], Recorded]) -> str:
     """A page with its tables written anew.
 
     Args:
         text: of the page.
+        results: NAME/record below it are the records.
         read: name of a benchmark -> what its records hold.
 
     Raises:
@@ -214,16 +223,18 @@ def rewritten(text: str, read: Callable[[str], Recorded]) -> str:
     """
 
     def table(mark: re.Match) -> str:
-        kind, name, metrics = mark.groups()
-        kinds: dict[str, Callable[[Recorded], str]]
-        kinds = {"comparison": partial(comparison, metrics=(metrics or "").split())}
-        if not metrics:
-            kinds |= {"choice": choice, "paired": paired_tests}
+        kind, name, words = mark.groups()
+        kinds: dict[str, Callable[[], str]] = {"comparison": lambda: comparison(read(name), (words or "").split())}
+        if words:
+            kinds["between"] = lambda: between(name, words.split(), results, same_settings=False)
+            kinds["same_settings"] = lambda: between(name, words.split(), results, same_settings=True)
+        else:
+            kinds |= {"choice": lambda: choice(read(name)), "paired": lambda: paired_tests(read(name))}
         if kind not in kinds:
-            among = f" with metrics {metrics}" if metrics else ""
+            among = f" with {words} named" if words else ""
             raise InputError(f"{kind} is no table of {name}{among}: name {' or '.join(kinds)}")
         first, *_ = mark[0].split("\n")
-        return f"{first}\n{kinds[kind](read(name))}<!-- end -->"
+        return f"{first}\n{kinds[kind]()}<!-- end -->"
 
     if (begun := len(re.findall(_BEGIN, text))) > len(_MARKED.findall(text)):
         raise InputError(f"one of {begun} marks of tables has no <!-- end --> before the next: add that line")
@@ -236,7 +247,7 @@ def of_pages(pages: Iterable[Path], results: Path) -> Iterator[tuple[Path, str, 
     read = cache(lambda name: recorded(name, results / name / "record", config))
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        yield page, text, rewritten(text, read)
+        yield page, text, rewritten(text, results, read)
 
 
 def arguments() -> argparse.ArgumentParser:

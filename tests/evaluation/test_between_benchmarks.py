@@ -6,7 +6,7 @@ import pytest
 from synthetic_results import IDENTITY
 
 from stages.errors import InputError
-from stages.evaluation import between_benchmarks, comparison_tables
+from stages.evaluation import between_benchmarks, comparison_tables, quoted
 from stages.evaluation.between_benchmarks import arguments, main
 
 
@@ -44,7 +44,46 @@ def test_a_difference_is_that_of_the_two_tables(two, tmp_path, capsys):
     assert rows.loc[("ready-made", "auroc"), "difference"] > 0.2, "brighter lesions are found"
     assert dice["seeds"] == 2
     assert (rows["p_holm"] >= rows["p"]).all()
-    assert f"| `clearer` | `ready-made` | {dice['difference']:+.3f} [" in capsys.readouterr().out
+    heads, _, first, second, _, *said = capsys.readouterr().out.splitlines()
+    assert heads == "| benchmark | method | setting | of plain | Dice (average Otsu) | AUROC | image AUROC |"
+    cells = {line.split(" | ")[1]: line.split(" | ")[2:5] for line in (first, second)}
+    assert cells["`ready-made`"][:2] == ["default", "default"]
+    assert cells["`ready-made`"][2].startswith(f"{dice['value']:.3f}: {dice['difference']:+.3f} [{dice['low']:+.3f}, ")
+    assert cells["`guided-ddim`"][:2] == list(rows.loc[("guided-ddim", "auroc"), ["setting", "base_setting"]])
+    subjects = sorted(rows["subjects"].unique())
+    assert said == [
+        "Value: difference to plain [95 % interval, the same subjects drawn for both], on the same slices.",
+        f"Test subjects with a value in both: {' or '.join(map(str, subjects))}; seeds: 2.",
+        "*: p below .05, Holm-adjusted over the 2 rows of a metric.",
+    ]
+
+
+@pytest.mark.parametrize(("kind", "options"), [("between", []), ("same_settings", ["--same-settings"])])
+def test_a_page_quotes_what_the_command_prints(two, kind, options, tmp_path, capsys):
+    for one in two.values():
+        one.score_all()
+    run(tmp_path, "plain", "clearer", *options)
+    page = tmp_path / "page.md"
+    page.write_text(f"<!-- {kind} of plain: clearer -->\nold\n<!-- end -->\n")
+    printed = capsys.readouterr().out
+    quoted.main(quoted.arguments().parse_args([str(page), "--results", str(tmp_path)]))
+    assert page.read_text() == f"<!-- {kind} of plain: clearer -->\n{printed}<!-- end -->\n"
+
+
+def test_other_settings_are_compared_at_those_of_the_first_where_asked(two, tmp_path):
+    own = {"L": 10, "s": 0.5}
+    two["plain"].parameters["methods"]["guided-ddim"]["setting"] = {"L": 20, "s": 0.5}
+    two["clearer"].parameters["methods"]["guided-ddim"]["setting"] = own
+    for one in two.values():
+        one.score_all()
+    dice = ("guided-ddim", "dice_average_otsu")
+    different, alike = run(tmp_path, "plain", "clearer"), run(tmp_path, "plain", "clearer", "--same-settings")
+    assert different.loc[dice, ["setting", "base_setting"]].tolist() == ["L10_s0.5", "L20_s0.5"]
+    assert alike.loc[dice, ["setting", "base_setting"]].tolist() == ["L20_s0.5", "L20_s0.5"]
+    assert different.loc[dice, "value"] != alike.loc[dice, "value"]
+    two["clearer"].parameters["methods"]["guided-ddim"]["grid"] = [{"L": [10], "s": [0.5]}]
+    with pytest.raises(InputError, match=r"clearer has no setting L20_s0\.5 of guided-ddim, which plain reports"):
+        run(tmp_path, "plain", "clearer", "--same-settings")
 
 
 def test_repeats_that_only_one_has_finished_are_left_out(two, tmp_path, capsys):

@@ -103,18 +103,24 @@ def test_the_gap_and_the_paired_tests_are_those_of_the_tables(page, repeated):
     ("mark", "said"),
     [
         ("compare of mine", "compare is no table of mine"),
-        ("choice of mine: auroc", "choice is no table of mine with metrics auroc: name comparison"),
+        (
+            "choice of mine: auroc",
+            "choice is no table of mine with auroc named: name comparison or between or same_settings",
+        ),
+        ("between of mine", "between is no table of mine: name comparison or choice or paired"),
         ("comparison of mine: aurock", "no metric 'aurock'"),
     ],
 )
 def test_marks_that_name_nothing_are_refused(mark, said):
     with pytest.raises(InputError, match=said):
-        quoted.rewritten(f"<!-- {mark} -->\n<!-- end -->\n", lambda _: None)
+        quoted.rewritten(f"<!-- {mark} -->\n<!-- end -->\n", Path("results"), lambda _: None)
 
 
 def test_a_mark_without_an_end_is_refused(tmp_path):
     with pytest.raises(InputError, match="one of 2 marks of tables has no <!-- end -->"):
-        quoted.rewritten("<!-- choice of a -->\n<!-- paired of a -->\n<!-- end -->\n", lambda _: pytest.fail("read"))
+        quoted.rewritten(
+            "<!-- choice of a -->\n<!-- paired of a -->\n<!-- end -->\n", tmp_path, lambda _: pytest.fail("read")
+        )
 
 
 def test_a_benchmark_without_records_is_refused(page):
