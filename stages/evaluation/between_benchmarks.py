@@ -19,7 +19,7 @@ import pandas as pd
 
 from stages import command
 from stages.errors import InputError
-from stages.evaluation import across_repeats, paired, records
+from stages.evaluation import across_repeats, documents, paired, records
 from stages.evaluation.choice import Choice, choose, in_words
 from stages.evaluation.comparison_tables import of_finished, of_now, tabulate
 from stages.evaluation.finished import Finished
@@ -30,7 +30,7 @@ from stages.repeats import Repeat, repeats
 
 COLUMNS = [
     *("benchmark", "method", "setting", "base_setting", "metric", "value", "base_value", "difference", "low", "high"),
-    *("subjects", "seeds", "p_subjects", "p_seeds", "p", "p_holm"),
+    *("subjects", "seeds", "p_subjects", "p_seeds", "p", "smallest_p", "p_holm"),
 ]
 _SAME = ["fold", "slice_id", "subject_id", "label", "lesion_pixels", "scored"]
 
@@ -169,12 +169,10 @@ def _cell(row: pd.Series) -> str:
 
 def notes(rows: pd.DataFrame, base: str) -> list[str]:
     """What the numbers of `markdown` are, sentence by sentence."""
-    subjects, seeds = (sorted(rows[column].unique()) for column in ("subjects", "seeds"))
-    counted = " or ".join(map(str, subjects)), " or ".join(map(str, seeds))
     return [
-        f"Value: difference to {base} [95 % interval, the same subjects drawn for both], on the same slices.",
-        f"Test subjects with a value in both: {counted[0]}; seeds: {counted[1]}.",
-        f"*: p below .05, Holm-adjusted over the {rows.groupby('metric').size().max()} rows of a metric.",
+        f"Value: difference to {base} [95 % interval, the same subjects and seeds drawn for both], on the same slices.",
+        *documents.test_notes(rows, "rows of a metric"),
+        "*: p (Holm) below .05.",
     ]
 
 

@@ -258,17 +258,26 @@ def pair_notes(pairs: pd.DataFrame) -> list[str]:
     ]
     if not pairs["p"].notna().any():
         return [*sentences, "There is no p: all slices are of one class."]
-    firsts, count = pairs.groupby("metric", sort=False).first(), pairs.groupby("metric").size().max()
+    return [*sentences, *test_notes(pairs, "pairs of methods of a metric (paired.csv)")]
+
+
+def test_notes(rows: pd.DataFrame, adjusted_over: str) -> list[str]:
+    """What p-values are, and what so few subjects and seeds can show at all.
+
+    Args:
+        rows: of stages.evaluation.paired, all that Holm's adjustment was over.
+        adjusted_over: what these are, after their number.
+    """
+    firsts, count = rows.groupby("metric", sort=False).first(), rows.groupby("metric").size().max()
     possible = "; ".join(
         f"{TITLES[metric]} {first['subjects']} subjects, at least {first['smallest_p']:.3g}"
         for metric, first in firsts.iterrows()
         if np.isfinite(first["smallest_p"])
     )
-    sentences.append(
+    sentences = [
         "p: two-sided permutation test that exchanges the methods subject by subject; how many subjects, and the "
-        f"smallest p that they can give: {possible}. p (Holm): adjusted over the {count} pairs of methods of a metric "
-        "(paired.csv)."
-    )
+        f"smallest p that they can give: {possible}. p (Holm): adjusted over the {count} {adjusted_over}."
+    ]
     seeds = int(firsts["seeds"].max())
     if seeds == 1:
         sentences.append("One seed, so p is over subjects alone.")

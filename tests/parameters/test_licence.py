@@ -17,6 +17,7 @@ def test_every_benchmark_says_it():
         "brats2018-cv-classifier": "brats",
         "brats2018-cv-denoiser": "brats",
         "brats2018-cv-finer": "brats",
+        "brats2018-cv-half": "brats",
         "chexpert": "chexpert",
         "msd-brain": "msd",
         "msd-brain-64": "msd",
