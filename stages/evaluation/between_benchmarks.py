@@ -157,8 +157,8 @@ def markdown(rows: pd.DataFrame, base: str) -> str:
     for (benchmark, method), block in rows.groupby(["benchmark", "method"], sort=False):
         by_metric = block.set_index("metric")
         cells = [_cell(by_metric.loc[metric]) for metric in metrics]
-        settings = [block["setting"].iloc[0], block["base_setting"].iloc[0]]
-        lines.append([f"`{benchmark}`", f"`{method}`", *settings, *cells])
+        reported = [block["setting"].iloc[0], block["base_setting"].iloc[0]]
+        lines.append([f"`{benchmark}`", f"`{method}`", *reported, *cells])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n" + "\n".join(notes(rows, base)) + "\n"
 
 

@@ -253,12 +253,10 @@ def probability(p: float) -> str | None:
 
 def pair_notes(pairs: pd.DataFrame) -> list[str]:
     """What the differences and p-values are, and what so few subjects can show at all."""
-    sentences = [
+    said = (
         "Best minus other, on the same slices; 95 % interval of the difference, same subjects and seeds drawn for both."
-    ]
-    if not pairs["p"].notna().any():
-        return [*sentences, "There is no p: all slices are of one class."]
-    return [*sentences, *test_notes(pairs, "pairs of methods of a metric (paired.csv)")]
+    )
+    return [said, *test_notes(pairs, "pairs of methods of a metric (paired.csv)")]
 
 
 def test_notes(rows: pd.DataFrame, adjusted_over: str) -> list[str]:
@@ -268,6 +266,8 @@ def test_notes(rows: pd.DataFrame, adjusted_over: str) -> list[str]:
         rows: of stages.evaluation.paired, all that Holm's adjustment was over.
         adjusted_over: what these are, after their number.
     """
+    if not rows["p"].notna().any():
+        return ["There is no p: all slices are of one class."]
     firsts, count = rows.groupby("metric", sort=False).first(), rows.groupby("metric").size().max()
     possible = "; ".join(
         f"{TITLES[metric]} {first['subjects']} subjects, at least {first['smallest_p']:.3g}"
