@@ -18,6 +18,7 @@ def test_every_benchmark_says_it():
         "brats2018-cv-denoiser": "brats",
         "brats2018-cv-finer": "brats",
         "brats2018-cv-half": "brats",
+        "brats2018-cv-seeds": "brats",
         "chexpert": "chexpert",
         "msd-brain": "msd",
         "msd-brain-64": "msd",
