@@ -11,14 +11,18 @@ A page marks the place of a table by two lines, between which whatever stands is
 named, or else `METRICS`; `choice`, what masks of the validation subjects would have chosen, and what choosing by image
 labels costs; `paired`, the best method of each metric against each other one; `between`, with other benchmarks after
 the colon, what their methods gain over the same ones here (stages.evaluation.between_benchmarks), and `same_settings`,
-at the settings that are reported here. What is read are results/NAME/record of the parameters of now: of all methods
-the repeats that they have finished, so a run of days can be quoted while it goes on. Methods with other folds or seeds
-than the first ones are below them and say so, and are not in paired tests.
+at the settings that are reported here. The first three are of all methods, or of those in brackets after the name:
+
+    <!-- paired of brats2018-cv (vae intensity) -->
+
+What is read are results/NAME/record of the parameters of now: of all methods the repeats that they have finished, so a
+run of days can be quoted while it goes on. Methods with other folds or seeds than the first ones are below them and say
+so, and are not in paired tests.
 """
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -46,7 +50,7 @@ METRICS = (
 )
 THREE_DIGITS = ("auroc", "auroc_body", "ap", "ap_body")
 """What is near 1 for every method, or counts pixels by the thousand; the others are known to two digits at best."""
-_BEGIN = r"<!-- (\w+) of ([^\s:]+)(?:: ([\w -]*))? -->\n"
+_BEGIN = r"<!-- (\w+) of ([^\s:]+)(?: \(([^)]*)\))?(?:: ([\w -]*))? -->\n"
 _MARKED = re.compile(_BEGIN + ".*?<!-- end -->", re.DOTALL)
 
 
@@ -55,7 +59,7 @@ class Recorded:
     """A benchmark as far as its records go.
 
     Attributes:
-        parameters: its own of params.yaml.
+        parameters: its own of params.yaml, of the methods that were asked for.
         blocks: methods with repeats that all of them have finished, the largest block first.
     """
 
@@ -81,14 +85,18 @@ class Recorded:
         return self.parameters["evaluation"]["bootstrap"], self.parameters["seed"]
 
 
-def recorded(name: str, record: Path, config: dict) -> Recorded:
-    """A benchmark of params.yaml, whose content is `config`, by its records.
+def recorded(name: str, record: Path, config: dict, only: Sequence[str] = ()) -> Recorded:
+    """A benchmark of params.yaml, whose content is `config`, by its records; of its methods all, or `only` some.
 
     Raises:
-        InputError: there is no such benchmark, or no method of it has finished a repeat.
+        InputError: there is no such benchmark or method, or no method of these has finished a repeat.
     """
     parameters = reading.benchmark(config, name)
-    methods, identity, blocks = of(parameters), of_now(parameters), []
+    identity, blocks = of_now(parameters), []
+    if unknown := [method for method in only if method not in of(parameters)]:
+        raise InputError(f"{name} has no method {unknown[0]!r}: name some of {', '.join(of(parameters))}")
+    parameters = {**parameters, "methods": {method: parameters["methods"][method] for method in only or of(parameters)}}
+    methods = of(parameters)
     finished = finished_repeats(record, repeats(parameters), methods, identity)
     while (block := largest_block(finished))[0]:
         names, used = block
@@ -161,15 +169,16 @@ def _over(block: Scored) -> str:
 def notes(of_benchmark: Recorded) -> list[str]:
     """What the numbers are over, sentence by sentence, and which methods have other repeats or none."""
     parameters, (first, *others) = of_benchmark.parameters, of_benchmark.blocks
-    row, wanted = of_benchmark.compared[0].iloc[0], parameters["repeats"]["folds"]
+    row, wanted = of_benchmark.compared[0].iloc[0], repeats(parameters)
     counted = f"{row['scored']} of them scored" if row["scored"] else f"{row['diseased']} of them diseased"
     sentences = [
         f"{row['subjects']} test subjects, {row['slices']} slices, {counted}.",
         *documents.repeat_notes(row["folds"], row["seeds"]),
     ]
-    if len(folds := {repeat.fold for repeat in first.repeats}) < wanted:
-        missing = [str(fold) for fold in range(1, wanted + 1) if fold not in folds]
-        sentences.append(f"Not there yet, of {wanted} folds: {', '.join(missing)}.")
+    for part in ("fold", "seed"):
+        every, there = ({getattr(one, part): None for one in some} for some in (wanted, first.repeats))
+        if missing := [str(number) for number in every if number not in there]:
+            sentences.append(f"Not there yet, of {len(every)} {part}s: {', '.join(missing)}.")
     for block, rows in zip(others, of_benchmark.compared[1:], strict=True):
         scored = f"{rows['scored'].iloc[0]} scored" if row["scored"] else f"{rows['slices'].iloc[0]}"
         count = f"{rows['subjects'].iloc[0]} subjects, {scored} slices"
@@ -210,28 +219,33 @@ def between(base: str, others: list[str], results: Path, same_settings: bool) ->
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
-def rewritten(text: str, results: Path, read: Callable[[str], Recorded]) -> str:
+def rewritten(text: str, results: Path, read: Callable[..., Recorded]) -> str:
     """A page with its tables written anew.
 
     Args:
         text: of the page.
         results: NAME/record below it are the records.
-        read: name of a benchmark -> what its records hold.
+        read: name of a benchmark, and of methods where not all are asked for -> what its records hold.
 
     Raises:
         InputError: a mark names no kind of table, no benchmark or no metric, or does not end.
     """
 
     def table(mark: re.Match) -> str:
-        kind, name, words = mark.groups()
-        kinds: dict[str, Callable[[], str]] = {"comparison": lambda: comparison(read(name), (words or "").split())}
-        if words:
+        kind, name, brackets, words = mark.groups()
+        methods = (brackets or "").split()
+        kinds: dict[str, Callable[[], str]] = {
+            "comparison": lambda: comparison(read(name, *methods), (words or "").split())
+        }
+        if words and not methods:
             kinds["between"] = lambda: between(name, words.split(), results, same_settings=False)
             kinds["same_settings"] = lambda: between(name, words.split(), results, same_settings=True)
-        else:
-            kinds |= {"choice": lambda: choice(read(name)), "paired": lambda: paired_tests(read(name))}
+        elif not words:
+            kinds["choice"] = lambda: choice(read(name, *methods))
+            kinds["paired"] = lambda: paired_tests(read(name, *methods))
         if kind not in kinds:
-            among = f" with {words} named" if words else ""
+            named = " ".join([*methods, *(words or "").split()])
+            among = f" with {named} named" if named else ""
             raise InputError(f"{kind} is no table of {name}{among}: name {' or '.join(kinds)}")
         first, *_ = mark[0].split("\n")
         return f"{first}\n{kinds[kind]()}<!-- end -->"
@@ -244,7 +258,7 @@ def rewritten(text: str, results: Path, read: Callable[[str], Recorded]) -> str:
 def of_pages(pages: Iterable[Path], results: Path) -> Iterator[tuple[Path, str, str]]:
     """Each page: its path, its text, and its text with tables of the records below `results`."""
     config = reading.load(reading.FILE)
-    read = cache(lambda name: recorded(name, results / name / "record", config))
+    read = cache(lambda name, *methods: recorded(name, results / name / "record", config, methods))
     for page in pages:
         text = page.read_text(encoding="utf-8")
         yield page, text, rewritten(text, results, read)

@@ -66,7 +66,7 @@ def test_whole_records_give_the_comparison(page, repeated):
 def test_where_no_mask_lets_score_a_slice_the_diseased_are_counted(scored, said):
     counts = {"subjects": 5, "slices": 9, "scored": scored, "diseased": 4, "folds": 1, "seeds": 1}
     block = SimpleNamespace(repeats=[Repeat(1, 0)], choices={"mine": None})
-    parameters = {"repeats": {"folds": 1}, "methods": {"mine": {}}}
+    parameters = {"repeats": {"folds": 1, "seeds": [0]}, "methods": {"mine": {}}}
     found = SimpleNamespace(parameters=parameters, blocks=[block], compared=[pd.DataFrame([counts])])
     assert quoted.notes(found)[0] == f"5 test subjects, 9 slices, {said}."
 
@@ -83,6 +83,27 @@ def test_what_is_not_finished_is_said(page, repeated):
     assert "Not there yet, of 3 folds: 3." in text
     assert "Over 3 subjects, 9 scored slices alone, not to be compared with the first rows: `ready-made`." in text
     assert "Without a record: `later`." in text
+
+
+def test_seeds_that_are_not_finished_are_named(page, repeated):
+    repeated.score_all()
+    repeated.parameters["repeats"]["seeds"] = [*repeated.parameters["repeats"]["seeds"], 7, 8]
+    assert "Not there yet, of 4 seeds: 7, 8." in page("comparison of mine: auroc")
+
+
+def test_some_methods_are_compared_over_all_that_these_have_finished(page, repeated):
+    repeated.score_all()
+    for repeat in repeated.repeats[1:]:
+        repeated.record("ready-made", "default", repeat.name).unlink()
+    text = page("comparison of mine (guided-ddim): auroc")
+    heads, *found = rows(text)
+    assert heads == ["method", "setting", "AUROC"]
+    assert [line[0] for line in found] == ["`guided-ddim`"]
+    assert "ready-made" not in text
+    assert "Mean over 2 seeds" in text
+    assert "Test subjects of 2 folds together" in text
+    with pytest.raises(InputError, match="mine has no method 'vea': name some of guided-ddim, ready-made"):
+        page("paired of mine (vea)")
 
 
 def test_the_gap_and_the_paired_tests_are_those_of_the_tables(page, repeated):
@@ -108,12 +129,14 @@ def test_the_gap_and_the_paired_tests_are_those_of_the_tables(page, repeated):
             "choice is no table of mine with auroc named: name comparison or between or same_settings",
         ),
         ("between of mine", "between is no table of mine: name comparison or choice or paired"),
+        ("choice of mine (a): auroc", "choice is no table of mine with a auroc named: name comparison"),
+        ("between of mine (a): other", "between is no table of mine with a other named: name comparison"),
         ("comparison of mine: aurock", "no metric 'aurock'"),
     ],
 )
 def test_marks_that_name_nothing_are_refused(mark, said):
     with pytest.raises(InputError, match=said):
-        quoted.rewritten(f"<!-- {mark} -->\n<!-- end -->\n", Path("results"), lambda _: None)
+        quoted.rewritten(f"<!-- {mark} -->\n<!-- end -->\n", Path("results"), lambda *_: None)
 
 
 def test_a_mark_without_an_end_is_refused(tmp_path):
