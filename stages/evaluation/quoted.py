@@ -11,18 +11,14 @@ A page marks the place of a table by two lines, between which whatever stands is
 named, or else `METRICS`; `choice`, what masks of the validation subjects would have chosen, and what choosing by image
 labels costs; `paired`, the best method of each metric against each other one; `between`, with other benchmarks after
 the colon, what their methods gain over the same ones here (stages.evaluation.between_benchmarks), and `same_settings`,
-at the settings that are reported here. The first three are of all methods, or of those in brackets after the name:
-
-    <!-- paired of brats2018-cv (vae intensity) -->
-
-What is read are results/NAME/record of the parameters of now: of all methods the repeats that they have finished, so a
-run of days can be quoted while it goes on. Methods with other folds or seeds than the first ones are below them and say
-so, and are not in paired tests.
+at the settings that are reported here. What is read are results/NAME/record of the parameters of now: of all methods
+the repeats that they have finished, so a run of days can be quoted while it goes on. Methods with other folds or seeds
+than the first ones are below them and say so, and are not in paired tests.
 """
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -50,7 +46,7 @@ METRICS = (
 )
 THREE_DIGITS = ("auroc", "auroc_body", "ap", "ap_body")
 """What is near 1 for every method, or counts pixels by the thousand; the others are known to two digits at best."""
-_BEGIN = r"<!-- (\w+) of ([^\s:]+)(?: \(([^)]*)\))?(?:: ([\w -]*))? -->\n"
+_BEGIN = r"<!-- (\w+) of ([^\s:]+)(?:: ([\w -]*))? -->\n"
 _MARKED = re.compile(_BEGIN + ".*?<!-- end -->", re.DOTALL)
 
 
@@ -59,7 +55,7 @@ class Recorded:
     """A benchmark as far as its records go.
 
     Attributes:
-        parameters: its own of params.yaml, of the methods that were asked for.
+        parameters: its own of params.yaml.
         blocks: methods with repeats that all of them have finished, the largest block first.
     """
 
@@ -85,18 +81,14 @@ class Recorded:
         return self.parameters["evaluation"]["bootstrap"], self.parameters["seed"]
 
 
-def recorded(name: str, record: Path, config: dict, only: Sequence[str] = ()) -> Recorded:
-    """A benchmark of params.yaml, whose content is `config`, by its records; of its methods all, or `only` some.
+def recorded(name: str, record: Path, config: dict) -> Recorded:
+    """A benchmark of params.yaml, whose content is `config`, by its records.
 
     Raises:
-        InputError: there is no such benchmark or method, or no method of these has finished a repeat.
+        InputError: there is no such benchmark, or no method of it has finished a repeat.
     """
     parameters = reading.benchmark(config, name)
-    identity, blocks = of_now(parameters), []
-    if unknown := [method for method in only if method not in of(parameters)]:
-        raise InputError(f"{name} has no method {unknown[0]!r}: name some of {', '.join(of(parameters))}")
-    parameters = {**parameters, "methods": {method: parameters["methods"][method] for method in only or of(parameters)}}
-    methods = of(parameters)
+    methods, identity, blocks = of(parameters), of_now(parameters), []
     finished = finished_repeats(record, repeats(parameters), methods, identity)
     while (block := largest_block(finished))[0]:
         names, used = block
@@ -219,33 +211,28 @@ def between(base: str, others: list[str], results: Path, same_settings: bool) ->
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
-def rewritten(text: str, results: Path, read: Callable[..., Recorded]) -> str:
+def rewritten(text: str, results: Path, read: Callable[[str], Recorded]) -> str:
     """A page with its tables written anew.
 
     Args:
         text: of the page.
         results: NAME/record below it are the records.
-        read: name of a benchmark, and of methods where not all are asked for -> what its records hold.
+        read: name of a benchmark -> what its records hold.
 
     Raises:
         InputError: a mark names no kind of table, no benchmark or no metric, or does not end.
     """
 
     def table(mark: re.Match) -> str:
-        kind, name, brackets, words = mark.groups()
-        methods = (brackets or "").split()
-        kinds: dict[str, Callable[[], str]] = {
-            "comparison": lambda: comparison(read(name, *methods), (words or "").split())
-        }
-        if words and not methods:
+        kind, name, words = mark.groups()
+        kinds: dict[str, Callable[[], str]] = {"comparison": lambda: comparison(read(name), (words or "").split())}
+        if words:
             kinds["between"] = lambda: between(name, words.split(), results, same_settings=False)
             kinds["same_settings"] = lambda: between(name, words.split(), results, same_settings=True)
-        elif not words:
-            kinds["choice"] = lambda: choice(read(name, *methods))
-            kinds["paired"] = lambda: paired_tests(read(name, *methods))
+        else:
+            kinds |= {"choice": lambda: choice(read(name)), "paired": lambda: paired_tests(read(name))}
         if kind not in kinds:
-            named = " ".join([*methods, *(words or "").split()])
-            among = f" with {named} named" if named else ""
+            among = f" with {words} named" if words else ""
             raise InputError(f"{kind} is no table of {name}{among}: name {' or '.join(kinds)}")
         first, *_ = mark[0].split("\n")
         return f"{first}\n{kinds[kind]()}<!-- end -->"
@@ -258,7 +245,7 @@ def rewritten(text: str, results: Path, read: Callable[..., Recorded]) -> str:
 def of_pages(pages: Iterable[Path], results: Path) -> Iterator[tuple[Path, str, str]]:
     """Each page: its path, its text, and its text with tables of the records below `results`."""
     config = reading.load(reading.FILE)
-    read = cache(lambda name, *methods: recorded(name, results / name / "record", config, methods))
+    read = cache(lambda name: recorded(name, results / name / "record", config))
     for page in pages:
         text = page.read_text(encoding="utf-8")
         yield page, text, rewritten(text, results, read)
