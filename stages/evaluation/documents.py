@@ -1,7 +1,7 @@
 """The comparison as a document, Markdown or LaTeX.
 
 Headline with its settings chosen by image labels; what masks would have chosen; a threshold without masks, lesions
-found and the price; the field's metrics; lesion sizes; paired tests.
+found, false alarms and the price; the field's metrics; lesion sizes; paired tests.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,8 @@ _USE_NOTES = {
     "lesion_rate": "Lesions found: share of all lesions (8-connected regions of the masks, of whatever size) that hold "
     "the highest pixel of a finding (8-connected, above the slice's own Otsu threshold), at the score above which "
     "false findings average one a slice of the test split.",
+    "healthy_marked": "Healthy slices marked: share of the healthy test slices with a pixel above the average Otsu "
+    "threshold, the one of the first Dice, which is a mean over scored slices and does not see them.",
     "seconds": "Seconds: of detection, an image, detection.batch images at a time, on the machine that ran it.",
     "memory_mb": "Memory: peak memory (MB) of the process, or of the card where it ran on one, with detection.batch "
     "images at a time.",

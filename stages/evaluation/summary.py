@@ -3,8 +3,8 @@
 Most metrics are means of a column over some of the slices. Others are not: the image-level AUROC (are diseased slices
 told from healthy ones by the mean, or the maximum, of the map alone?), which needs no mask; the ratio of the mean map
 of healthy slices to that of diseased ones, which needs no common unit of the methods' maps; the Dice of whole volumes;
-the share of lesions that are found; and what is pooled over all pixels, which needs their counts
-(stages.evaluation.pooled). How repeats are put together says stages.evaluation.across_repeats.
+the share of lesions that are found; that of healthy slices that are marked; and what is pooled over all pixels, which
+needs their counts (stages.evaluation.pooled). How repeats are put together says stages.evaluation.across_repeats.
 """
 
 import numpy as np
@@ -32,10 +32,11 @@ FIELD_TITLES = {
     "ap_body": "pixel AP (body)",
     "image_auroc_max": "image AUROC (maximum)",
 }
-# What a user would ask next: a threshold that no mask touched, lesions shown, and the price.
+# What a user would ask next: a threshold that no mask touched, lesions shown, false alarms, and the price.
 USE_TITLES = {
     "dice_healthy_quantile": "Dice (healthy quantile)",
     "lesion_rate": "lesions found",
+    "healthy_marked": "healthy slices marked",
     "seconds": "seconds an image",
     "memory_mb": "memory (MB)",
 }
@@ -67,7 +68,7 @@ WITH_MASKS, WITHOUT_MASKS = ("dice_average_otsu", "auroc"), ("image_auroc",)
 OWN_UNIT = ("healthy_mean_map", "diseased_mean_map")
 HIGHER_IS_BETTER = ("dice_average_otsu", "dice_own_otsu", "auroc", "image_auroc")
 COST = ("seconds", "memory_mb")
-LOWER_IS_BETTER = ("mean_map_ratio", *COST)
+LOWER_IS_BETTER = ("mean_map_ratio", "healthy_marked", *COST)
 
 
 def plotted(table: pd.DataFrame) -> tuple[str, ...]:
@@ -83,6 +84,17 @@ def values(slices: pd.DataFrame, metric: str) -> np.ndarray:
     if column == "mean_map" and numbers[counts[population]].isna().any():  # no mean of slices of which some have no map
         return np.full(len(slices), np.nan)
     return (numbers if population == "all" else numbers.where(counts[population])).to_numpy(np.float64)
+
+
+def marked_healthy(slices: pd.DataFrame) -> np.ndarray:
+    """Whether a healthy slice has a pixel above the average Otsu threshold, which scored slices give: (N,), 1 or 0.
+
+    nan on diseased slices, and on all where a healthy one has no map. Its mean is one minus the specificity of slices
+    at the threshold of the headline's Dice, which counts no healthy slice.
+    """
+    healthy = slices["label"] == 0
+    pixels = slices["predicted_pixels"].where(healthy).to_numpy(np.float64)
+    return np.full(len(slices), np.nan) if np.isnan(pixels[healthy]).any() else np.sign(pixels)
 
 
 def volume_dice(slices: pd.DataFrame, subjects: np.ndarray, count: int) -> np.ndarray:
@@ -132,6 +144,8 @@ def estimates(slices: pd.DataFrame, metric: str, subjects: np.ndarray, draws: np
         # The mean over slices of lesions found by that of lesions: their quotient is that of the sums.
         found, lesions = (bootstrap.means(slices[name], subjects, draws) for name in ("lesions_found", "lesions"))
         return bootstrap.divide(found, lesions)
+    if metric == "healthy_marked":
+        return bootstrap.means(marked_healthy(slices), subjects, draws)
     return bootstrap.means(values(slices, metric), subjects, draws)
 
 

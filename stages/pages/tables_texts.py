@@ -97,6 +97,8 @@ COLUMN_TEXTS = {
     "lesion_rate": "Share of all lesions (connected regions of the masks, of whatever size) that hold the highest "
     "pixel of a finding (a connected region above the slice's own Otsu threshold), at the score above which false "
     "findings average one a slice.",
+    "healthy_marked": "Share of healthy slices with a pixel above the average Otsu threshold: false alarms, which "
+    "Dice over the scored slices does not see.",
     "auroc": "Ranking of all pixels of a slice, empty background included; mean over the scored slices.",
     "auroc_body": "Ranking of the pixels of the body; mean over the scored slices.",
     "ap": "Average precision over all pixels of all slices, healthy ones included, in one ranking.",

@@ -96,7 +96,10 @@ def test_diseased_slices_score_as_with_all_maps_and_the_rest_stays_empty(folder,
     found, full = summarise(some), summarise(every)
     for metric in ("dice_average_otsu", "dice_own_otsu", "auroc", "auroc_body", "dice_healthy_quantile"):
         assert found[metric] == full[metric]
-    for metric in ("image_auroc", "image_auroc_max", "healthy_mean_map", "mean_map_ratio", "dice_3d", "lesion_rate"):
+    for metric in (
+        *("image_auroc", "image_auroc_max", "healthy_mean_map", "mean_map_ratio"),
+        *("dice_3d", "lesion_rate", "healthy_marked"),
+    ):
         assert np.isnan(found[metric]), metric
         assert np.isfinite(full[metric]), metric
     assert found["diseased_mean_map"] == full["diseased_mean_map"]

@@ -78,6 +78,7 @@ def test_each_metric_averages_over_its_own_slices():
             "image_auroc_max": 2 / 3,
             "dice_healthy_quantile": 0.45,
             "lesion_rate": 3 / 6,
+            "healthy_marked": 1,
             "seconds": 0.5,
             "memory_mb": 800,
             "average_otsu": 0.4,
@@ -201,3 +202,26 @@ def test_the_interval_of_the_lesion_rate_is_that_of_the_plain_loop():
     assert ends["lesion_rate"] == found.sum() / lesions.sum()
     expected = tuple(np.quantile(draws[:, 0] / draws[:, 1], [0.025, 0.975]))
     assert (ends["lesion_rate_low"], ends["lesion_rate_high"]) == pytest.approx(expected)
+
+
+def test_healthy_slices_are_marked_by_any_pixel_above_the_average_threshold():
+    frame = slice_scores(label=[0, 0, 0, 1], predicted_pixels=[0, 7, 1, 40])
+    assert summary.summarise(frame)["healthy_marked"] == 2 / 3
+    assert summary.summarise(frame.assign(predicted_pixels=[0, 0, 0, 40]))["healthy_marked"] == 0
+    assert np.isnan(summary.summarise(frame.assign(label=1))["healthy_marked"]), "no healthy slice"
+    without_map = frame.assign(predicted_pixels=[np.nan, 7, 1, 40])
+    assert np.isnan(summary.summarise(without_map)["healthy_marked"]), "a share of some of them would be another share"
+    without_lesion_map = frame.assign(predicted_pixels=[0, 7, 1, np.nan])
+    assert summary.summarise(without_lesion_map)["healthy_marked"] == 2 / 3
+
+
+def test_the_interval_of_marked_healthy_slices_is_that_of_the_plain_loop():
+    rng = np.random.default_rng(11)
+    frame = many(rng.random(60) < 0.4, mean_map=1.0).assign(predicted_pixels=rng.integers(0, 3, 60))
+    sums = (
+        frame[frame["label"] == 0].groupby("subject_id")["predicted_pixels"].agg([lambda one: (one > 0).sum(), "size"])
+    )
+    draws = bootstrap.resample_subjects(10, 100, seed=2) @ sums.to_numpy()
+    ends = intervals(frame, 100, seed=2)
+    expected = tuple(np.quantile(draws[:, 0] / draws[:, 1], [0.025, 0.975]))
+    assert (ends["healthy_marked_low"], ends["healthy_marked_high"]) == pytest.approx(expected)
