@@ -68,7 +68,7 @@ UNGUIDED = {
 REPEATED = {"benchmarks.smoke.repeats": {"folds": 2, "seeds": [0, 1]}}
 """Two folds, two seeds: four repeats of `smoke`."""
 NEW_S = {"benchmarks.smoke.methods.guided-ddim.grid": [{"L": [20], "s": [0, 5, 7]}]}
-"""Another guidance scale of `smoke`, to be decoded from the latents that are there."""
+"""Another gradient scale of `smoke`, to be decoded from the latents that are there."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The numbers beside the paper's Fig. 4: Dice and AUROC over the guidance scale s (rows) and noise level L (columns).
+"""The numbers beside the paper's Fig. 4: Dice and AUROC over the gradient scale s (rows) and noise level L (columns).
 
 For every method whose grid has two keys with numbers: L gives the columns, the other one (s, w) the rows. Test split;
 the reported setting, or each that a fold chose, is marked. Without masks, the image-level AUROC takes the place of

@@ -269,7 +269,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--method", metavar="NAME", help="default: that of the benchmark's figures")
     parser.add_argument("--L", type=int, help="noise level (default: the reported one)")
     parser.add_argument("--s", type=float, help="gradient scale of the classifier (default: the reported one)")
-    parser.add_argument("--w", type=float, help="weight of classifier-free guidance (default: the reported one)")
+    parser.add_argument(
+        "--w", type=float, help="guidance weight of classifier-free guidance (default: the reported one)"
+    )
     parser.add_argument("--repeat", metavar="NAME", help="whose networks, such as fold1-seed0 (default: the first)")
     parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="folder of <network>.safetensors instead")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: %(default)s")

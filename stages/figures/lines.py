@@ -15,7 +15,7 @@ from stages.evaluation import sensitivity
 from stages.figures import style
 from stages.methods import Setting, setting, settings
 
-AXIS_TITLES = {"s": "guidance scale s", "w": "guidance weight w", "L": "noise level L"}
+AXIS_TITLES = {"s": "gradient scale s", "w": "guidance weight w", "L": "noise level L"}
 
 
 def axis_key(method: dict, first: tuple[str, ...] = ()) -> str | None:

@@ -5,7 +5,7 @@ comparison.csv names, or each that a fold chose, is ringed or framed. Dice is th
 figure-4-sensitivity.
 
 figure-4-sensitivity, like the paper's Fig. 4: the method that figures.method names, on the test subjects: a line with
-markers for each noise level L, over the guidance scale s on a logarithmic axis with a place for 0; the reported setting
+markers for each noise level L, over the gradient scale s on a logarithmic axis with a place for 0; the reported setting
 has its 95 % interval; where folds chose several, what they come to is a thin line. Dice is that at each slice's own
 Otsu threshold, as the published values were computed; that at the average Otsu threshold is faint beside it. Every
 other method is a thin line at its reported setting, named at the right. Where figures.published names a data set, what

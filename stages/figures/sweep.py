@@ -1,4 +1,4 @@
-"""One slice over the settings of one method, like the paper's Fig. 5 (guidance scale s) and Fig. 6 (noise level L).
+"""One slice over the settings of one method, like the paper's Fig. 5 (gradient scale s) and Fig. 6 (noise level L).
 
 Writes figure-5-scales or figure-6-levels, named by --figure, as PNG, SVG and PDF: a column a setting, ascending; below
 each other the reconstruction of every channel and the anomaly map, with the Dice of the slice. All else stays as in the

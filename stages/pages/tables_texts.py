@@ -31,13 +31,13 @@ TABLE_TEXTS = {
     "sensitivity": (
         "Scores over the settings",
         "The numbers of Fig. 4: test subjects, a row a setting of each method whose grid has two numbers, such as the "
-        "guidance scale s and the noise level L. Reported: 1 marks the setting of the comparison, or each "
+        "gradient scale s and the noise level L. Reported: 1 marks the setting of the comparison, or each "
         "that a fold chose. A setting that is best here was not chosen here: validation subjects choose, or "
         "params.yaml fixes it.",
     ),
     "trade_off": (
         "Scores against network evaluations",
-        "What a faster sampler costs: a row a solver, stride and guidance scale, on as many slices as trade_off.slices "
+        "What a faster sampler costs: a row a solver, stride and gradient scale, on as many slices as trade_off.slices "
         "of the parameters says. Network evaluations are per image. The reconstruction error is that of the "
         "round trip: the mean absolute difference between healthy slices and their reconstructions at s = 0, where an "
         "exact solver returns the image. Errors of the two ways can cancel, so it does not say how well x_L was found.",
@@ -82,7 +82,7 @@ COLUMN_TITLES = {
 COLUMN_TEXTS = {
     "trained_on": "What trained the method: image labels (the paper's task), healthy images alone (another task), "
     "masks (an upper bound, no competitor), or nothing.",
-    "setting": "A point of the method's grid: L is the noise level, s the guidance scale, w the guidance weight.",
+    "setting": "A point of the method's grid: L is the noise level, s the gradient scale, w the guidance weight.",
     "settings": "The reported setting, or where folds chose differently, each with its number of folds.",
     "chosen_on": "What decided the reported setting: image labels of validation subjects, or params.yaml; no mask.",
     "setting_by_masks": "What the validation subjects would have chosen by Dice, with masks: not reported.",

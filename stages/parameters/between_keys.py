@@ -259,7 +259,7 @@ def _kept_problems(figures: dict, kept: int) -> Iterator[Problem]:
 def _sampled_problems(
     parameters: dict, path: KeyPath, method: str, setting: dict, stride: int | None = None
 ) -> Iterator[Problem]:
-    """Problems of a method, noise level and guidance scale that stand outside a grid."""
+    """Problems of a method, noise level and gradient scale that stand outside a grid."""
     if "channels" in parameters["methods"][method].get("options", {}):
         yield path, f"is sampled with {method}, whose maps are of some channels alone: name a method without `channels`"
     block = {key: [value] for key, value in setting.items()}

@@ -131,7 +131,7 @@ def test_the_reported_setting_is_ringed_with_its_interval_and_zero_has_a_place()
     assert dice.get_xlim()[0] < 0 < 100 < dice.get_xlim()[1]
     assert np.diff(places).min() > 50, "0, 5 and 100 are apart on paper"
     assert dice.get_xscale() == "symlog"
-    assert figure.axes[1].get_xlabel() == "guidance scale s"
+    assert figure.axes[1].get_xlabel() == "gradient scale s"
     close(figure)
 
 

@@ -141,10 +141,10 @@ def test_every_grid_has_its_place():
     first = drawn.axes[:6]
     assert [axes.get_title().replace("\n", "") for axes in first] == list(MANY)[:6]
     assert [axes.get_xlabel() for axes in drawn.axes[6:]] == [
-        "guidance scale s",
+        "gradient scale s",
         "noise level L",
         "guidance weight w",
-        "guidance scale s",
+        "gradient scale s",
         "k",
         "k",
     ]
