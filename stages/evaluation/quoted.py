@@ -173,7 +173,8 @@ def notes(of_benchmark: Recorded) -> list[str]:
             sentences.append(f"Not there yet, of {len(every)} {part}s: {', '.join(missing)}.")
     for block, rows in zip(others, of_benchmark.compared[1:], strict=True):
         scored = f"{rows['scored'].iloc[0]} scored" if row["scored"] else f"{rows['slices'].iloc[0]}"
-        count = f"{rows['subjects'].iloc[0]} subjects, {scored} slices"
+        seeds = rows["seeds"].iloc[0]
+        count = f"{rows['subjects'].iloc[0]} subjects, {scored} slices, {seeds} seed{'s' if seeds > 1 else ''}"
         names = ", ".join(f"`{method}`" for method in block.choices)
         sentences.append(f"Over {count} alone, not to be compared with the first rows: {names}.")
     known = {method for block in of_benchmark.blocks for method in block.choices}

@@ -115,7 +115,9 @@ def number(metric: str, value: float) -> str:
 
 
 def best(comparison: pd.DataFrame, metric: str) -> list[bool]:
-    """Which rows are bold: those whose printed value is the best of at least two; none where neither end is better.
+    """Which rows are bold: those whose printed value is the best of at least two different ones.
+
+    None where neither end is better.
 
     Upper bounds, which masks trained, are left out (`trained_on`, where the rows have it).
 
@@ -125,7 +127,7 @@ def best(comparison: pd.DataFrame, metric: str) -> list[bool]:
     values = np.array([float(number(metric, value)) for value in comparison[metric]])
     if "trained_on" in comparison and metric not in COST:
         values[comparison["trained_on"] == TRAINED_ON["masks"]] = np.nan
-    if np.isfinite(values).sum() < 2 or metric in OWN_UNIT:
+    if len(np.unique(values[np.isfinite(values)])) < 2 or metric in OWN_UNIT:
         return [False] * len(values)
     return (values == (np.nanmin(values) if metric in LOWER_IS_BETTER else np.nanmax(values))).tolist()
 

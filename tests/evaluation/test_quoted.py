@@ -88,7 +88,9 @@ def test_what_is_not_finished_is_said(page, repeated):
     heads, first, second = rows(text)
     assert [heads[2], first[2], second[2]] == ["folds", "1, 2 (2 seeds)", "1"]
     assert "Not there yet, of 3 folds: 3." in text
-    assert "Over 3 subjects, 9 scored slices alone, not to be compared with the first rows: `ready-made`." in text
+    assert (
+        "Over 3 subjects, 9 scored slices, 1 seed alone, not to be compared with the first rows: `ready-made`." in text
+    )
     assert "Without a record: `later`." in text
 
 

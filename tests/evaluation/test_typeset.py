@@ -91,6 +91,7 @@ def test_ties_as_printed_are_bold_together_and_one_method_is_not():
     assert typeset.best(table, "auroc") == [True, True, False]
     assert typeset.best(table, "image_auroc") == [False, False, False]
     assert typeset.best(comparison(auroc=[np.nan, 0.2, 0.3]), "auroc") == [False, False, True]
+    assert typeset.best(comparison(auroc=[1.0, 1.0, 1.0]), "auroc") == [False, False, False], "none of equals is best"
 
 
 @pytest.mark.parametrize("name", ["a_b & 50% #1", "}x{^2~$y$", "back\\slash"])
